@@ -1,0 +1,50 @@
+"""What every avatar is: made once from a portrait, then rendered by any camera in any pose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from backend.protocol.camera import Camera
+from backend.protocol.head_parameters import HeadParameters
+from backend.protocol.rigged_mesh import RiggedMesh
+from backend.tracking import TrackedPortrait
+
+
+@dataclass(frozen=True)
+class RenderedView:
+    """One raw view.
+
+    Attributes:
+        rgba: (H, W, 4) uint8 sRGB, straight alpha.
+        depth: (H, W) float32, metres along the camera's z axis, inf where there is no surface.
+        confidence: (H, W) float32 in [0, 1]: how well the portrait saw what this pixel shows.
+    """
+
+    rgba: np.ndarray
+    depth: np.ndarray
+    confidence: np.ndarray
+
+
+class Avatar(Protocol):
+    """A registered person.
+
+    Attributes:
+        id: hex digest of the portrait's bytes, the maker and the head model: the same portrait gives the same id.
+        tracked: what tracking found in the portrait (camera, parameters, reference image).
+    """
+
+    id: str
+    tracked: TrackedPortrait
+
+    def render(self, cameras: Sequence[Camera], parameters: HeadParameters) -> list[RenderedView]:
+        """Raw views of one pose, one per camera, of any size. A camera that sees nothing gives an empty view."""
+
+    def mesh(self) -> RiggedMesh | None:
+        """The avatar as a mesh that a host can draw by itself, or None where it is no mesh."""
+
+    def bounds(self, camera: Camera, parameters: HeadParameters) -> tuple[float, float, float] | None:
+        """The square (x0, y0, side), in pixels, that frames the head as the portrait was framed; None if unseen."""
