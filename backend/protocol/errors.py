@@ -1,0 +1,149 @@
+"""Every error that a user can meet: a stable code, a sentence, and what to do about it. The one table of them."""
+
+from __future__ import annotations
+
+ERRORS: dict[str, tuple[str, str]] = {
+    # The portrait.
+    "not_an_image": (
+        "The file is not an image that can be read.",
+        "Choose a JPEG, PNG, WebP or TIFF photograph; if it is one, save it again from an image editor.",
+    ),
+    "image_too_large": (
+        "The image has too many pixels.",
+        "Scale the photograph down to at most 8000 pixels on its longer side.",
+    ),
+    "no_face": (
+        "No face was found in the image.",
+        "Choose a photograph that shows one face from the front, evenly lit, with both eyes visible.",
+    ),
+    "face_cut": (
+        "The face is cut by the border of the image.",
+        "Choose a photograph that shows the whole face with some room around it.",
+    ),
+    "face_too_small": (
+        "The face is too small in the image.",
+        "Choose a photograph in which the face is at least 64 pixels high, better 300 or more.",
+    ),
+    # What a request names.
+    "unknown_avatar": (
+        "The backend does not know this avatar.",
+        "Register the portrait again: the backend was restarted, or it needed the memory for newer avatars.",
+    ),
+    "unknown_maker": ("The backend has no avatar maker of this name.", "Choose one that `turboportrait models` lists."),
+    "unknown_head_model": ("The backend has no head model of this name.", "Choose one `turboportrait models` lists."),
+    "unknown_preset": ("The backend has no refiner preset of this name.", "Choose one `turboportrait models` lists."),
+    "no_mesh": (
+        "Avatars of this maker are no mesh.",
+        "Preview this avatar with the head model, or with views rendered by the backend.",
+    ),
+    # The numbers of a request.
+    "bad_parameters": (
+        "The head's pose, expression or translation cannot be rendered.",
+        "Check the head's bones, shape keys and drivers for values that are not finite or far out of range.",
+    ),
+    "bad_camera": (
+        "The camera cannot be rendered.",
+        "Check the camera's lens, position and resolution for values that are not finite, zero or too large.",
+    ),
+    "unsupported_lens": (
+        "Only perspective (pinhole) cameras are supported.",
+        "Set the camera's lens type to Perspective.",
+    ),
+    # The wire.
+    "malformed_message": (
+        "The backend received a message that it cannot read.",
+        "Use the add-on and the backend of the same release; if they are, report this as a bug.",
+    ),
+    "message_too_large": (
+        "The message exceeds the protocol's limits.",
+        "Send a smaller photograph, or fewer or smaller views in one request.",
+    ),
+    "protocol_version": (
+        "The add-on and the backend speak different versions of the protocol.",
+        "Update the older of the two, then restart the backend.",
+    ),
+    "too_many_requests": (
+        "The backend has too many requests waiting.",
+        "Wait for earlier requests to finish, then try again.",
+    ),
+    "superseded": ("A newer request for the same view took its place.", "Nothing to do: the newer view follows."),
+    "cancelled": ("The request was cancelled.", "Nothing to do."),
+    "timeout": (
+        "The backend did not finish in the time allowed.",
+        "Try a smaller image, or allow more time in the preferences; the backend's log shows what it is doing.",
+    ),
+    "backend_unreachable": (
+        "The backend cannot be reached.",
+        "Start it with the button in the panel or with `turboportrait serve`, and check its address and keys.",
+    ),
+    "backend_lost": (
+        "The backend stopped while it was working.",
+        "Start it again; its log says why it stopped. Portraits are registered again as needed.",
+    ),
+    "backend_not_started": (
+        "The backend did not start.",
+        "Run `turboportrait doctor` with the Python of the preferences; the backend's log says why it stopped.",
+    ),
+    "insecure_address": (
+        "The backend does not listen on an address that other machines can reach without keys.",
+        "Make keys with `turboportrait serve --make-keys DIR`, then serve with `--keys DIR`; "
+        "or listen on tcp://127.0.0.1:*.",
+    ),
+    "bad_address": (
+        "The address is not one that the backend can use.",
+        "Use tcp://HOST:PORT, with * as the port for any free one, or ipc://PATH.",
+    ),
+    "out_of_memory": (
+        "The backend ran out of memory.",
+        "Render at a smaller resolution or fewer views together, or close other programs.",
+    ),
+    "internal": (
+        "The backend met an error that it did not expect.",
+        "The backend's log has the details; please report it as a bug with them.",
+    ),
+}
+"""code -> (sentence, hint)"""
+
+
+class TurboPortraitError(Exception):
+    """An error that is shown to the user.
+
+    Attributes:
+        code: stable, a key of `ERRORS`.
+        sentence: what happened.
+        hint: what to do about it.
+    """
+
+    def __init__(self, code: str, detail: str = "", *, sentence: str = "", hint: str = "") -> None:
+        """Take the sentence and hint from the table; `detail` is appended to the sentence."""
+        default_sentence, default_hint = ERRORS.get(code, ERRORS["internal"])
+        self.code = code
+        self.sentence = (sentence or default_sentence) + (f" ({detail})" if detail else "")
+        self.hint = hint or default_hint
+        super().__init__(f"{self.sentence} {self.hint} [{self.code}]")
+
+
+class BackendUnreachable(TurboPortraitError):
+    """Nothing answers at the backend's address."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__("backend_unreachable", detail)
+
+
+class BackendLost(TurboPortraitError):
+    """The backend answered before, and is gone."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__("backend_lost", detail)
+
+
+def describe(error: BaseException) -> TurboPortraitError:
+    """Any exception as one that can be shown: errors with a code keep it, everything else becomes `internal`."""
+    if isinstance(error, TurboPortraitError):
+        return error
+    if isinstance(error, MemoryError):
+        return TurboPortraitError("out_of_memory")
+    code = getattr(error, "code", None)
+    if isinstance(code, str) and code in ERRORS:
+        return TurboPortraitError(code, sentence=getattr(error, "sentence", ""), hint=getattr(error, "hint", ""))
+    return TurboPortraitError("internal", f"{type(error).__name__}: {error}"[:300])

@@ -1,0 +1,41 @@
+"""Limits that both sides hold to; part of the protocol."""
+
+MIB = 1 << 20
+
+MAX_HEADER_BYTES = 1 * MIB
+"""The msgpack header of one message."""
+MAX_FRAMES = 64
+"""Prelude, header and arrays of one message."""
+MAX_ARRAY_DIMENSIONS = 4
+
+MAX_PHOTO_BYTES = 64 * MIB
+"""The file of a portrait."""
+MAX_REQUEST_FRAME_BYTES = 2 * MAX_PHOTO_BYTES
+"""A request's frame above this ends the connection before its bytes are read (ZMQ_MAXMSGSIZE)."""
+MAX_REPLY_FRAME_BYTES = 1024 * MIB
+
+MAX_VIEWS = 16
+"""Views in one render request."""
+MAX_IMAGE_SIDE = 8192
+"""Pixels along one side of a view."""
+MAX_REQUEST_PIXELS = 1 << 26
+"""Pixels of all views of one request together: one view of 8192x8192, eight of 3840x2160."""
+MAX_KEY_LENGTH = 256
+"""Characters of a view's key, of a name, of an avatar's id."""
+
+MAX_EXPRESSION = 1024
+"""Expression coefficients."""
+MAX_EXPRESSION_COEFFICIENT = 20.0
+"""FLAME's are within about 5 standard deviations, ARKit's within 0 to 1."""
+MAX_JOINT_ANGLE = 6.2832
+"""Radians of one joint's axis-angle: one full turn."""
+MAX_TRANSLATION = 1000.0
+"""Metres, of the head and of a camera from the head."""
+
+MAX_CLIENTS = 64
+MAX_QUEUED_REQUESTS = 64
+"""Requests of one client that wait at the same time."""
+
+HEARTBEAT_SECONDS = 1.0
+LIVENESS_SECONDS = 15.0
+"""A peer that is silent for this long is lost."""
