@@ -1,0 +1,6 @@
+"""The refiner: raw views of an avatar and its reference portrait in, photo-like views out, in one step."""
+
+from backend.refiner.config import RefinerConfig, available_presets
+from backend.refiner.refiner import ReferenceState, Refiner
+
+__all__ = ["ReferenceState", "Refiner", "RefinerConfig", "available_presets"]

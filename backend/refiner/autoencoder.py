@@ -1,0 +1,56 @@
+"""diffusers' AutoencoderKL with features that skip from encoder to decoder.
+
+The skips follow img2img-turbo (Parmar et al. 2024) and Difix3D (Wu et al. 2025): what enters each block of the encoder
+is added, through a 1x1 convolution that starts at zero, to what enters the decoder's block of the same resolution.
+"""
+
+from __future__ import annotations
+
+import torch
+from diffusers import AutoencoderKL
+from torch import nn
+
+
+class Skips(nn.ModuleList):
+    """One zero-initialised 1x1 convolution per decoder block, coarse to fine."""
+
+    def __init__(self, vae: AutoencoderKL) -> None:
+        widths = vae.config.block_out_channels
+        # What enters encoder block i has the width of block i - 1; what enters a decoder block, of the block before it.
+        sources = (widths[0], *widths[:-1])[::-1]
+        targets = (widths[-1], *widths[:0:-1])
+        super().__init__(nn.Conv2d(a, b, 1, bias=False) for a, b in zip(sources, targets, strict=True))
+        for convolution in self:
+            nn.init.zeros_(convolution.weight)
+
+
+def encode(vae: AutoencoderKL, images: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Images (N, C, H, W) in [-1, 1] to scaled latents (N, c, h, w) (the mode) and the features to skip, fine to coarse."""
+    encoder = vae.encoder
+    hidden = encoder.conv_in(images)
+    features = []
+    for block in encoder.down_blocks:
+        features.append(hidden)
+        hidden = block(hidden)
+    hidden = encoder.mid_block(hidden)
+    moments = encoder.conv_out(encoder.conv_act(encoder.conv_norm_out(hidden)))
+    if vae.quant_conv is not None:
+        moments = vae.quant_conv(moments)
+    mean = moments.chunk(2, dim=1)[0]
+    return (mean - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor, features
+
+
+def decode(
+    vae: AutoencoderKL, latents: torch.Tensor, skips: Skips | None = None, features: list[torch.Tensor] | None = None
+) -> torch.Tensor:
+    """Scaled latents (N, c, h, w) to the decoder's raw output (N, out_channels, H, W)."""
+    decoder = vae.decoder
+    hidden = latents / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
+    if vae.post_quant_conv is not None:
+        hidden = vae.post_quant_conv(hidden)
+    hidden = decoder.mid_block(decoder.conv_in(hidden))
+    for index, block in enumerate(decoder.up_blocks):
+        if skips is not None:
+            hidden = hidden + skips[index](features[-1 - index])
+        hidden = block(hidden)
+    return decoder.conv_out(decoder.conv_act(decoder.conv_norm_out(hidden)))

@@ -1,0 +1,111 @@
+"""What a refiner is, apart from its weights: one JSON file per preset."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+PRESETS = Path(__file__).parent / "presets"
+CONFIG_NAME = "config.json"
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """Where U-Net and autoencoder come from when the preset's folder does not hold them.
+
+    Attributes:
+        name: a Hugging Face hub name or a local folder in diffusers' layout (`unet/`, `vae/`, and for the prompt
+            `tokenizer/` and `text_encoder/`).
+        revision: the hub's revision.
+    """
+
+    name: str
+    revision: str = "main"
+
+
+@dataclass(frozen=True)
+class LoraSpec:
+    """Low-rank adapters on one network.
+
+    Attributes:
+        rank: the adapters' rank; their scale is 1 (alpha = rank).
+        target_modules: a regular expression that the whole name of a module that gets one matches (peft's form).
+    """
+
+    rank: int
+    target_modules: str
+
+
+@dataclass(frozen=True)
+class RefinerConfig:
+    """The settings that the class `Refiner` reads; the two networks keep diffusers' own config files.
+
+    Attributes:
+        name: the preset's name.
+        size: pixels, the side of the square views.
+        timestep: the fixed diffusion timestep (paper, section 3.2).
+        noise_level: r in z = (1 - r) z + r n, in use.
+        beta_start, beta_end, train_timesteps: the scaled-linear noise schedule (sd-turbo's scheduler config).
+        skips: encoder features of the view being refined go to the decoder through zero-initialised 1x1 convolutions.
+        blend: the decoder gives a correction to the raw view and a mask for it (4 channels), bounded by the photo's
+            confidence; otherwise it gives the picture itself (3 channels).
+        full_confidence: confidence from which on the blend leaves the raw view as it is.
+        prompt_tokens: length of a learned prompt embedding; 0 means the base model's embedding of the empty prompt.
+        base: see `BaseModel`; None when the folder itself holds both networks.
+        lora: adapters by network, "unet" and "vae".
+    """
+
+    name: str
+    size: int = 256
+    timestep: int = 400
+    noise_level: float = 0.1
+    beta_start: float = 0.00085
+    beta_end: float = 0.012
+    train_timesteps: int = 1000
+    skips: bool = False
+    blend: bool = False
+    full_confidence: float = 1.0
+    prompt_tokens: int = 0
+    base: BaseModel | None = None
+    lora: dict[str, LoraSpec] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> RefinerConfig:
+        """Read `config.json` of a preset's folder.
+
+        Raises:
+            FileNotFoundError: the folder has no such file.
+            ValueError: it has keys that no refiner knows.
+        """
+        path = Path(folder) / CONFIG_NAME
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing: a refiner's folder holds {CONFIG_NAME}")
+        values = json.loads(path.read_text())
+        unknown = set(values) - {f.name for f in fields(cls)}
+        if unknown:
+            raise ValueError(f"{path} has unknown settings: {', '.join(sorted(unknown))}")
+        if values.get("base"):
+            values["base"] = BaseModel(**values["base"])
+        values["lora"] = {network: LoraSpec(**spec) for network, spec in values.get("lora", {}).items()}
+        return cls(**values)
+
+    def save(self, folder: str | Path) -> None:
+        """Write `config.json` into a folder that exists."""
+        (Path(folder) / CONFIG_NAME).write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+
+def available_presets() -> list[str]:
+    """Names of the presets that ship."""
+    return sorted(path.parent.name for path in PRESETS.glob(f"*/{CONFIG_NAME}"))
+
+
+def preset_folder(name: str) -> Path:
+    """The folder of a preset that ships.
+
+    Raises:
+        ValueError: there is no such preset.
+    """
+    if name not in available_presets():
+        raise ValueError(f"no refiner preset is called {name!r}; there are: {', '.join(available_presets())}")
+    return PRESETS / name

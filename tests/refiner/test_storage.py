@@ -1,0 +1,144 @@
+"""Refiners come back from disk as they went; turbo is put together from a diffusers folder and adapters."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from tiny_refiners import SIZE, random_view, tiny_refiner, tiny_unet, tiny_vae
+
+from backend.refiner import Refiner, RefinerConfig
+from backend.refiner.config import LoraSpec, preset_folder
+from backend.refiner.lora import add_lora, fold_lora, load_lora, lora_state
+
+
+def test_save_and_load_give_the_same_refiner(tmp_path):
+    refiner = tiny_refiner()
+    refiner.save_pretrained(tmp_path / "saved")
+    again = Refiner.from_pretrained(tmp_path / "saved")
+    views, portrait = [random_view(0), random_view(1)], random_view(9).rgba
+    expected = refiner.refine(views, refiner.encode_reference(portrait))
+    got = again.refine(views, again.encode_reference(portrait))
+    assert all((a == b).all() for a, b in zip(expected, got, strict=True))
+
+
+def test_a_fresh_compact_changes_nothing_and_is_of_the_right_size():
+    refiner = Refiner.from_config(preset_folder("compact"))
+    parameters = sum(p.numel() for p in refiner.parameters())
+    assert 4 * parameters < 40e6
+    views = torch.rand(1, 2, 5, 64, 64) * 2 - 1
+    with torch.inference_mode():
+        latent, _ = refiner.encode_images(views[:, 0])
+        refined = refiner(views, latent, torch.randn_like(latent), 0.1).apply(views)
+    torch.testing.assert_close(refined, views[:, :, :3])
+
+
+def test_missing_weights_and_configs_are_told_plainly(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"config\.json"):
+        Refiner.from_pretrained(tmp_path)
+    shutil.copy(preset_folder("compact") / "config.json", tmp_path)
+    with pytest.raises(FileNotFoundError, match="train the refiner first"):
+        Refiner.from_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"name": "x", "colour": 1}))
+    with pytest.raises(ValueError, match="colour"):
+        Refiner.from_pretrained(tmp_path)
+
+
+@pytest.fixture
+def base_folder(tmp_path):
+    """A diffusers folder of Stable Diffusion's layout, tiny."""
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    folder = tmp_path / "base"
+    torch.manual_seed(5)
+    tiny_unet().save_pretrained(folder / "unet")
+    tiny_vae(3, 3).save_pretrained(folder / "vae")
+    (folder / "tokenizer").mkdir()
+    vocabulary = {"<|startoftext|>": 0, "<|endoftext|>": 1, "a</w>": 2}
+    (folder / "tokenizer" / "vocab.json").write_text(json.dumps(vocabulary))
+    (folder / "tokenizer" / "merges.txt").write_text("#version: 0.2\n")
+    CLIPTokenizer(
+        str(folder / "tokenizer" / "vocab.json"), str(folder / "tokenizer" / "merges.txt"), model_max_length=7
+    ).save_pretrained(folder / "tokenizer")
+    CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=3, hidden_size=12, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+            max_position_embeddings=7, bos_token_id=0, eos_token_id=1, pad_token_id=1,
+        )
+    ).save_pretrained(folder / "text_encoder")  # fmt: skip
+    return folder
+
+
+def test_turbo_is_put_together_from_a_diffusers_folder(base_folder, tmp_path):
+    refiner = Refiner.from_preset("turbo", base=base_folder)
+    assert refiner.prompt.shape == (1, 7, 12)
+    assert refiner.skips is None
+    assert not refiner.config.blend
+    refiner.save_pretrained(tmp_path / "whole")
+    again = Refiner.from_pretrained(tmp_path / "whole")
+    torch.testing.assert_close(again.prompt, refiner.prompt)
+    assert again.size == refiner.size == 256
+
+
+def test_turbos_adapters_are_loaded_and_folded(base_folder, tmp_path):
+    plain = Refiner.from_preset("turbo", base=base_folder)
+    spec = plain.config.lora["unet"]
+    trained = tiny_unet()
+    trained.load_state_dict(plain.unet.state_dict())
+    add_lora(trained, spec)
+    generator = torch.Generator().manual_seed(3)
+    for name, parameter in trained.named_parameters():
+        if "lora_" in name:
+            parameter.data = 0.1 * torch.randn(parameter.shape, generator=generator)
+    vae = tiny_vae(3, 3)
+    add_lora(vae, plain.config.lora["vae"])
+    weights = {f"unet.{k}": v for k, v in lora_state(trained).items()} | {
+        f"vae.{k}": v for k, v in lora_state(vae).items()
+    }
+    assert not any("encoder" in key.replace("decoder", "") for key in weights if key.startswith("vae."))
+    preset = tmp_path / "preset"
+    shutil.copytree(preset_folder("turbo"), preset)
+    save_file({k: v.contiguous() for k, v in weights.items()}, preset / "lora.safetensors")
+
+    refiner = Refiner.from_pretrained(preset, base=base_folder)
+    latent, prompt = torch.randn(2, 4, 8, 8), refiner.prompt.expand(2, -1, -1)
+    with torch.inference_mode():
+        expected = trained.eval()(latent, 400, prompt).sample
+        unadapted = plain.unet(latent, 400, prompt).sample
+        got = refiner.unet(latent, 400, prompt).sample
+    assert not any("lora" in name for name, _ in refiner.unet.named_parameters())
+    torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-4)
+    assert not torch.allclose(got, unadapted, atol=1e-3)
+
+
+def test_folding_keeps_the_function():
+    torch.manual_seed(6)
+    network = tiny_unet().eval()
+    add_lora(network, LoraSpec(4, r"(.*\.)?(to_q|to_v|conv1|proj_in)"))
+    for name, parameter in network.named_parameters():
+        if "lora_" in name:
+            parameter.data.normal_(0, 0.1)
+    latent, prompt = torch.randn(1, 4, 8, 8), torch.randn(1, 3, 12)
+    with torch.inference_mode():
+        adapted = network(latent, 400, prompt).sample
+        fold_lora(network)
+        torch.testing.assert_close(network(latent, 400, prompt).sample, adapted, rtol=1e-3, atol=1e-4)
+    tiny_unet().load_state_dict(network.state_dict())
+
+
+def test_adapters_of_another_rank_are_refused():
+    network, other = tiny_unet(), tiny_unet()
+    add_lora(network, LoraSpec(4, r".*to_q"))
+    add_lora(other, LoraSpec(2, r".*to_q"))
+    with pytest.raises(ValueError, match="another base model or rank"):
+        load_lora(network, lora_state(other))
+
+
+def test_networks_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="do not belong together"):
+        Refiner(RefinerConfig("x", SIZE), tiny_unet(8), tiny_vae(3, 3), torch.zeros(1, 1, 12))
+    with pytest.raises(ValueError, match="channels"):
+        Refiner(RefinerConfig("x", SIZE, blend=True), tiny_unet(), tiny_vae(5, 3), torch.zeros(1, 1, 12))
+    with pytest.raises(ValueError, match="prompt"):
+        Refiner(RefinerConfig("x", SIZE), tiny_unet(), tiny_vae(3, 3), torch.zeros(1, 1, 16))
