@@ -25,7 +25,7 @@ class Skips(nn.ModuleList):
 
 
 def encode(vae: AutoencoderKL, images: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Images (N, C, H, W) in [-1, 1] to scaled latents (N, c, h, w) (the mode) and the features to skip, fine to coarse."""
+    """Images (N, C, H, W) in [-1, 1] to scaled latents (N, c, h, w), the mode, and features to skip, fine to coarse."""
     encoder = vae.encoder
     hidden = encoder.conv_in(images)
     features = []
