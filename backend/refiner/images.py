@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 
-from backend.avatars.base import RenderedView
+if TYPE_CHECKING:
+    from backend.avatars.base import RenderedView
 
 
 def view_tensor(rgba: np.ndarray, confidence: np.ndarray) -> torch.Tensor:

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 
-from backend.avatars.base import RenderedView
 from backend.refiner import storage
 from backend.refiner.attention import freeze_prompt, reshape_attention
 from backend.refiner.autoencoder import Skips, decode, encode
 from backend.refiner.config import RefinerConfig, preset_folder
 from backend.refiner.diffusion import clean_latent, mix_noise, seeded_noise, signal_level
 from backend.refiner.images import check_square, compose, reference_tensor, view_tensor
+
+if TYPE_CHECKING:
+    from backend.avatars.base import RenderedView
 
 
 @dataclass(frozen=True)
@@ -260,5 +262,6 @@ def _check_fit(config: RefinerConfig, unet: UNet2DConditionModel, vae: Autoencod
         )
     if prompt.ndim != 3 or prompt.shape[0] != 1 or prompt.shape[2] != unet.config.cross_attention_dim:
         raise ValueError(
-            f"the prompt's embedding is {tuple(prompt.shape)}; the U-Net needs (1, T, {unet.config.cross_attention_dim})"
+            f"the prompt's embedding is {tuple(prompt.shape)}; "
+            f"the U-Net needs (1, T, {unet.config.cross_attention_dim})"
         )

@@ -89,7 +89,8 @@ def _network(kind, part: str, source: dict):
     except OSError as error:
         where = source["pretrained_model_name_or_path"]
         raise FileNotFoundError(
-            f"the {part} of {where} is not there: download it once while online, or name a local folder as base ({error})"
+            f"the {part} of {where} is not there: download it once while online, or name a local folder as base: "
+            f"{error}"
         ) from error
 
 
