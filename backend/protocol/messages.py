@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from backend.protocol import limits
 from backend.protocol.camera import Camera
+from backend.protocol.errors import TurboPortraitError
 from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.rigged_mesh import RiggedMesh
 
@@ -283,6 +284,11 @@ Reply = (
     | Done
     | ErrorReply
 )
+
+
+def error_reply(request_id: int, error: TurboPortraitError) -> ErrorReply:
+    """An error as the last reply to a request."""
+    return ErrorReply(id=request_id, code=error.code, sentence=error.sentence, hint=error.hint)
 
 
 def _expect(array: np.ndarray, name: str, dtype: type, shape: tuple[int | None, ...]) -> None:

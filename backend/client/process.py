@@ -1,0 +1,126 @@
+"""The backend as a process of its own, started and ended by a host."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from backend.client import discovery
+from backend.client.client import Client
+from backend.client.discovery import Endpoint
+from backend.protocol.errors import TurboPortraitError
+
+_START_SECONDS = 60.0
+_TICK = 0.05
+
+
+class BackendProcess:
+    """A backend that this process started. It ends with this process unless it was asked to stay."""
+
+    def __init__(self, process: subprocess.Popen, session: str, endpoint_path: Path, log: Path | None) -> None:
+        self.process = process
+        self.session = session
+        self.log = log
+        self._endpoint_path = endpoint_path
+
+    @classmethod
+    def start(
+        cls,
+        python: str | Path = sys.executable,
+        *,
+        address: str = "tcp://127.0.0.1:*",
+        log: str | Path | None = None,
+        endpoint_path: Path | None = None,
+        stay: bool = False,
+        arguments: Sequence[str] = (),
+        command: Sequence[str] | None = None,
+    ) -> BackendProcess:
+        """Start a backend; returns at once (see `endpoint` and `wait_ready`).
+
+        Args:
+            python: the Python that has the backend's packages.
+            address: where to listen.
+            log: file for the backend's output, none to drop it.
+            endpoint_path: where it shall say how to reach it, by default where `find_backend` looks.
+            stay: go on when this process ends.
+            arguments: further options of `turboportrait serve`.
+            command: in place of [python, "-m", "backend.cli", "serve"].
+
+        Raises:
+            TurboPortraitError: backend_not_started, where there is no such Python.
+        """
+        session = secrets.token_hex(8)
+        endpoint_path = endpoint_path or discovery.endpoint_file()
+        full = [*(command or (str(python), "-m", "backend.cli", "serve")), "--address", address, "--session", session]
+        full += ["--endpoint-file", str(endpoint_path)] + ([] if stay else ["--parent", str(os.getpid())])
+        # A host's own Python paths (Blender's) must not reach the backend's Python.
+        environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+        folder = discovery.state_folder()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = {"creationflags": 0x08000200} if sys.platform == "win32" else {"start_new_session": True}
+        try:
+            with open(log, "ab") if log else contextlib.nullcontext(subprocess.DEVNULL) as output:
+                process = subprocess.Popen(
+                    [*full, *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    cwd=folder,  # python -m puts the current folder first on its path: a folder of our own
+                    env=environment,
+                    **flags,
+                )
+        except OSError as error:
+            raise TurboPortraitError("backend_not_started", str(error)) from error
+        return cls(process, session, endpoint_path, Path(log) if log else None)
+
+    @property
+    def running(self) -> bool:
+        """The process lives."""
+        return self.process.poll() is None
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """Where it listens, None while it is still starting; never waits.
+
+        Raises:
+            TurboPortraitError: backend_not_started, with the end of its log.
+        """
+        if not self.running:
+            raise TurboPortraitError("backend_not_started", self._last_words())
+        found = discovery.read(self._endpoint_path)
+        return found if found and found.session == self.session else None
+
+    def wait_ready(self, timeout: float = _START_SECONDS) -> Endpoint:
+        """Wait until it listens; raises as `endpoint`, or timeout."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if endpoint := self.endpoint:
+                return endpoint
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(_TICK)
+        raise TurboPortraitError("timeout", "while starting the backend")
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """End it: by a message, else by a signal, else by force. Waits for its end."""
+        with contextlib.suppress(TurboPortraitError):
+            if endpoint := self.endpoint:
+                with Client(endpoint.address, name="stop") as client:
+                    client.shutdown(timeout)
+        for end in (lambda: None, self.process.terminate, self.process.kill):
+            end()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout)
+                break
+        discovery.withdraw(self.session, self._endpoint_path)
+
+    def _last_words(self) -> str:
+        if not self.log or not self.log.exists():
+            return f"exit status {self.process.returncode}"
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return f"exit status {self.process.returncode}: {' / '.join(lines[-3:])[-400:]}"
