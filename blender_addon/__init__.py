@@ -1,0 +1,15 @@
+"""TurboPortrait3D: one portrait photo becomes a head that Blender can pose and film, refined."""
+
+from . import properties
+
+MODULES = (properties,)
+
+
+def register() -> None:
+    for module in MODULES:
+        module.register()
+
+
+def unregister() -> None:
+    for module in reversed(MODULES):
+        module.unregister()

@@ -1,0 +1,184 @@
+"""A head in the scene: an armature with a skinned mesh below it, from a head model file or an avatar's own mesh.
+
+Nothing of it is hidden: a mesh, shape keys, vertex groups, an armature, a material. So keyframes, drivers, NLA, undo,
+copy, append and face-capture add-ons that write ARKit shape keys work as on any character.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+
+from backend.protocol.head_parameters import JOINTS
+from backend.protocol.rigged_mesh import RiggedMesh
+from flame import HeadModel
+
+from . import animation, material, rig
+from .camera import head_to_blender
+
+COMPONENT = re.compile(r"expression_\d+")
+"""The name of an expression component without a meaning of its own: its coefficient is in standard deviations."""
+COMPONENT_RANGE = 5.0
+
+
+@dataclass(frozen=True)
+class _Geometry:
+    """What a head model and an avatar's mesh have in common, in head space (see `RiggedMesh` for the shapes)."""
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    expression_vertices: np.ndarray
+    expression_offsets: np.ndarray
+    expression_names: tuple[str, ...]
+    joints: np.ndarray
+    parents: np.ndarray
+    skin_weights: np.ndarray
+    corner_uv: np.ndarray | None
+
+    @classmethod
+    def of(cls, source: HeadModel | RiggedMesh) -> _Geometry:
+        if isinstance(source, RiggedMesh):
+            return cls(
+                source.vertices,
+                source.faces,
+                source.expression_vertices,
+                source.expression_offsets,
+                tuple(source.expression_names),
+                source.joints,
+                source.parents,
+                source.skin_weights,
+                source.uv[source.faces],
+            )
+        offsets = np.moveaxis(source.expressiondirs, 2, 0)
+        moved = np.flatnonzero(np.any(offsets, axis=(0, 2)))
+        return cls(
+            source.v_template,
+            source.faces,
+            moved,
+            offsets[:, moved],
+            tuple(source.expression_names),
+            source.rest_joints(source.v_template),
+            source.parents,
+            source.lbs_weights,
+            None if source.vt is None else source.vt[source.ft],
+        )
+
+
+def add_head(context: bpy.types.Context, source: HeadModel | RiggedMesh, name: str) -> bpy.types.Object:
+    """Add a head to the scene and return its armature object, the head object.
+
+    Pose correctives (`posedirs`) have no counterpart in Blender's skinning and are left out of the preview mesh.
+    """
+    geometry = _Geometry.of(source)
+    head = rig.build_armature(context, name, geometry.joints, geometry.parents)
+    head.turboportrait.is_head = True
+    mesh_object = bpy.data.objects.new(f"{name} mesh", bpy.data.meshes.new(f"{name} mesh"))
+    context.collection.objects.link(mesh_object)
+    mesh_object.parent = head
+    # Head space is the armature's: a mesh moved by itself would part from its bones.
+    mesh_object.lock_location = mesh_object.lock_rotation = mesh_object.lock_scale = (True, True, True)
+    modifier = mesh_object.modifiers.new("Armature", "ARMATURE")
+    modifier.object = head
+    _fill(mesh_object, geometry, source)
+    return head
+
+
+def replace_head(context: bpy.types.Context, head: bpy.types.Object, source: HeadModel | RiggedMesh) -> None:
+    """Give a head another mesh; its place, pose, expression, keyframes and drivers stay."""
+    geometry = _Geometry.of(source)
+    mesh_object = mesh_of(head)
+    if mesh_object is None:
+        raise ValueError(f"The head '{head.name}' has lost its mesh: undo, or add the head anew")
+    rig.move_bones(context, head, geometry.joints, geometry.parents)
+    old = mesh_object.data
+    mesh_object.data = bpy.data.meshes.new(mesh_object.name)
+    mesh_object.vertex_groups.clear()
+    _fill(mesh_object, geometry, source)
+    if old.shape_keys:
+        animation.move_shape_keys(old.shape_keys, mesh_object.data.shape_keys)
+    if not old.users:
+        bpy.data.meshes.remove(old)
+
+
+def head_of(thing: bpy.types.Object | None) -> bpy.types.Object | None:
+    """The head object that an object is or belongs to, or None."""
+    while thing is not None and not thing.turboportrait.is_head:
+        thing = thing.parent
+    return thing
+
+
+def mesh_of(head: bpy.types.Object) -> bpy.types.Object | None:
+    """The head's mesh object, or None if the user has deleted it."""
+    for child in head.children:
+        if child.type == "MESH" and child.data.turboportrait.expression_names:
+            return child
+    return None
+
+
+def visible_heads(depsgraph: bpy.types.Depsgraph) -> Iterator[bpy.types.Object]:
+    """The head objects whose mesh this dependency graph shows; hiding only the armature hides no head."""
+    seen = set()
+    for thing in depsgraph.objects:
+        if thing.type == "MESH" and thing.original.data.turboportrait.expression_names:
+            head = head_of(thing.original)
+            if head is not None and head.name_full not in seen:
+                seen.add(head.name_full)
+                yield head
+
+
+def _fill(mesh_object: bpy.types.Object, geometry: _Geometry, source: HeadModel | RiggedMesh) -> None:
+    """Put geometry, shape keys, skinning and material into a mesh object whose mesh is empty."""
+    mesh = mesh_object.data
+    faces = np.ascontiguousarray(geometry.faces, np.int32)
+    rest = np.ascontiguousarray(head_to_blender(geometry.vertices), np.float32)
+    mesh.vertices.add(len(rest))
+    mesh.vertices.foreach_set("co", rest.ravel())
+    mesh.loops.add(faces.size)
+    mesh.loops.foreach_set("vertex_index", faces.ravel())
+    mesh.polygons.add(len(faces))
+    mesh.polygons.foreach_set("loop_start", np.arange(0, faces.size, 3, dtype=np.int32))
+    mesh.update(calc_edges=True)
+    mesh.shade_smooth()
+    if geometry.corner_uv is not None:
+        add_uv(mesh, "UVMap", geometry.corner_uv)
+    if isinstance(source, RiggedMesh):
+        material.dress(mesh, source)
+    else:
+        mesh.materials.append(material.plain_skin())
+    mesh.turboportrait.expression_names = "\n".join(geometry.expression_names)
+    _add_shape_keys(mesh_object, rest, geometry)
+    _add_weights(mesh_object, geometry.skin_weights)
+
+
+def add_uv(mesh: bpy.types.Mesh, name: str, corner_uv: np.ndarray) -> None:
+    """Add a UV layer from texture coordinates per corner (F, 3, 2)."""
+    layer = mesh.uv_layers.new(name=name, do_init=False)
+    layer.uv.foreach_set("vector", np.ascontiguousarray(corner_uv, np.float32).ravel())
+
+
+def _add_shape_keys(mesh_object: bpy.types.Object, rest: np.ndarray, geometry: _Geometry) -> None:
+    mesh_object.shape_key_add(name="Basis", from_mix=False)
+    for name, offsets in zip(geometry.expression_names, geometry.expression_offsets, strict=True):
+        moved = rest.copy()
+        moved[geometry.expression_vertices] += head_to_blender(offsets)
+        key = mesh_object.shape_key_add(name=name, from_mix=False)
+        if COMPONENT.fullmatch(name):
+            key.slider_min, key.slider_max = -COMPONENT_RANGE, COMPONENT_RANGE
+        key.value = 0.0
+        key.data.foreach_set("co", moved.ravel())
+
+
+def _add_weights(mesh_object: bpy.types.Object, skin_weights: np.ndarray) -> None:
+    for joint, name in enumerate(JOINTS):
+        group = mesh_object.vertex_groups.new(name=name)
+        column = skin_weights[:, joint]
+        # Blender takes one weight for many vertices: equal weights go together, and most are exactly one.
+        order = np.argsort(column, kind="stable")
+        values, starts = np.unique(column[order], return_index=True)
+        for value, indices in zip(values, np.split(order, starts[1:]), strict=True):
+            if value > 0:
+                group.add(indices.tolist(), float(value), "REPLACE")

@@ -1,0 +1,121 @@
+"""The head's armature: one bone per FLAME joint, and the pose of its bones as axis-angle and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import bpy
+import numpy as np
+from mathutils import Matrix, Vector
+
+from backend.protocol.head_parameters import JOINTS
+from flame.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+
+from .camera import HEAD_TO_BLENDER, blender_to_head, head_to_blender
+
+BONE_DIRECTIONS = {
+    "global": (0.0, 1.0, 0.0),
+    "neck": (0.0, 1.0, 0.0),
+    "jaw": (0.0, -0.5, 1.0),
+    "eye_left": (0.0, 0.0, 1.0),
+    "eye_right": (0.0, 0.0, 1.0),
+}
+"""Where each bone points at rest, in head space: an eye's bone along its gaze, so that Track To works on it."""
+BONE_LENGTHS = {"global": 0.06, "neck": 0.08, "jaw": 0.08, "eye_left": 0.04, "eye_right": 0.04}
+
+
+def build_armature(
+    context: bpy.types.Context, name: str, joints: np.ndarray, parents: Sequence[int]
+) -> bpy.types.Object:
+    """Make an armature object with a bone per joint and link it to the context's collection.
+
+    Args:
+        joints: (5, 3) rest positions in head space, metres, in the order of `JOINTS`.
+        parents: (5,) index of each joint's parent, -1 for the root.
+    """
+    if context.mode != "OBJECT":
+        bpy.ops.object.mode_set(mode="OBJECT")
+    armature = bpy.data.armatures.new(name)
+    rig = bpy.data.objects.new(name, armature)
+    context.collection.objects.link(rig)
+    # Blender makes bones only in edit mode, and only the active object's.
+    for selected in context.selected_objects:
+        selected.select_set(False)
+    context.view_layer.objects.active = rig
+    rig.select_set(True)
+    bpy.ops.object.mode_set(mode="EDIT")
+    place_bones(armature, joints, parents)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    for bone in rig.pose.bones:
+        bone.rotation_mode = "XYZ"
+        bone.lock_scale = (True, True, True)
+        bone.lock_location = (bone.name != "global",) * 3
+    armature.display_type = "STICK"
+    rig.show_in_front = True
+    return rig
+
+
+def place_bones(armature: bpy.types.Armature, joints: np.ndarray, parents: Sequence[int]) -> None:
+    """Give an armature in edit mode the joints' bones, or move those it has (same arguments as `build_armature`)."""
+    bones = armature.edit_bones
+    for name, head in zip(JOINTS, head_to_blender(np.asarray(joints, float)), strict=True):
+        bone = bones.get(name) or bones.new(name)
+        direction = np.array(BONE_DIRECTIONS[name])
+        direction *= BONE_LENGTHS[name] / np.linalg.norm(direction)
+        bone.head = head
+        bone.tail = head + head_to_blender(direction)
+        bone.align_roll(Vector((0.0, -1.0, 0.0)) if name in ("global", "neck") else Vector((0.0, 0.0, 1.0)))
+    for name, parent in zip(JOINTS, parents, strict=True):
+        bones[name].parent = bones[JOINTS[parent]] if parent >= 0 else None
+
+
+def move_bones(context: bpy.types.Context, rig: bpy.types.Object, joints: np.ndarray, parents: Sequence[int]) -> None:
+    """Move a rig's bones to another head's joints; poses and keyframes stay."""
+    if context.mode != "OBJECT":
+        bpy.ops.object.mode_set(mode="OBJECT")
+    context.view_layer.objects.active = rig
+    bpy.ops.object.mode_set(mode="EDIT")
+    place_bones(rig.data, joints, parents)
+    bpy.ops.object.mode_set(mode="OBJECT")
+
+
+def read_pose(rig: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
+    """The rig's pose as FLAME's: axis-angle (5, 3) relative to the parent joint, and translation (3,) in head space.
+
+    Drivers, constraints and NLA count where `rig` is an evaluated object. What FLAME can't express (a bone's scale,
+    a location on any bone but "global") is left out.
+    """
+    turned = [_rotation(bone.matrix) @ _rotation(bone.bone.matrix_local).T for bone in _bones(rig)]
+    pose = []
+    for bone, rotation in zip(_bones(rig), turned, strict=True):
+        if bone.parent is not None and bone.parent.name in JOINTS:
+            rotation = turned[JOINTS.index(bone.parent.name)].T @ rotation
+        pose.append(matrix_to_axis_angle(HEAD_TO_BLENDER.T @ rotation @ HEAD_TO_BLENDER))
+    root = _bones(rig)[0]
+    moved = np.array(root.matrix.translation) - np.array(root.bone.matrix_local.translation)
+    return np.array(pose, np.float32), blender_to_head(moved).astype(np.float32)
+
+
+def write_pose(rig: bpy.types.Object, pose: np.ndarray, translation: np.ndarray) -> None:
+    """Set the bones from axis-angle (5, 3) and a translation (3,); the reverse of `read_pose` where nothing drives."""
+    rotations = HEAD_TO_BLENDER @ axis_angle_to_matrix(np.asarray(pose, float)) @ HEAD_TO_BLENDER.T
+    for bone, rotation in zip(_bones(rig), rotations, strict=True):
+        rest = _rotation(bone.bone.matrix_local)
+        basis = np.eye(4)
+        basis[:3, :3] = rest.T @ rotation @ rest
+        if bone.name == "global":
+            basis[:3, 3] = rest.T @ head_to_blender(np.asarray(translation, float))
+        bone.matrix_basis = Matrix(basis.tolist())
+
+
+def _bones(rig: bpy.types.Object) -> list[bpy.types.PoseBone]:
+    missing = [name for name in JOINTS if name not in rig.pose.bones]
+    if missing:
+        raise ValueError(f"The head '{rig.name}' lacks the bones {', '.join(missing)}: undo, or add the head anew")
+    return [rig.pose.bones[name] for name in JOINTS]
+
+
+def _rotation(matrix: Matrix) -> np.ndarray:
+    """(3, 3) float64, the nearest rotation to a bone's matrix."""
+    u, _, vt = np.linalg.svd(np.array(matrix, float)[:3, :3])
+    return u @ vt

@@ -1,0 +1,80 @@
+"""Fixtures of the tests that run inside Blender."""
+
+import os
+
+import bpy
+import numpy as np
+import pytest
+
+import blender_addon
+from backend.protocol.rigged_mesh import RiggedMesh
+from flame import load_head_model
+
+
+@pytest.fixture(scope="session", autouse=True)
+def blender_version():
+    """The suite means the Blender that it says."""
+    expected = os.environ.get("EXPECTED_BLENDER", "")
+    assert bpy.app.version_string.startswith(expected)
+
+
+@pytest.fixture(scope="session")
+def addon():
+    """The extension, enabled as a user's preferences would enable it."""
+    bpy.ops.preferences.addon_enable(module="blender_addon")
+    yield blender_addon
+    bpy.ops.preferences.addon_disable(module="blender_addon")
+
+
+@pytest.fixture
+def scene(addon):
+    """A fresh scene of Blender's own default: a cube, a light, a camera."""
+    for collection in (bpy.data.objects, bpy.data.meshes, bpy.data.armatures, bpy.data.images, bpy.data.materials):
+        for block in list(collection):
+            collection.remove(block)
+    scene = bpy.context.scene
+    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    scene.collection.objects.link(camera)
+    scene.camera = camera
+    scene.render.resolution_x = scene.render.resolution_y = 512
+    scene.render.resolution_percentage = 100
+    scene.render.pixel_aspect_x = scene.render.pixel_aspect_y = 1.0
+    scene.render.use_border = False
+    return scene
+
+
+@pytest.fixture(scope="session")
+def head_model():
+    """The open head that ships."""
+    return load_head_model()
+
+
+@pytest.fixture(scope="session")
+def rigged_mesh(head_model) -> RiggedMesh:
+    """An avatar-like mesh: the open head with a picture on it."""
+    model = head_model
+    offsets = np.moveaxis(model.expressiondirs, 2, 0)
+    moved = np.flatnonzero(np.any(offsets, axis=(0, 2))).astype(np.int32)
+    vertices = model.v_template
+    low, high = vertices.min(0), vertices.max(0)
+    uv = ((vertices - low) / (high - low))[:, :2].astype(np.float32)
+    rows, columns = np.mgrid[0:256, 0:256]
+    texture = np.stack([rows, columns, 255 - rows, np.full_like(rows, 255)], -1).astype(np.uint8)
+    one = np.ones(len(vertices), np.float32)
+    return RiggedMesh(
+        vertices=vertices,
+        faces=model.faces,
+        expression_vertices=moved,
+        expression_offsets=offsets[:, moved],
+        expression_names=model.expression_names,
+        joints=model.rest_joints(vertices),
+        parents=model.parents,
+        skin_weights=model.lbs_weights,
+        uv=uv,
+        texture=texture,
+        photo_weight=one,
+        photo_facing=one,
+        fill_uv=uv,
+        fill_weight=0 * one,
+        base_color=np.full((len(vertices), 3), 128, np.uint8),
+    )
