@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +20,12 @@ SEED = 20
 PARENTS = (-1, 0, 1, 1, 1)
 
 
-@dataclass(frozen=True)
-class OpenHead:
-    """The open head's arrays by FLAME's keys (see `flame.files`), and the variance that the basis holds."""
+def build_open_head(source: BodySource | None = None) -> tuple[dict[str, np.ndarray], float]:
+    """The open head without its landmark embedding.
 
-    arrays: dict[str, np.ndarray]
-    variance_share: float
-
-
-def build_open_head(source: BodySource | None = None) -> OpenHead:
-    """The open head without its landmark embedding; takes about two minutes."""
+    Returns:
+        Its arrays by the keys of `flame.files`, and the share of the sampled variance that the identity basis holds.
+    """
     source = source or BodySource()
     body = source.body()
     eyes = {s: rig.sphere_centre(body.vertices[body.bone_weights[f"eye.{s}"] > 0.5]) for s in "LR"}
@@ -71,30 +67,28 @@ def build_open_head(source: BodySource | None = None) -> OpenHead:
     jaw_open = actions[body.action_names.index("jawOpen")]
     regions = _regions(body, cut, weights)
     joints, lbs_weights = _rig(mean, jaw_open, weights, smooth, regions, body)
-    return OpenHead(
-        {
-            "v_template": mean.astype(np.float32),
-            "f": cut.faces,
-            # Half precision is below 0.02 mm here, and halves the file.
-            "shapedirs": np.concatenate([identity, np.moveaxis(actions, 0, 2)], 2).astype(np.float16),
-            "num_shape": np.array(identity.shape[2]),
-            "shape_names": np.array([f"identity_{i:03d}" for i in range(identity.shape[2])]),
-            "expression_names": np.array(body.action_names),
-            "J_regressor": _regressor(mean, joints, actions, weights, regions).astype(np.float32),
-            "kintree_table": np.array([PARENTS, range(5)]),
-            "weights": lbs_weights.astype(np.float32),
-            "vt": (cut.uv_from @ body.uv).astype(np.float32),
-            "ft": cut.uv_faces,
-            **{f"region_{name}": np.flatnonzero(mask).astype(np.int32) for name, mask in regions.items()},
-        },
-        share,
-    )
+    arrays = {
+        "v_template": mean.astype(np.float32),
+        "f": cut.faces,
+        # Half precision is below 0.02 mm here, and halves the file.
+        "shapedirs": np.concatenate([identity, np.moveaxis(actions, 0, 2)], 2).astype(np.float16),
+        "num_shape": np.array(identity.shape[2]),
+        "shape_names": np.array([f"identity_{i:03d}" for i in range(identity.shape[2])]),
+        "expression_names": np.array(body.action_names),
+        "J_regressor": _regressor(mean, joints, actions, weights, regions).astype(np.float32),
+        "kintree_table": np.array([PARENTS, range(5)]),
+        "weights": lbs_weights.astype(np.float32),
+        "vt": (cut.uv_from @ body.uv).astype(np.float32),
+        "ft": cut.uv_faces,
+        **{f"region_{name}": np.flatnonzero(mask).astype(np.int32) for name, mask in regions.items()},
+    }
+    return arrays, share
 
 
-def save_open_head(head: OpenHead, path: Path) -> None:
+def save_arrays(arrays: dict[str, np.ndarray], path: Path) -> None:
     """Write the arrays as a compressed .npz."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, **head.arrays)
+    np.savez_compressed(path, **arrays)
 
 
 def _vertex_areas(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
