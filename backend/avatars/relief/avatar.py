@@ -1,0 +1,146 @@
+"""The relief avatar: a textured, rigged mesh that any pinhole camera can film."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from backend.avatars.base import RenderedView
+from backend.avatars.relief.build import build_mesh
+from backend.avatars.relief.shading import shade, view_attributes
+from backend.protocol.camera import Camera
+from backend.protocol.head_parameters import HeadParameters
+from backend.protocol.rigged_mesh import RiggedMesh
+from backend.rasterizer import rasterize
+from backend.tracking import TrackedPortrait, track
+from flame import HeadModel, pose_vertices
+
+SAMPLES = 2
+"""Samples per pixel in each direction up to LARGEST_SUPERSAMPLED, one beyond."""
+LARGEST_SUPERSAMPLED = 1024
+INSIDE_HEAD = 0.09
+"""Metres from the head's centre within which a camera is inside the head and sees nothing."""
+
+
+class ReliefAvatar:
+    """See `backend.avatars.base.Avatar`."""
+
+    def __init__(self, identifier: str, tracked: TrackedPortrait, mesh: RiggedMesh):
+        self.id = identifier
+        self.tracked = tracked
+        self._mesh = mesh
+        # The face is what the portrait's framing is about; hair, shoulders and hats follow it.
+        low, high = tracked.neutral_vertices.min(0), tracked.neutral_vertices.max(0)
+        self._centre = np.array([0.0, (0.35 * low + 0.65 * high)[1], (low + high)[2] / 2])
+
+    def mesh(self) -> RiggedMesh:
+        return self._mesh
+
+    def posed(self, parameters: HeadParameters) -> np.ndarray:
+        """(N, 3) float32 vertices in head space.
+
+        Raises:
+            ValueError: more expression coefficients than the head model has.
+        """
+        mesh = self._mesh
+        vertices = mesh.vertices
+        coefficients = np.array(parameters.expression, np.float32)
+        if len(coefficients) > len(mesh.expression_names):
+            raise ValueError(
+                f"{len(coefficients)} expression coefficients, but the head model has {len(mesh.expression_names)}"
+            )
+        active = np.flatnonzero(coefficients)
+        if len(active):
+            vertices = vertices.copy()
+            vertices[mesh.expression_vertices] += np.tensordot(
+                coefficients[active], mesh.expression_offsets[active], axes=1
+            )
+        return pose_vertices(
+            vertices,
+            mesh.joints,
+            mesh.parents,
+            mesh.skin_weights,
+            parameters.joint_rotations,
+            np.array(parameters.translation, np.float32),
+        )
+
+    def render(self, cameras: Sequence[Camera], parameters: HeadParameters) -> list[RenderedView]:
+        """Raw views of one pose, one per camera, of any size. A camera that sees nothing gives an empty view."""
+        vertices = self.posed(parameters)
+        return [self._render(camera, vertices, parameters) for camera in cameras]
+
+    def _render(self, camera: Camera, vertices: np.ndarray, parameters: HeadParameters) -> RenderedView:
+        mesh = self._mesh
+        transform = camera.extrinsics.astype(np.float32)
+        points = vertices @ transform[:3, :3].T + transform[:3, 3]
+        samples = SAMPLES if max(camera.width, camera.height) <= LARGEST_SUPERSAMPLED else 1
+        if self._inside(camera, parameters) or not (points[:, 2] > 0).any():
+            return empty_view(camera)
+        intrinsics = camera.intrinsics.astype(np.float32)
+        depth = np.where(points[:, 2] > 0, points[:, 2], np.nan)
+        screen = np.empty_like(points)
+        screen[:, :2] = (points @ intrinsics.T)[:, :2] / depth[:, None] * samples
+        screen[:, 2] = depth
+        raster = rasterize(screen, mesh.faces, camera.width * samples, camera.height * samples)
+        return RenderedView(*shade(raster, mesh.faces, view_attributes(mesh, points), mesh.texture, samples))
+
+    def _head_centre(self, parameters: HeadParameters) -> np.ndarray:
+        weights = np.zeros((1, 5), np.float32)
+        weights[0, 1] = 1
+        mesh = self._mesh
+        return pose_vertices(
+            self._centre[None].astype(np.float32),
+            mesh.joints,
+            mesh.parents,
+            weights,
+            parameters.joint_rotations,
+            np.array(parameters.translation, np.float32),
+        )[0]
+
+    def _inside(self, camera: Camera, parameters: HeadParameters) -> bool:
+        extrinsics = camera.extrinsics
+        eye = -extrinsics[:3, :3].T @ extrinsics[:3, 3]
+        return bool(np.linalg.norm(eye - self._head_centre(parameters)) < INSIDE_HEAD)
+
+    def bounds(self, camera: Camera, parameters: HeadParameters) -> tuple[float, float, float] | None:
+        """The square (x0, y0, side), in pixels, that frames the head as the portrait was framed; None if unseen."""
+        centre = self._head_centre(parameters).astype(float)
+        depth = camera.to_camera(centre)[2]
+        if depth < INSIDE_HEAD:
+            return None
+        portrait = self.tracked.camera
+        portrait_centre = self._centre
+        scale = (camera.intrinsics[1, 1] / depth) / (portrait.intrinsics[1, 1] / portrait.to_camera(portrait_centre)[2])
+        side = portrait.width * scale
+        x, y = camera.project(centre) - portrait.project(portrait_centre) * scale
+        return float(x), float(y), float(side)
+
+
+def empty_view(camera: Camera) -> RenderedView:
+    """A fully transparent view."""
+    shape = (camera.height, camera.width)
+    return RenderedView(
+        np.zeros((*shape, 4), np.uint8), np.full(shape, np.inf, np.float32), np.zeros(shape, np.float32)
+    )
+
+
+def register_relief(
+    photo: bytes, model: HeadModel, progress: Callable[[float, str], None] = lambda fraction, stage: None
+) -> ReliefAvatar:
+    """Make a relief avatar from the bytes of an image file.
+
+    Args:
+        progress: called with a fraction in [0, 1] and the name of the stage that begins.
+
+    Raises:
+        TrackingError: no image, no face, and the like.
+    """
+    progress(0.0, "tracking")
+    tracked = track(photo, model)
+    progress(0.6, "building")
+    mesh = build_mesh(tracked, model)
+    progress(1.0, "done")
+    identifier = hashlib.sha256(f"relief:{tracked.image_digest}:{model.checksum}".encode()).hexdigest()
+    return ReliefAvatar(identifier, tracked, mesh)

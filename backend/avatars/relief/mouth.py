@@ -1,0 +1,127 @@
+"""What the photo does not show of a mouth: teeth behind the lips, and lips that close."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from backend.tracking import TrackedPortrait
+from flame import HeadModel
+
+UPPER_INNER_LIP = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
+LOWER_INNER_LIP = (95, 88, 178, 87, 14, 317, 402, 318, 324)
+LIP_RING = UPPER_INNER_LIP + LOWER_INNER_LIP[::-1]
+LEFT_CORNER, RIGHT_CORNER, UPPER_MIDDLE, LOWER_MIDDLE = 308, 78, 13, 14
+OPEN_RATIO = 0.08
+"""Lip gap over mouth width from which the photo shows teeth."""
+TEETH_COLOR = (196, 184, 172)
+TEETH_BEHIND_LIPS = 0.004
+DENTAL_ARCH = 0.012
+"""Metres that the teeth curve back from the middle to the corners."""
+
+
+@dataclass(frozen=True)
+class Teeth:
+    """A patch of teeth behind the lips: points (n, 3) in camera space, faces, where in the photo, and its colour."""
+
+    points: np.ndarray
+    faces: np.ndarray
+    pixels: np.ndarray
+    color: np.ndarray
+    from_photo: bool
+
+
+def build_teeth(tracked: TrackedPortrait, model: HeadModel, points: np.ndarray, brightness: float) -> Teeth:
+    """Teeth from the photo where the mouth is open in it, else plain ones that the lips hide.
+
+    Args:
+        points: (V, 3) the fitted mesh in camera space.
+        brightness: mean of the face's pixels, 0..255, to which plain teeth are matched.
+    """
+    lips = model.landmark_positions(points)
+    ring = lips[list(LIP_RING)]
+    centre = ring.mean(0)
+    half_width = np.linalg.norm(lips[LEFT_CORNER] - lips[RIGHT_CORNER]) / 2
+    found = tracked.landmarks[:, :2].astype(float)
+    gap = np.linalg.norm(found[UPPER_MIDDLE] - found[LOWER_MIDDLE])
+    from_photo = gap > OPEN_RATIO * np.linalg.norm(found[LEFT_CORNER] - found[RIGHT_CORNER])
+    if from_photo:
+        rim = centre + (ring - centre) * [1.15, 1.7, 1]
+        rim_pixels = found[list(LIP_RING)]
+    else:
+        angle = np.linspace(0, 2 * np.pi, len(LIP_RING), endpoint=False)
+        rim = centre + np.stack(
+            [-0.8 * half_width * np.cos(angle), -0.007 * np.sin(angle) - 0.0045, np.zeros_like(angle)], 1
+        )
+        rim_pixels = tracked.camera.intrinsics[:2, :2].diagonal() * rim[:, :2] / rim[:, 2:]
+        rim_pixels = rim_pixels + tracked.camera.intrinsics[:2, 2]
+    rim[:, 2] = centre[2] + TEETH_BEHIND_LIPS + DENTAL_ARCH * ((rim[:, 0] - centre[0]) / (1.2 * half_width)) ** 2
+    middle = rim.mean(0)
+    middle[2] = rim[:, 2].min()
+    middle_pixel = rim_pixels.mean(0)
+    # A little towards the middle: the outermost ring of the photo's opening is lip, not tooth.
+    rim_pixels = 0.92 * rim_pixels + 0.08 * middle_pixel
+    count = len(rim)
+    faces = np.array([[0, 1 + (i + 1) % count, 1 + i] for i in range(count)], np.int32)
+    color = np.array(TEETH_COLOR) * np.clip(brightness / 170, 0.4, 1.15)
+    return Teeth(
+        np.concatenate([middle[None], rim]),
+        faces,
+        np.concatenate([middle_pixel[None], rim_pixels]),
+        np.clip(np.tile(color, (count + 1, 1)), 0, 255),
+        bool(from_photo),
+    )
+
+
+def lip_seal(model: HeadModel, neutral: np.ndarray, drawn: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """Offsets (V, 3) that close the gap which taking the fitted expression out leaves between the lips.
+
+    Args:
+        neutral: (V, 3) the mesh without its expression, metres.
+        drawn: (V,) bool, vertices that may move.
+        up: (3,) unit vector from chin to brow.
+    """
+    lips = model.landmark_positions(neutral)
+    pairs = [(82, 87), (81, 178), (80, 88), (13, 14), (312, 317), (311, 402), (310, 318)]
+    upper, lower = lips[[a for a, _ in pairs]], lips[[b for _, b in pairs]]
+    gap = np.clip((upper - lower) @ up, 0, None)[:, None] * up
+    opening = np.linalg.norm(model.expressiondirs[:, :, _jaw_open(model)], axis=1)
+    near_lower_lip = np.linalg.norm(neutral - lips[LOWER_MIDDLE], axis=1) < 0.01
+    follows_jaw = opening > 0.25 * opening[near_lower_lip].max()
+    seal = np.zeros_like(neutral)
+    for edge, shift, member in ((upper, -gap / 2, ~follows_jaw), (lower, gap / 2, follows_jaw)):
+        offsets = np.linalg.norm(neutral[:, None] - edge[None], axis=2)
+        nearest = offsets.min(1)
+        moved = member & drawn & (nearest < 0.03)
+        kernel = np.exp(-(offsets[moved] ** 2) / (2 * 0.006**2))
+        blend = kernel @ shift / (kernel.sum(1, keepdims=True) + 1e-9)
+        seal[moved] = blend * np.exp(-((nearest[moved] / 0.012) ** 2))[:, None]
+    return seal
+
+
+def _jaw_open(model: HeadModel) -> int:
+    """The expression that parts the lips most."""
+    if "jawOpen" in model.expression_names:
+        return model.expression_names.index("jawOpen")
+    upper, lower = (
+        np.einsum(
+            "k,kce->ce",
+            model.landmarks.barycentric[i],
+            model.expressiondirs[model.faces[model.landmarks.face_index[i]]],
+        )
+        for i in (UPPER_MIDDLE, LOWER_MIDDLE)
+    )
+    return int(np.argmax(np.linalg.norm(upper - lower, axis=0)))
+
+
+def mouth_share(model: HeadModel, expression: np.ndarray) -> np.ndarray:
+    """Row a of (E,) with a . expression = 1 over the mouth's part of the expression; zero where it is at rest.
+
+    The seal is taken off in that proportion, so that the portrait's own expression is kept as photographed.
+    """
+    names = model.expression_names
+    of_mouth = np.array([n.startswith(("jaw", "mouth", "cheekPuff")) or n.startswith("expression") for n in names])
+    share = np.where(of_mouth, expression, 0)
+    total = share @ share
+    return share / total if total > 1e-6 else np.zeros_like(share)

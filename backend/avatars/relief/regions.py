@@ -1,0 +1,182 @@
+"""Which part of the photo is face, neck, ear, hair or clothing, and which surface shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy import ndimage
+
+from backend.rasterizer import Raster, rasterize
+from backend.tracking import TrackedPortrait
+from flame import HeadModel
+
+FACE_OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
+             148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
+"""Mediapipe's face oval, in order."""
+
+JAW_LINE = (234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323, 454)
+CHIN, FOREHEAD, NOSE_ROOT = 152, 10, 168
+SKIN_DISTANCE = 3.2
+"""Mahalanobis distance in Lab up to which a pixel has the face's skin colour."""
+
+
+@dataclass(frozen=True)
+class PosedModel:
+    """The fitted head model as the portrait's camera sees it.
+
+    Attributes:
+        points: (V, 3) float64, camera space, metres.
+        faces: (F, 3) int32.
+        screen: (V, 3) float32, crop pixels and depth.
+        normals: (V, 3) outward unit normals in camera space.
+        whole, head: rasters of the whole mesh, and of the mesh without its torso.
+        head_vertices: (V,) bool, what is not torso.
+        eyes: (V,) bool.
+    """
+
+    points: np.ndarray
+    faces: np.ndarray
+    screen: np.ndarray
+    normals: np.ndarray
+    whole: Raster
+    head: Raster
+    head_vertices: np.ndarray
+    eyes: np.ndarray
+
+
+@dataclass(frozen=True)
+class PortraitRegions:
+    """Masks (S, S) bool over the portrait's crop.
+
+    Attributes:
+        person: the matte, one piece without holes.
+        face: the face oval.
+        owned: where the head mesh itself is the visible surface: face, ears that show, bare neck.
+        hair: hair, hats and whatever else stands above the jaw and is not owned.
+        clothing: the same below the jaw.
+        jaw: (S,) the jaw line's row for each column.
+        ears: which ears show, (left, right), the person's own.
+    """
+
+    person: np.ndarray
+    face: np.ndarray
+    owned: np.ndarray
+    hair: np.ndarray
+    clothing: np.ndarray
+    jaw: np.ndarray
+    ears: tuple[bool, bool]
+
+
+def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Area-weighted unit normals (N, 3); zero where a vertex has no face."""
+    corners = vertices[faces]
+    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    sums = [np.bincount(faces.ravel(), np.repeat(face_normals[:, c], 3), len(vertices)) for c in range(3)]
+    normals = np.stack(sums, 1)
+    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+
+
+def pose_model(tracked: TrackedPortrait, model: HeadModel) -> PosedModel:
+    """Place the fitted head model before the portrait's camera."""
+    size = tracked.camera.width
+    points = tracked.camera.to_camera(tracked.vertices.astype(float))
+    screen = np.concatenate([tracked.camera.project(tracked.vertices.astype(float)), points[:, 2:]], 1)
+    # The root joint moves the torso, everything above hangs on the neck joint.
+    head_vertices = model.lbs_weights[:, 0] < 0.5
+    eyes = model.lbs_weights[:, 3:5].sum(1) > 0.5
+    head_faces = model.faces[head_vertices[model.faces].all(1)]
+    return PosedModel(
+        points,
+        model.faces,
+        screen.astype(np.float32),
+        vertex_normals(points, model.faces),
+        rasterize(screen, model.faces, size, size),
+        rasterize(screen, head_faces, size, size),
+        head_vertices,
+        eyes,
+    )
+
+
+def find_regions(tracked: TrackedPortrait, model: HeadModel, posed: PosedModel) -> PortraitRegions:
+    """Divide the portrait among the surfaces that will show it."""
+    size = tracked.camera.width
+    landmarks = tracked.landmarks[:, :2]
+    person = _one_piece(tracked.matte > 0.5)
+    face = _polygon(landmarks[list(FACE_OVAL)], size)
+    skin = _skin(tracked.image, face, landmarks, person)
+
+    jaw_points = landmarks[list(JAW_LINE)]
+    order = np.argsort(jaw_points[:, 0])
+    jaw = np.interp(np.arange(size), jaw_points[order, 0], jaw_points[order, 1])
+    below_jaw = np.arange(size)[:, None] > jaw[None]
+    under_chin = np.arange(size)[:, None] < jaw[None] + 0.03 * size
+    neck = posed.head.covered & person & below_jaw & (skin | under_chin)
+
+    ears, ear_pixels = [], np.zeros_like(person)
+    for name in ("ear_left", "ear_right"):
+        pixels = _region_pixels(model, posed, name) & ~face
+        shows = pixels.sum() > 20 and (pixels & skin).sum() > 0.45 * pixels.sum()
+        ears.append(bool(shows))
+        if shows:
+            ear_pixels |= (pixels | _between(pixels, face)) & person & (skin | face)
+
+    inner = cv2.erode(face.astype(np.uint8), np.ones((3, 3))) > 0
+    owned = ndimage.binary_opening(posed.head.covered & (inner | neck | ear_pixels), iterations=2)
+    owned = ndimage.binary_closing(owned | (inner & posed.head.covered), iterations=3) & posed.head.covered & person
+    rest = person & ~owned
+    # A hat or a fringe over the face's edge is hair; so is all that hangs beside the neck.
+    return PortraitRegions(person, face, owned, rest & ~below_jaw, rest & below_jaw, jaw, tuple(ears))
+
+
+def _one_piece(mask: np.ndarray) -> np.ndarray:
+    labels, count = ndimage.label(mask)
+    if count > 1:
+        mask = labels == 1 + np.argmax(ndimage.sum(mask, labels, range(1, count + 1)))
+    return ndimage.binary_fill_holes(mask)
+
+
+def _polygon(points: np.ndarray, size: int) -> np.ndarray:
+    mask = np.zeros((size, size), np.uint8)
+    cv2.fillPoly(mask, [np.round(points).astype(np.int32)], 1)
+    return mask > 0
+
+
+def _skin(image: np.ndarray, face: np.ndarray, landmarks: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """Pixels of the face's own skin colour that hang together with the face."""
+    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
+    inner = cv2.erode(face.astype(np.uint8), np.ones((9, 9))) > 0
+    cheeks = inner.copy()
+    cheeks[: int(landmarks[NOSE_ROOT, 1])] = False  # a fringe may hide the forehead
+    samples = lab[cheeks]
+    centre = np.median(samples, 0)
+    near = samples[np.abs(samples - centre).max(1) < 40]
+    precision = np.linalg.inv(np.cov((near - centre).T) + 15 * np.eye(3))
+    offset = lab - centre
+    distance = np.sqrt(np.einsum("hwi,ij,hwj->hw", offset, precision, offset))
+    skin = (cv2.medianBlur((distance < SKIN_DISTANCE).astype(np.uint8), 7) > 0) & person
+    labels, _ = ndimage.label(ndimage.binary_opening(skin, iterations=2) | inner)
+    return np.isin(labels, np.setdiff1d(np.unique(labels[inner]), 0))
+
+
+def _region_pixels(model: HeadModel, posed: PosedModel, name: str) -> np.ndarray:
+    """Where a region of the mesh projects, hidden or not."""
+    size = posed.whole.triangle.shape[0]
+    if name not in model.regions:
+        return np.zeros((size, size), bool)
+    member = np.zeros(len(posed.points), bool)
+    member[model.regions[name]] = True
+    return rasterize(posed.screen, model.faces[member[model.faces].all(1)], size, size).covered
+
+
+def _between(ear: np.ndarray, face: np.ndarray) -> np.ndarray:
+    """The strip between an ear and the face, row by row."""
+    between = np.zeros_like(ear)
+    for row in np.flatnonzero(ear.any(1) & face.any(1)):
+        columns, oval = np.flatnonzero(ear[row]), np.flatnonzero(face[row])
+        if columns.mean() < oval.mean():
+            between[row, columns.min() : oval.min() + 1] = True
+        else:
+            between[row, oval.max() : columns.max() + 1] = True
+    return between

@@ -1,0 +1,166 @@
+"""The head mesh's part of the avatar: which of it is drawn, and its colour where the photo did not see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from scipy import ndimage
+from scipy.sparse.linalg import splu
+from scipy.spatial import cKDTree
+
+from backend.avatars.relief.borrow import Lender
+from backend.avatars.relief.regions import PortraitRegions, PosedModel
+from backend.avatars.relief.textures import sample, smooth_inside
+from backend.tracking import TrackedPortrait
+from flame import HeadModel
+
+SEEN_FACING = 0.12
+"""|cos| to the photo's ray below which a vertex counts as not seen."""
+COLOR_FACING = 0.3
+"""|cos| above which the photo's colour at a vertex is taken as the surface's."""
+UNDER_HAIR = 0.05
+"""Share of the way to the head's centre that the scalp is drawn in under the hair."""
+MOUTH_COLOR = (58, 22, 22)
+
+
+@dataclass(frozen=True)
+class Surface:
+    """The head mesh as drawn.
+
+    Attributes:
+        points: (V, 3) camera space, metres: the fitted mesh, drawn inside the matte and under the hair.
+        faces: (F', 3) the faces that are drawn.
+        photo_weight, facing: (V,) float.
+        fill_pixels: (V, 2); fill_weight: (V,); color: (V, 3) float, sRGB in 0..255.
+    """
+
+    points: np.ndarray
+    faces: np.ndarray
+    photo_weight: np.ndarray
+    facing: np.ndarray
+    fill_pixels: np.ndarray
+    fill_weight: np.ndarray
+    color: np.ndarray
+
+
+def build_surface(
+    tracked: TrackedPortrait, model: HeadModel, posed: PosedModel, regions: PortraitRegions, lender: Lender
+) -> Surface:
+    """Decide what the head mesh shows."""
+    size = tracked.camera.width
+    pixels = posed.screen[:, :2].astype(float)
+    column, row = np.clip(pixels.astype(int), 0, size - 1).T
+    owned = ndimage.binary_dilation(regions.owned, iterations=1)[row, column]
+    facing = -(posed.normals * posed.points).sum(1) / np.linalg.norm(posed.points, axis=1)
+    inside = ((pixels > 1) & (pixels < size - 1)).all(1)
+    unhidden = posed.screen[:, 2] < posed.whole.depth[row, column] + 0.004
+    seen = unhidden & (facing > SEEN_FACING) & regions.person[row, column] & inside
+
+    hairy = _hairy(model, posed, regions, row, column, seen, owned)
+    points = _inside_matte(posed, regions.person, tracked, hairy)
+    faces = model.faces[_drawn(model, posed, regions)[model.faces].all(1)]
+
+    fill_pixels, fill_weight = pixels.copy(), np.zeros(len(pixels), np.float32)
+    fill_pixels[hairy], fill_weight[hairy] = lender.borrow(points[hairy], pixels[hairy])
+
+    skin_image = smooth_inside(tracked.image, ndimage.binary_erosion(regions.owned, iterations=5), 4.0)
+    hair_image = smooth_inside(tracked.image, ndimage.binary_erosion(regions.hair, iterations=5), 5.0)
+    color = np.where(hairy[:, None], sample(hair_image, fill_pixels), sample(skin_image, pixels))
+    known = (seen & owned & (facing > COLOR_FACING)) | hairy
+    color, known = _mirrored(model, color, known, hairy)
+    mouth = _members(model, "mouth_interior") & ~seen
+    color[mouth] = MOUTH_COLOR
+    color = _diffuse(color, known | mouth, faces)
+    for eye in ("eye_left", "eye_right"):
+        _paint_unseen_eye(color, model.regions[eye], seen, sample(tracked.image, pixels))
+
+    weight = (seen & (owned | posed.eyes)).astype(np.float32)
+    facing = np.where(posed.eyes, 9.0, np.abs(facing))
+    return Surface(points, faces, weight, facing, fill_pixels, fill_weight, color)
+
+
+def _members(model: HeadModel, name: str) -> np.ndarray:
+    member = np.zeros(len(model.v_template), bool)
+    member[model.regions.get(name, np.zeros(0, int))] = True
+    return member
+
+
+def _hairy(model, posed, regions, row, column, seen, owned) -> np.ndarray:
+    """Vertices that hair covers: seen under it, or on the unseen scalp of somebody who has hair."""
+    if regions.hair.mean() < 0.01:
+        return np.zeros(len(row), bool)
+    ears = _members(model, "ear_left") | _members(model, "ear_right")
+    under = regions.hair[row, column] & ~owned & posed.head_vertices & ~ears
+    unseen = ~seen & _members(model, "scalp") & ~owned
+    behind = ~seen & _members(model, "scalp") & (posed.normals[:, 2] > 0.2)
+    return (under | unseen | behind) & ~posed.eyes
+
+
+def _inside_matte(posed: PosedModel, person: np.ndarray, tracked: TrackedPortrait, hairy: np.ndarray) -> np.ndarray:
+    """The mesh with what stands out of the silhouette moved in, at its depth, and the scalp drawn in under the hair."""
+    points = posed.points.copy()
+    centre = points[posed.head_vertices].mean(0)
+    points[hairy] += UNDER_HAIR * (centre - points[hairy])
+    camera, size = tracked.camera, person.shape[0]
+    pixels = points @ camera.intrinsics.T
+    pixels = pixels[:, :2] / pixels[:, 2:]
+    column, row = np.clip(pixels.astype(int), 0, size - 1).T
+    safe = ndimage.binary_erosion(person, iterations=2, border_value=1)
+    rows, columns = ndimage.distance_transform_edt(~safe, return_distances=False, return_indices=True)
+    in_frame = ((pixels >= 0) & (pixels < size)).all(1)
+    out = ~safe[row, column] & in_frame & posed.head_vertices
+    target = np.stack([columns[row[out], column[out]], rows[row[out], column[out]]], 1) + 0.5
+    shift = (target - pixels[out]) * points[out, 2:] / np.diag(camera.intrinsics)[:2]
+    points[out, :2] += shift
+    return points
+
+
+def _drawn(model: HeadModel, posed: PosedModel, regions: PortraitRegions) -> np.ndarray:
+    """Vertices of the mesh that are part of the avatar: the head but for ears that hair hides."""
+    drawn = posed.head_vertices | posed.eyes
+    for shows, ear in zip(regions.ears, ("ear_left", "ear_right"), strict=True):
+        if not shows:
+            drawn &= ~_members(model, ear)
+    return drawn
+
+
+def _mirrored(model: HeadModel, color: np.ndarray, known: np.ndarray, hairy: np.ndarray):
+    """Skin that only the other side of the head shows takes its colour from there."""
+    distance, twin = cKDTree(model.v_template).query(model.v_template * [-1, 1, 1])
+    lent = ~known & known[twin] & ~hairy[twin] & (distance < 0.002)
+    color = color.copy()
+    color[lent] = color[twin[lent]]
+    return color, known | lent
+
+
+def _diffuse(color: np.ndarray, known: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Harmonic interpolation of vertex colours over the mesh from the known vertices."""
+    count = len(color)
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    edges = np.concatenate([edges, edges[:, ::-1]])
+    adjacency = sp.csr_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), (count, count))
+    adjacency.data[:] = 1
+    used = np.zeros(count, bool)
+    used[np.unique(faces)] = True
+    unknown = np.flatnonzero(~known & used)
+    anchors = np.flatnonzero(known & used)
+    if not len(unknown) or not len(anchors):
+        return color
+    # A faint pull to the mean keeps pieces that touch no known vertex from being singular.
+    laplace = sp.diags(np.asarray(adjacency.sum(1)).ravel() + 1e-6).tocsr() - adjacency
+    right = -laplace[unknown][:, anchors] @ color[anchors] + 1e-6 * color[anchors].mean(0)
+    out = color.copy()
+    out[unknown] = splu(laplace[unknown][:, unknown].tocsc()).solve(np.ascontiguousarray(right))
+    return out
+
+
+def _paint_unseen_eye(color: np.ndarray, eye: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> None:
+    """The hidden part of an eyeball takes the colour of the white that shows."""
+    visible = photo[eye[seen[eye]]]
+    if len(visible):
+        brightest = visible[np.argsort(-visible.sum(1))[: max(3, len(visible) // 3)]]
+        color[eye[~seen[eye]]] = brightest.mean(0)
+    else:
+        color[eye] = (200, 190, 185)

@@ -1,0 +1,57 @@
+"""Images made from the portrait: the photo without its background, and its smooth version."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from scipy import ndimage
+
+MATTE_MARGIN = 4
+"""Pixels by which the matte is trusted less than it says, so that no background bleeds into the hair."""
+
+
+def photo_without_background(image: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """The photo continued outwards from well inside the matte.
+
+    Args:
+        image: (S, S, 3) uint8.
+        person: (S, S) bool.
+
+    Returns:
+        (S, S, 3) float32, sRGB in 0..255.
+    """
+    core = ndimage.binary_erosion(person, iterations=MATTE_MARGIN, border_value=1)
+    continued = nearest_fill(image, core)
+    blend = cv2.GaussianBlur(core.astype(np.float32), (0, 0), 1.2)[..., None]
+    return continued * blend + cv2.GaussianBlur(continued, (0, 0), 2.5) * (1 - blend)
+
+
+def smooth_inside(image: np.ndarray, mask: np.ndarray, sigma: float = 6.0) -> np.ndarray:
+    """Blur (S, S, 3) within a mask only; outside, the nearest blurred value. Float32."""
+    weight = mask.astype(np.float32)
+    total = cv2.GaussianBlur(image.astype(np.float32) * weight[..., None], (0, 0), sigma)
+    blurred = total / np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-3)[..., None]
+    return nearest_fill(blurred, mask) if mask.any() else image.astype(np.float32)
+
+
+def nearest_fill(image: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Each pixel takes the value of the nearest valid one; (S, S, C) float32."""
+    if not valid.any():
+        return image.astype(np.float32)
+    rows, columns = ndimage.distance_transform_edt(~valid, return_distances=False, return_indices=True)
+    return image[rows, columns].astype(np.float32)
+
+
+def sample(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Bilinear samples (n, C) of an image (S, S, C) at continuous pixel positions (n, 2), edges repeated."""
+    image = image.astype(np.float32)
+    x, y = (pixels - 0.5).astype(np.float32).T
+    # cv2.remap takes at most 32767 columns.
+    parts = range(0, len(pixels), 30000)
+    chunks = [
+        cv2.remap(
+            image, x[None, i : i + 30000], y[None, i : i + 30000], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        for i in parts
+    ]
+    return np.concatenate(chunks, 1)[0] if chunks else np.zeros((0, image.shape[2]), np.float32)
