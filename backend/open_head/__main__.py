@@ -44,13 +44,13 @@ def _add_landmarks(arrays: dict[str, np.ndarray]) -> None:
     arrays["landmark_weight"] = embedding.weight
     face = face_region(head_model_from_arrays(arrays, "open_head", ""))
     arrays["region_face"] = face
-    # The scalp is what no other region claims, above the ear lobes: where hair grows.
-    taken = np.concatenate([face, *(r for name, r in model.regions.items())])
-    ears = model.v_template[np.concatenate([model.regions["ear_left"], model.regions["ear_right"]])]
+    # What no other region claims is hair above the ear lobes, and neck below.
+    taken = np.concatenate([face, *model.regions.values()])
     rest = np.setdiff1d(np.arange(len(model.v_template)), taken)
-    chin_side = model.v_template[rest, 2] > ears[:, 2].max()
-    above = model.v_template[rest, 1] > np.where(chin_side, ears[:, 1].max(), ears[:, 1].min() - 0.02)
+    lobes = model.v_template[np.concatenate([model.regions["ear_left"], model.regions["ear_right"]]), 1].min()
+    above = model.v_template[rest, 1] > lobes - 0.01
     arrays["region_scalp"] = rest[above].astype(np.int32)
+    arrays["region_neck"] = np.union1d(arrays["region_neck"], rest[~above]).astype(np.int32)
 
 
 if __name__ == "__main__":

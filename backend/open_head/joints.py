@@ -54,13 +54,18 @@ def jaw_weights(vertices: np.ndarray, offsets: np.ndarray, hinge: np.ndarray, sm
     return weights
 
 
-def regress_joint(vertices: np.ndarray, chosen: np.ndarray, joint: np.ndarray) -> np.ndarray:
-    """Weights (V,) summing to 1, on the chosen vertices only and near uniform, whose mean is the joint (3,)."""
-    points = np.c_[vertices[chosen], np.ones(len(chosen))]
+def regress_joint(vertices: np.ndarray, chosen: np.ndarray, joint: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    """Weights (V,) summing to 1, on the chosen vertices only and near uniform, whose mean is the joint (3,).
+
+    No action (A, V, 3) moves that mean.
+    """
+    moves = actions[:, chosen].transpose(1, 0, 2).reshape(len(chosen), -1)
+    conditions = np.c_[vertices[chosen], np.ones(len(chosen)), moves[:, np.abs(moves).max(0) > 1e-5] * 10]
     uniform = np.full(len(chosen), 1 / len(chosen))
-    wanted = np.array([*joint, 1.0])
+    wanted = np.zeros(conditions.shape[1])
+    wanted[:4] = *joint, 1
     weights = np.zeros(len(vertices))
-    weights[chosen] = uniform + points @ np.linalg.lstsq(points.T @ points, wanted - points.T @ uniform, rcond=None)[0]
+    weights[chosen] = uniform + np.linalg.lstsq(conditions.T, wanted - conditions.T @ uniform, rcond=1e-6)[0]
     return weights
 
 

@@ -33,7 +33,7 @@ class Body:
         actions: (52, N, 3) offsets of the facial actions. action_names: their ARKit names.
         bone_weights: (N,) by bone name. bone_heads: (3,) by bone name.
         parts: (F,) bool by the name of a body part.
-        local_changes: (N, 3) offsets at full strength by name of the ear changes, which tell where the ears are.
+        ears: (N, 3) offsets that lift each ear, which tell where the ears are, by region name.
     """
 
     vertices: np.ndarray
@@ -45,7 +45,7 @@ class Body:
     bone_weights: dict[str, np.ndarray]
     bone_heads: dict[str, np.ndarray]
     parts: dict[str, np.ndarray]
-    local_changes: dict[str, np.ndarray]
+    ears: dict[str, np.ndarray]
 
 
 class BodySource:
@@ -100,8 +100,8 @@ class BodySource:
                     "eye_socket": ["eye_cavity.L", "eye_cavity.R"],
                 }.items()
             },
-            local_changes={
-                name: self.rest_vertices(ADULT, {f"{side}-ear-scale-incr": 1.0})[0] - vertices
+            ears={
+                name: self.rest_vertices(ADULT, {f"{side}-ear-trans-up": 1.0})[0] - vertices
                 for side, name in (("l", "ear_left"), ("r", "ear_right"))
             },
         )
