@@ -18,7 +18,7 @@ def plain_skin() -> bpy.types.Material:
     material = bpy.data.materials.get("TP3D skin")
     if material is None:
         material = bpy.data.materials.new("TP3D skin")
-        material.use_nodes = True
+        _use_nodes(material)
         material.node_tree.nodes["Principled BSDF"].inputs["Base Color"].default_value = SKIN
         material.node_tree.nodes["Principled BSDF"].inputs["Roughness"].default_value = 0.6
         material.diffuse_color = SKIN
@@ -42,7 +42,7 @@ def image_of(name: str, pixels: np.ndarray) -> bpy.types.Image:
     """A packed image from (H, W, 4) uint8 sRGB."""
     height, width = pixels.shape[:2]
     image = bpy.data.images.new(name, width, height, alpha=True)
-    # Colour below transparent pixels must survive: the backend's texture is filled there.
+    # The backend's texture is opaque in use, whatever its alpha says.
     image.alpha_mode = "CHANNEL_PACKED"
     set_pixels(image, pixels)
     image.pack()
@@ -58,14 +58,14 @@ def set_pixels(image: bpy.types.Image, pixels: np.ndarray) -> None:
 def portrait_material(name: str, image: bpy.types.Image) -> bpy.types.Material:
     """The formula of `RiggedMesh` as nodes, emitted: light and shadow are already in the photo."""
     material = bpy.data.materials.new(name)
-    material.use_nodes = True
+    _use_nodes(material)
     tree = material.node_tree
     tree.nodes.clear()
     graph = _Graph(tree)
 
     geometry = tree.nodes.new("ShaderNodeNewGeometry")
     cosine = graph.vector("DOT_PRODUCT", geometry.outputs["Incoming"], geometry.outputs["Normal"])
-    view_facing = graph.math("MAXIMUM", graph.math("ABSOLUTE", cosine), 1e-4)
+    view_facing = graph.math("MAXIMUM", graph.math("ABSOLUTE", cosine), 1e-3)
     ratio = graph.math("DIVIDE", graph.attribute(PHOTO_FACING, "Fac"), view_facing)
     rise = graph.math("SUBTRACT", ratio, RiggedMesh.FADE_START)
     fade = graph.math("DIVIDE", rise, RiggedMesh.FADE_LENGTH, clamp=True)
@@ -73,24 +73,22 @@ def portrait_material(name: str, image: bpy.types.Image) -> bpy.types.Material:
     fill_weight = graph.attribute(FILL_WEIGHT, "Fac")
 
     photo, fill = graph.image(image, "UVMap"), graph.image(image, FILL_UV)
-    filled = graph.mix("RGBA", fill_weight, graph.attribute(BASE_COLOR, "Color"), fill.outputs["Color"])
-    color = graph.mix("RGBA", photo_weight, filled, photo.outputs["Color"])
-    filled_alpha = graph.mix("FLOAT", fill_weight, 1.0, fill.outputs["Alpha"])
-    alpha = graph.mix("FLOAT", photo_weight, filled_alpha, photo.outputs["Alpha"])
-
+    filled = graph.mix(fill_weight, graph.attribute(BASE_COLOR, "Color"), fill.outputs["Color"])
+    color = graph.mix(photo_weight, filled, photo.outputs["Color"])
     emission = tree.nodes.new("ShaderNodeEmission")
-    transparent = tree.nodes.new("ShaderNodeBsdfTransparent")
-    shader = tree.nodes.new("ShaderNodeMixShader")
     output = tree.nodes.new("ShaderNodeOutputMaterial")
     tree.links.new(color, emission.inputs["Color"])
-    tree.links.new(alpha, shader.inputs[0])
-    tree.links.new(transparent.outputs[0], shader.inputs[1])
-    tree.links.new(emission.outputs[0], shader.inputs[2])
-    tree.links.new(shader.outputs[0], output.inputs["Surface"])
+    tree.links.new(emission.outputs[0], output.inputs["Surface"])
     # Solid mode with texture colour shows the active image node.
     tree.nodes.active = photo
     graph.arrange()
     return material
+
+
+def _use_nodes(material: bpy.types.Material) -> None:
+    # From Blender 5.0 on every material has nodes, and switching them on is deprecated.
+    if bpy.app.version < (5, 0):
+        material.use_nodes = True
 
 
 class _Graph:
@@ -125,14 +123,13 @@ class _Graph:
         self._feed(node.inputs, values)
         return node.outputs["Value"]
 
-    def mix(self, data_type: str, factor: bpy.types.NodeSocket, low, high):
+    def mix(self, factor: bpy.types.NodeSocket, low: bpy.types.NodeSocket, high: bpy.types.NodeSocket):
         node = self.tree.nodes.new("ShaderNodeMix")
-        node.data_type = data_type
-        suffix = "Color" if data_type == "RGBA" else "Float"
+        node.data_type = "RGBA"
         # The node has sockets of every type and shows one set: only identifiers tell them apart.
         sockets = {socket.identifier: socket for socket in node.inputs}
-        self._feed([sockets["Factor_Float"], sockets[f"A_{suffix}"], sockets[f"B_{suffix}"]], (factor, low, high))
-        return next(socket for socket in node.outputs if socket.identifier == f"Result_{suffix}")
+        self._feed([sockets[name] for name in ("Factor_Float", "A_Color", "B_Color")], (factor, low, high))
+        return next(socket for socket in node.outputs if socket.identifier == "Result_Color")
 
     def _feed(self, sockets, values) -> None:
         for socket, value in zip(sockets, values, strict=False):
