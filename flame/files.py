@@ -2,7 +2,8 @@
 
 FLAME's keys: v_template (V, 3), f (F, 3), shapedirs (V, 3, B + E), posedirs (V, 3, 36), J_regressor (5, V),
 kintree_table (2, 5), weights (V, 5). Ours beside them, all optional: num_shape (where expression begins in shapedirs),
-shape_names, expression_names, vt and ft, landmark_face_index, landmark_barycentric, landmark_weight, region_<name>.
+shape_names, expression_names, expression_range (E, 2), vt and ft, landmark_face_index, landmark_barycentric,
+landmark_weight, region_<name>.
 """
 
 from __future__ import annotations
@@ -132,6 +133,12 @@ def head_model_from_arrays(arrays: dict[str, Any], name: str, checksum: str) -> 
         lbs_weights=weights / weights.sum(1, keepdims=True),
         shape_names=_names(arrays, "shape_names", "shape", num_shape),
         expression_names=_names(arrays, "expression_names", "expression", num_expression),
+        expression_range=_shaped(
+            arrays.get("expression_range", np.tile([-3.0, 3.0], (num_expression, 1))),
+            (num_expression, 2),
+            np.float32,
+            "expression_range",
+        ),
         vt=vt if ft is not None else None,
         ft=ft if vt is not None else None,
         landmarks=_landmarks(arrays, len(faces)),

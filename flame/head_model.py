@@ -50,6 +50,8 @@ class HeadModel:
         parents: (5,) int32, -1 for the root.
         lbs_weights: (V, 5) float32, rows sum to 1.
         shape_names, expression_names: one name per component.
+        expression_range: (E, 2) float32, the smallest and largest sensible coefficient of each expression: +-3 standard
+            deviations for FLAME's components, [0, 1] for facial actions.
         vt, ft: texture coordinates (T, 2) float32 and their triangles (F, 3) int32, or None.
         landmarks: where mediapipe's 478 landmarks lie, or None where the file does not tell.
         regions: vertex indices by name; "eye_left" and "eye_right" are always there.
@@ -67,6 +69,7 @@ class HeadModel:
     lbs_weights: np.ndarray
     shape_names: tuple[str, ...]
     expression_names: tuple[str, ...]
+    expression_range: np.ndarray
     vt: np.ndarray | None = None
     ft: np.ndarray | None = None
     landmarks: LandmarkEmbedding | None = None

@@ -77,6 +77,7 @@ def build_open_head(source: BodySource | None = None) -> tuple[dict[str, np.ndar
         "num_shape": np.array(identity.shape[2]),
         "shape_names": np.array([f"identity_{i:03d}" for i in range(identity.shape[2])]),
         "expression_names": np.array(body.action_names),
+        "expression_range": np.tile([0.0, 1.0], (len(actions), 1)),
         "J_regressor": _regressor(mean, joints, actions, weights, regions).astype(np.float32),
         "kintree_table": np.array([PARENTS, range(5)]),
         "weights": lbs_weights.astype(np.float32),

@@ -1,5 +1,6 @@
 """From a photograph to FLAME parameters, a camera, landmarks and a matte."""
 
+from backend.tracking.errors import TrackingError
 from backend.tracking.portrait import TrackedPortrait, track
 
-__all__ = ["TrackedPortrait", "track"]
+__all__ = ["TrackedPortrait", "TrackingError", "track"]

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from backend.protocol.camera import Camera
 from backend.protocol.head_parameters import HeadParameters
+from backend.tracking.embedding import with_landmarks
+from backend.tracking.errors import TrackingError
+from backend.tracking.fit import fit_head
+from backend.tracking.landmarks import find_faces, find_landmarks
+from backend.tracking.matte import matte_person
+from backend.tracking.photo import crop_around, crop_box, decode_photo, to_crop, to_photo
 from flame import HeadModel
+
+SEARCH_SIZE = 512
+MIN_FACE_HEIGHT = 64
+"""Pixels of the photo from brow to chin; below it the crop would show blur."""
+MAX_BEYOND_BORDER = 0.03
+"""Face heights that the face may reach beyond the photo's border; landmarks are not surer than that."""
 
 
 @dataclass(frozen=True)
@@ -46,5 +59,80 @@ class TrackedPortrait:
 
 
 def track(photo: bytes, model: HeadModel, size: int = 512) -> TrackedPortrait:
-    """Track one photo (the bytes of an image file)."""
-    raise NotImplementedError
+    """Track one photo.
+
+    Args:
+        photo: the bytes of an image file.
+        model: any head model; one without a landmark embedding gets one first (seconds, kept for the next time).
+        size: of the crop, pixels.
+
+    Raises:
+        TrackingError: not_an_image, image_too_large, no_face, face_cut, face_too_small.
+    """
+    model = with_landmarks(model)
+    pixels = decode_photo(photo)
+    face, warnings = _find_face(pixels)
+    crop = crop_around(pixels, face[:468], size)
+    # Found once more in the crop: this is the framing in which renders are compared with the portrait.
+    landmarks = find_landmarks(crop.image)
+    if landmarks is None:
+        landmarks = to_crop(crop, face)
+    fit = fit_head(landmarks, model, size)
+    return TrackedPortrait(
+        image=crop.image,
+        matte=matte_person(crop.image),
+        valid=crop.valid,
+        landmarks=landmarks.astype(np.float32),
+        camera=fit.camera,
+        betas=fit.betas,
+        parameters=HeadParameters.from_arrays(expression=fit.expression),
+        vertices=fit.vertices,
+        neutral_vertices=fit.neutral_vertices,
+        residual=fit.residual,
+        warnings=warnings,
+        image_digest=hashlib.sha256(photo).hexdigest(),
+    )
+
+
+def _find_face(pixels: np.ndarray) -> tuple[np.ndarray, tuple[tuple[str, str], ...]]:
+    """The landmarks (478, 3) of the largest face, in photo pixels, and warnings."""
+    boxes = find_faces(pixels)
+    landmarks = None
+    for box in boxes:
+        crop = crop_box(pixels, box, SEARCH_SIZE)
+        found = find_landmarks(crop.image)
+        if found is not None:
+            landmarks = to_photo(crop, found)
+            break
+    if landmarks is None:
+        # A face that fills the photo is seen by the face mesh alone.
+        landmarks = find_landmarks(pixels)
+    if landmarks is None:
+        raise TrackingError(
+            "no_face",
+            "No face was found in this photo.",
+            "Use a photo that shows one face from the front, well lit and not covered.",
+        )
+    _check_face(landmarks[:468, :2], pixels.shape[1], pixels.shape[0])
+    if len(boxes) > 1:
+        sentence = f"The photo shows {len(boxes)} faces; the largest is used."
+        return landmarks, (("several_faces", sentence),)
+    return landmarks, ()
+
+
+def _check_face(points: np.ndarray, width: int, height: int) -> None:
+    low, high = points.min(0), points.max(0)
+    face_height = high[1] - low[1]
+    beyond = max(*(-low), *(high - [width, height])) / face_height
+    if beyond > MAX_BEYOND_BORDER:
+        raise TrackingError(
+            "face_cut",
+            "The face is cut by the photo's border.",
+            "Use a photo that shows the whole head with some room around it.",
+        )
+    if face_height < MIN_FACE_HEIGHT:
+        raise TrackingError(
+            "face_too_small",
+            f"The face is {face_height:.0f} pixels high; at least {MIN_FACE_HEIGHT} are needed.",
+            "Use a photo taken nearer, or a larger version of this one.",
+        )

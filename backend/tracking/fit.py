@@ -1,0 +1,189 @@
+"""The head model fitted to a face's landmarks: head pose, identity and expression, then a warp for what is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.interpolate import RBFInterpolator
+from scipy.optimize import lsq_linear
+from scipy.spatial import cKDTree
+
+from backend.protocol.camera import Camera
+from flame import HeadModel
+
+FOCAL = 1400.0
+"""Pixels at a 512 pixel crop: a portrait lens, 20 degrees wide. One photo does not tell it, and little hangs on it."""
+ROUNDS = 6
+IDENTITY_RIDGE, EXPRESSION_RIDGE = 6.0, 6.0
+"""Pixels at 512 that one standard deviation of identity, or one whole expression, costs."""
+MAX_IDENTITY = 3.0
+DEPTH_WEIGHT = 0.3
+"""What a pixel of mediapipe's own depth counts against a pixel in the image."""
+TRUSTED = 0.3
+WARP_REACH, WARP_FADE = 0.06, 0.02
+"""Metres from the landmarks where the warp ends, and over which it fades before that."""
+ANCHOR_DISTANCE, ANCHOR_STEP = 0.035, 8
+WARP_SMOOTHING = 2e-4
+HEAD_TO_CAMERA = np.diag([1.0, -1.0, -1.0])
+
+
+@dataclass(frozen=True)
+class HeadFit:
+    """A head in front of a camera.
+
+    Attributes:
+        camera: over head space, carrying the head's rigid pose.
+        betas: (B,). expression: (E,).
+        vertices, neutral_vertices: (V, 3) float32, head space, with the warp, and the first without the expression.
+        residual: (478,) float32, pixels, after the warp.
+        rms: pixels over the 468 landmarks, of the fit before and after the warp.
+    """
+
+    camera: Camera
+    betas: np.ndarray
+    expression: np.ndarray
+    vertices: np.ndarray
+    neutral_vertices: np.ndarray
+    residual: np.ndarray
+    rms: tuple[float, float]
+
+
+def fit_head(landmarks: np.ndarray, model: HeadModel, size: int) -> HeadFit:
+    """Fit the model to landmarks.
+
+    Pose by the perspective-n-point problem, in turn with bounded ridge least squares over identity and expression,
+    linearised about the last round (after Cao et al. 2014, section 4); then a radial-basis warp in the image plane.
+
+    Args:
+        landmarks: (478, 3) mediapipe's, in pixels of a crop size x size.
+        model: a head model with a landmark embedding.
+        size: of the crop, pixels.
+    """
+    problem = _Problem(landmarks, model, size)
+    coefficients = np.zeros(model.num_shape + model.num_expression)
+    rotation, translation = np.zeros(3), np.array([0, 0, 1.3])
+    for _ in range(ROUNDS):
+        rotation, translation = problem.solve_pose(coefficients, rotation, translation)
+        coefficients = problem.solve_coefficients(coefficients, rotation, translation)
+    rotation, translation = problem.solve_pose(coefficients, rotation, translation)
+    camera = problem.camera(rotation, translation)
+
+    betas, expression = np.split(coefficients.astype(np.float32), [model.num_shape])
+    rest = model.rest_vertices(betas, expression)
+    before = _distances(model, rest, camera, landmarks)
+    warp = _warp(model, rest, camera, landmarks)
+    vertices = (rest + warp).astype(np.float32)
+    residual = _distances(model, vertices, camera, landmarks)
+    return HeadFit(
+        camera,
+        betas,
+        expression,
+        vertices,
+        (model.rest_vertices(betas) + warp).astype(np.float32),
+        residual.astype(np.float32),
+        tuple(float(np.sqrt((d[:468] ** 2).mean())) for d in (before, residual)),
+    )
+
+
+class _Problem:
+    """Landmarks, and the model's landmarks as a linear function of its coefficients."""
+
+    def __init__(self, landmarks: np.ndarray, model: HeadModel, size: int) -> None:
+        self.found = landmarks.astype(float)
+        self.size = size
+        self.per_pixel = 512 / size
+        focal = FOCAL / self.per_pixel
+        self.K = np.array([[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1]])
+        self.weight = model.landmarks.weight.astype(float)
+        self.base = model.landmark_positions(model.v_template).astype(float)
+        bases = np.concatenate([model.shapedirs, model.expressiondirs], 2).reshape(len(model.v_template), -1)
+        self.basis = model.landmark_positions(bases).reshape(len(self.base), 3, -1).astype(float)
+        self.num_shape = model.num_shape
+        self.low = np.concatenate([np.full(model.num_shape, -MAX_IDENTITY), model.expression_range[:, 0]])
+        self.high = np.concatenate([np.full(model.num_shape, MAX_IDENTITY), model.expression_range[:, 1]])
+
+    def points(self, coefficients: np.ndarray) -> np.ndarray:
+        """The model's landmarks (478, 3) in head space."""
+        return self.base + self.basis @ coefficients
+
+    def camera(self, rotation: np.ndarray, translation: np.ndarray) -> Camera:
+        world_to_camera = np.eye(4)
+        world_to_camera[:3, :3] = cv2.Rodrigues(rotation)[0] @ HEAD_TO_CAMERA
+        world_to_camera[:3, 3] = translation
+        return Camera.from_arrays(self.K, world_to_camera, self.size, self.size)
+
+    def solve_pose(
+        self, coefficients: np.ndarray, rotation: np.ndarray, translation: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        trusted = self.weight > TRUSTED
+        trusted[468:] = False  # the eyes turn by themselves
+        points = self.points(coefficients)[trusted] @ HEAD_TO_CAMERA.T
+        _, rotation, translation = cv2.solvePnP(
+            points, self.found[trusted, :2], self.K, None, rotation.copy(), translation.copy(), True
+        )
+        return rotation.ravel(), translation.ravel()
+
+    def solve_coefficients(self, coefficients: np.ndarray, rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
+        matrix = self.camera(rotation, translation).extrinsics
+        points = self.points(coefficients) @ matrix[:3, :3].T + matrix[:3, 3]
+        directions = np.einsum("ab,lbk->lak", matrix[:3, :3], self.basis)
+        focal, z = self.K[0, 0], points[:, 2, None]
+        image = focal * points[:, :2] / z + self.size / 2
+        jacobian = focal * (directions[:, :2] - (points[:, :2] / z)[..., None] * directions[:, 2:]) / z[..., None]
+        to_find = self.found[:, :2] - image
+
+        # mediapipe's depth has a scale and an offset of its own.
+        depth, depth_found = points[:, 2] * focal / z[:468].mean(), self.found[:, 2]
+        scale, offset = np.polyfit(depth_found[:468], depth[:468], 1)
+        depth_to_find = scale * depth_found + offset - depth
+        depth_jacobian = directions[:, 2] * focal / z[:468].mean()
+
+        weight = np.sqrt(self.weight) * self.per_pixel
+        ridge = np.r_[
+            np.full(self.num_shape, IDENTITY_RIDGE), np.full(len(coefficients) - self.num_shape, EXPRESSION_RIDGE)
+        ]
+        depth_weight = DEPTH_WEIGHT * weight * (np.arange(len(weight)) < 468)
+        A = np.concatenate(
+            [
+                (jacobian * weight[:, None, None]).reshape(-1, len(coefficients)),
+                depth_jacobian * depth_weight[:, None],
+                np.diag(ridge),
+            ]
+        )
+        b = np.concatenate(
+            [
+                (weight[:, None] * (to_find + jacobian @ coefficients)).ravel(),
+                depth_weight * (depth_to_find + depth_jacobian @ coefficients),
+                np.zeros(len(coefficients)),
+            ]
+        )
+        # The normal equations as a square system: the same minimum, a tenth of the work.
+        factor = np.linalg.cholesky(A.T @ A)
+        return lsq_linear(factor.T, np.linalg.solve(factor, A.T @ b), (self.low, self.high), method="bvls").x
+
+
+def _distances(model: HeadModel, vertices: np.ndarray, camera: Camera, landmarks: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(camera.project(model.landmark_positions(vertices)) - landmarks[:, :2], axis=1)
+
+
+def _warp(model: HeadModel, vertices: np.ndarray, camera: Camera, landmarks: np.ndarray) -> np.ndarray:
+    """Offsets (V, 3) in head space, across the photo's rays, that take the model's landmarks onto the found ones."""
+    at = model.landmark_positions(vertices)[:468]
+    depth = camera.to_camera(at)[:, 2:]
+    missing = np.zeros_like(at)
+    missing[:, :2] = (landmarks[:468, :2] - camera.project(at)) * depth / camera.intrinsics[0, 0]
+    distance, _ = cKDTree(at).query(vertices)
+    still = vertices[distance > ANCHOR_DISTANCE][::ANCHOR_STEP]
+    points = np.concatenate([at, still])
+    values = np.concatenate([missing @ camera.extrinsics[:3, :3], np.zeros_like(still)])
+    points, first = np.unique(points.round(7), axis=0, return_index=True)
+    near = distance < WARP_REACH
+    warp = np.zeros_like(vertices, dtype=float)
+    spline = RBFInterpolator(points, values[first], kernel="linear", smoothing=WARP_SMOOTHING)
+    warp[near] = spline(vertices[near]) * np.clip((WARP_REACH - distance[near]) / WARP_FADE, 0, 1)[:, None]
+    for name in ("eye_left", "eye_right"):
+        # An eyeball stays a ball.
+        warp[model.regions[name]] = warp[model.regions[name]].mean(0)
+    return warp

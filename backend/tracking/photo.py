@@ -1,0 +1,139 @@
+"""A photo's bytes to pixels, with limits, and the square crop around a face."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from backend.tracking.errors import TrackingError
+
+MAX_BYTES = 64 << 20
+MAX_PIXELS = 100_000_000
+MAX_SIDE = 4096
+"""Pixels; a larger photo is reduced to this, which still holds more than any crop shows."""
+FACE_HEIGHTS, FACE_CENTRE = 2.5, 0.48
+"""The crop is so many face heights wide, with the face's middle at this height from its top edge."""
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square cut from a photo.
+
+    Attributes:
+        image: (S, S, 3) uint8 sRGB, border pixels repeated beyond the photo.
+        valid: (S, S) bool, inside the photo.
+        from_photo: (2, 3), photo pixels to crop pixels.
+    """
+
+    image: np.ndarray
+    valid: np.ndarray
+    from_photo: np.ndarray
+
+
+def decode_photo(data: bytes) -> np.ndarray:
+    """Decode an image file, upright by its EXIF orientation, over white where it is transparent.
+
+    Returns:
+        (H, W, 3) uint8 sRGB.
+
+    Raises:
+        TrackingError: not_an_image, image_too_large.
+    """
+    if len(data) > MAX_BYTES:
+        raise _too_large(f"The file has {len(data) / 2**20:.0f} MiB")
+    try:
+        with warnings.catch_warnings():
+            # Pillow's own warning about big images comes at another size than our limit.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data)) as image:
+                width, height = image.size
+                if width * height > MAX_PIXELS:
+                    raise _too_large(f"The image has {width} x {height} pixels")
+                # JPEGs far larger than needed are decoded at half or a quarter of their size.
+                image.draft("RGB", (MAX_SIDE, MAX_SIDE))
+                image = ImageOps.exif_transpose(image)
+                if image.has_transparency_data:
+                    image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+                image = _to_rgb(image)
+    except Image.DecompressionBombError:
+        raise _too_large("The image has far too many pixels") from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+        raise TrackingError(
+            "not_an_image", "This file is not an image that can be read.", "Choose a JPEG, PNG, WebP or TIFF photo."
+        ) from error
+    image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return np.asarray(image)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("I;16", "I;16B", "I;16L", "I"):
+        # Sixteen-bit grey: Pillow's own conversion clips instead of scaling.
+        return Image.fromarray((np.asarray(image, np.uint32) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
+    return image.convert("RGB")
+
+
+def _too_large(what: str) -> TrackingError:
+    return TrackingError(
+        "image_too_large",
+        f"{what}, more than the {MAX_BYTES >> 20} MiB and {MAX_PIXELS // 1_000_000} megapixels that are read.",
+        "Save the photo smaller, or cut it to the head and shoulders.",
+    )
+
+
+def crop_around(photo: np.ndarray, landmarks: np.ndarray, size: int) -> Crop:
+    """The square crop around a face that every later step works in.
+
+    Args:
+        photo: (H, W, 3) uint8.
+        landmarks: (n, 2 or more), the face's landmarks in photo pixels; the box about them is the face.
+        size: of the crop, pixels.
+    """
+    low, high = landmarks[:, :2].min(0), landmarks[:, :2].max(0)
+    side = (high[1] - low[1]) * FACE_HEIGHTS
+    corner = (low + high) / 2 - side * np.array([0.5, FACE_CENTRE])
+    return _crop(photo, corner, side, size)
+
+
+def crop_box(photo: np.ndarray, box: np.ndarray, size: int) -> Crop:
+    """A square crop twice as wide as a detector's box (x0, y0, x1, y1), for the landmarks' first search."""
+    side = 2 * float((box[2:] - box[:2]).max())
+    return _crop(photo, (box[:2] + box[2:]) / 2 - side / 2, side, size)
+
+
+def _crop(photo: np.ndarray, corner: np.ndarray, side: float, size: int) -> Crop:
+    scale = size / side
+    # Pixel centres are at .5 in our coordinates, at integers in OpenCV's.
+    matrix = np.array([[scale, 0, -scale * corner[0]], [0, scale, -scale * corner[1]]])
+    shifted = matrix.copy()
+    shifted[:, 2] += 0.5 * scale - 0.5
+    source = photo
+    if scale < 0.5:
+        # Averaged first, in whole steps, so that warping does not alias.
+        step = int(1 / scale)
+        height, width = (n // step * step for n in photo.shape[:2])
+        source = cv2.resize(photo[:height, :width], (width // step, height // step), interpolation=cv2.INTER_AREA)
+        shifted[:, :2] *= step
+        shifted[:, 2] += scale * (step - 1) / 2
+    interpolation = cv2.INTER_CUBIC if scale > 0.7 else cv2.INTER_LINEAR
+    image = cv2.warpAffine(source, shifted, (size, size), flags=interpolation, borderMode=cv2.BORDER_REPLICATE)
+    x = (np.arange(size) + 0.5) / scale
+    inside_x = (x + corner[0] >= 0) & (x + corner[0] <= photo.shape[1])
+    inside_y = (x + corner[1] >= 0) & (x + corner[1] <= photo.shape[0])
+    return Crop(image, inside_y[:, None] & inside_x[None], matrix)
+
+
+def to_crop(crop: Crop, points: np.ndarray) -> np.ndarray:
+    """Photo pixels (n, 3) (z in the same unit) to crop pixels."""
+    matrix = crop.from_photo
+    return np.c_[points[:, :2] @ matrix[:, :2].T + matrix[:, 2], points[:, 2] * matrix[0, 0]]
+
+
+def to_photo(crop: Crop, points: np.ndarray) -> np.ndarray:
+    """Crop pixels (n, 3) to photo pixels."""
+    scale = crop.from_photo[0, 0]
+    return np.c_[(points[:, :2] - crop.from_photo[:, 2]) / scale, points[:, 2] / scale]
