@@ -32,6 +32,14 @@ ERRORS: dict[str, tuple[str, str]] = {
     "unknown_maker": ("The backend has no avatar maker of this name.", "Choose one that `turboportrait models` lists."),
     "unknown_head_model": ("The backend has no head model of this name.", "Choose one `turboportrait models` lists."),
     "unknown_preset": ("The backend has no refiner preset of this name.", "Choose one `turboportrait models` lists."),
+    "weights_missing": (
+        "The weights of this refiner preset are not installed.",
+        "Choose another preset, or train or download these; `turboportrait models` shows which are ready.",
+    ),
+    "bad_head_model": (
+        "The head model's file cannot be read.",
+        "Use a FLAME file (.pkl or .npz) as published, or the open head that ships.",
+    ),
     "no_mesh": (
         "Avatars of this maker are no mesh.",
         "Preview this avatar with the head model, or with views rendered by the backend.",

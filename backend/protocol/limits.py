@@ -35,6 +35,8 @@ MAX_TRANSLATION = 1000.0
 MAX_CLIENTS = 64
 MAX_QUEUED_REQUESTS = 64
 """Requests of one client that wait at the same time."""
+MAX_QUEUED_BYTES = 4 * MAX_PHOTO_BYTES
+"""Bytes of photographs among them."""
 
 HEARTBEAT_SECONDS = 1.0
 LIVENESS_SECONDS = 15.0

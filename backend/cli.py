@@ -1,0 +1,49 @@
+"""The command `turboportrait`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+
+import typer
+
+from backend.commands.doctor import doctor
+from backend.commands.models import models
+from backend.commands.portrait import register, render
+from backend.commands.serve import serve
+from backend.protocol.errors import TurboPortraitError
+
+app = typer.Typer(
+    name="turboportrait",
+    help="One portrait photo becomes a head that Blender can pose, film and refine.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+for _command in (serve, register, render, models, doctor):
+    app.command()(_command)
+
+_APPS = {"demo": "backend.demo", "bench": "backend.bench", "train": "backend.training.cli"}
+"""Commands with an app of their own."""
+
+
+def main() -> None:
+    """Run the command line; errors that a user can meet are a line each, not a traceback."""
+    _add_apps(sys.argv[1:])
+    try:
+        app()
+    except TurboPortraitError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+
+
+def _add_apps(arguments: list[str]) -> None:
+    """Add the apps: all of them to show the help, else only the one that is asked for, because they load slowly."""
+    asked = next((argument for argument in arguments if not argument.startswith("-")), None)
+    for name, module in _APPS.items():
+        if asked in (None, name) and importlib.util.find_spec(module):
+            app.add_typer(importlib.import_module(module).app, name=name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""turboportrait register and render: a portrait's avatar, and pictures of it, from the command line."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from backend.client import Client, Rendered
+from backend.commands.session import BackendOption, KeysOption, backend_client
+from backend.protocol.camera import Camera
+from backend.protocol.errors import TurboPortraitError
+from backend.protocol.messages import Registered, View
+
+Portrait = Annotated[Path, typer.Argument(help="An image file that shows a face from the front.", dir_okay=False)]
+Maker = Annotated[str, typer.Option(help="Avatar maker; `turboportrait models` lists them.")]
+HeadModelName = Annotated[str, typer.Option("--head-model", help="Head model; `turboportrait models` lists them.")]
+console = Console(stderr=True)
+
+
+def register(
+    portrait: Portrait,
+    preview: Annotated[Path | None, typer.Option(help="Save the portrait beside its avatar here (PNG).")] = None,
+    maker: Maker = "relief",
+    head_model: HeadModelName = "open_head",
+    backend: BackendOption = "",
+    keys: KeysOption = None,
+) -> None:
+    """Make an avatar from a portrait, print what it is, and save a preview."""
+    photo = _read(portrait)
+    preview = preview or Path(f"{portrait.stem}_avatar.png")
+    with backend_client(backend, keys) as client:
+        found = _register(client, photo, maker, head_model)
+        front = client.render(found.avatar, found.parameters, [View("portrait", found.camera)], refined=False)
+    _print(found)
+    _save(np.hstack([_on_grey(found.reference), _on_grey(front.raw["portrait"].rgba)]), preview)
+
+
+def render(
+    portrait: Portrait,
+    yaw: Annotated[
+        list[float] | None, typer.Option(help="Degrees to turn the camera about the head; repeat it.")
+    ] = None,
+    pitch: Annotated[float, typer.Option(help="Degrees to raise the camera.")] = 0.0,
+    size: Annotated[int, typer.Option(min=16, max=8192, help="Pixels along both sides.")] = 512,
+    output: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("."),
+    refined: Annotated[bool, typer.Option("--refined/--raw", help="Refine the views, all together.")] = True,
+    preset: Annotated[str, typer.Option(help="Refiner preset; `turboportrait models` lists them.")] = "compact",
+    noise_level: Annotated[float, typer.Option(min=0.0, max=1.0, help="How far the refiner may depart.")] = 0.1,
+    maker: Maker = "relief",
+    head_model: HeadModelName = "open_head",
+    backend: BackendOption = "",
+    keys: KeysOption = None,
+) -> None:
+    """Render a portrait from one or several sides to PNG files with alpha."""
+    photo = _read(portrait)
+    yaws = yaw or [0.0]
+    with backend_client(backend, keys) as client:
+        found = _register(client, photo, maker, head_model)
+        cameras = [orbit(found.camera, angle, pitch, size) for angle in yaws]
+        views = [View(f"{angle:+g}", camera) for angle, camera in zip(yaws, cameras, strict=True)]
+        result: Rendered = client.render(
+            found.avatar,
+            found.parameters,
+            views,
+            raw=not refined,
+            refined=refined,
+            preset=preset,
+            noise_level=noise_level,
+        )
+    for key, view in (result.refined or result.raw).items():
+        _save(view.rgba, output / f"{portrait.stem}_yaw{key}.png")
+    console.print(", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in result.timings.items()))
+
+
+def orbit(camera: Camera, yaw: float, pitch: float, size: int) -> Camera:
+    """The portrait's camera moved about the head's upright axis, framing what it framed.
+
+    Args:
+        camera: the portrait's, square.
+        yaw, pitch: degrees; positive yaw shows the person's left side, positive pitch looks from above.
+        size: pixels of the new camera's sides.
+    """
+    a, b = math.radians(yaw), math.radians(pitch)
+    about_y = np.array([[math.cos(a), 0, -math.sin(a)], [0, 1, 0], [math.sin(a), 0, math.cos(a)]])
+    about_x = np.array([[1, 0, 0], [0, math.cos(b), -math.sin(b)], [0, math.sin(b), math.cos(b)]])
+    turn = np.eye(4)
+    turn[:3, :3] = about_x @ about_y
+    turned = Camera.from_arrays(camera.intrinsics, camera.extrinsics @ turn, camera.width, camera.height)
+    return turned.crop(0, 0, camera.width, size)
+
+
+def _register(client: Client, photo: bytes, maker: str, head_model: str) -> Registered:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("waiting for the backend", total=1.0)
+        return client.register(
+            photo,
+            maker,
+            head_model,
+            on_progress=lambda fraction, stage: bar.update(task, completed=fraction, description=stage),
+        )
+
+
+def _print(found: Registered) -> None:
+    table = Table(show_header=False, box=None)
+    table.add_row("avatar", found.avatar)
+    table.add_row("maker", found.maker)
+    table.add_row("head model", f"{found.head_model} (sha256 {found.head_model_checksum[:16]}…)")
+    expression = np.array(found.parameters.expression)
+    table.add_row("expression", f"{int((np.abs(expression) > 0.1).sum())} of {len(expression)} coefficients over 0.1")
+    for notice in found.warnings:
+        table.add_row("warning", f"{notice.sentence} ({notice.code})")
+    console.print(table)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise TurboPortraitError("not_an_image", str(error)) from error
+
+
+def _on_grey(rgba: np.ndarray) -> np.ndarray:
+    alpha = rgba[..., 3:].astype(float) / 255
+    return np.rint(rgba[..., :3] * alpha + 128 * (1 - alpha)).astype(np.uint8)
+
+
+def _save(image: np.ndarray, path: Path) -> None:
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path)
+    typer.echo(str(path))

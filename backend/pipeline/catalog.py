@@ -1,0 +1,130 @@
+"""What can be chosen by name: avatar makers, head models, refiner presets. Nothing is loaded before it is used."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from backend.client.discovery import state_folder
+from backend.protocol.errors import TurboPortraitError
+from flame import HeadModel, default_head_path, load_head_model
+
+if TYPE_CHECKING:
+    from backend.avatars.base import Avatar, RenderedView
+
+Progress = Callable[[float, str], None]
+"""Called with the fraction that is done, in [0, 1], and the stage in a few words; may raise to stop the work."""
+Maker = Callable[[bytes, HeadModel, Progress], "Avatar"]
+"""Makes an avatar from the bytes of an image file."""
+
+_PRESETS = Path(__file__).parent.parent / "refiner" / "presets"
+_HEAD_MODEL_SUFFIXES = (".npz", ".pkl")
+
+
+class Refiner(Protocol):
+    """What the pipeline asks of a refiner.
+
+    Attributes:
+        size: pixels along the sides of the square views that it takes and gives.
+    """
+
+    size: int
+
+    def encode_reference(self, image: np.ndarray) -> Any:
+        """What refining needs of the portrait, (size, size, 4) uint8, computed once."""
+
+    def refine(
+        self, views: Sequence[RenderedView], reference: Any, noise_level: float = 0.1, seed: int = 0
+    ) -> list[np.ndarray]:
+        """Views of one pose, refined together: (size, size, 3) uint8 each."""
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Loaders by name; a loader may be slow the first time.
+
+    Attributes:
+        makers: name -> loader of a `Maker`.
+        head_models: name -> loader of a HeadModel.
+        presets: name -> loader of a `Refiner`, given the device ("cpu", "cuda").
+        preset_ready: whether a preset's weights are at hand.
+    """
+
+    makers: dict[str, Callable[[], Maker]]
+    head_models: dict[str, Callable[[], HeadModel]]
+    presets: dict[str, Callable[[str], Refiner]]
+    preset_ready: Callable[[str], bool] = bool
+
+    @classmethod
+    def default(cls) -> Catalog:
+        """What is installed: our makers, the open head and the files in `models_folder`, the presets' folders."""
+        return cls(
+            makers={"relief": partial(_attribute, "backend.avatars.relief", "register_relief")},
+            head_models={name: partial(load_head_model, path) for name, path in head_model_files().items()},
+            presets={path.name: partial(_load_refiner, path.name) for path in preset_folders()},
+            preset_ready=_weights_at_hand,
+        )
+
+    def maker(self, name: str) -> Maker:
+        """Raises TurboPortraitError unknown_maker."""
+        return _choose(self.makers, name, "unknown_maker")()
+
+    def head_model(self, name: str) -> HeadModel:
+        """Raises TurboPortraitError unknown_head_model."""
+        return _choose(self.head_models, name, "unknown_head_model")()
+
+    def refiner(self, name: str, device: str) -> Refiner:
+        """Raises TurboPortraitError unknown_preset."""
+        return _choose(self.presets, name, "unknown_preset")(device)
+
+
+def models_folder() -> Path:
+    """Where the user's own model files lie; TURBOPORTRAIT_MODELS overrides it."""
+    return Path(os.environ.get("TURBOPORTRAIT_MODELS") or state_folder() / "models")
+
+
+def preset_folders() -> list[Path]:
+    """The folders of the refiner presets that ship."""
+    return sorted(path for path in _PRESETS.glob("*") if any(path.glob("*.json")))
+
+
+def head_model_files() -> dict[str, Path]:
+    """The open head, and the user's own FLAME files by their stems."""
+    folder = models_folder() / "head_models"
+    own = {path.stem: path for path in sorted(folder.glob("*")) if path.suffix in _HEAD_MODEL_SUFFIXES}
+    return {**own, "open_head": default_head_path()}
+
+
+def _weights_at_hand(preset: str) -> bool:
+    """The preset's own weights lie in its folder, or those of the model that it builds on in the local hub cache."""
+    base = json.loads((_PRESETS / preset / "config.json").read_bytes()).get("base")
+    if not base:
+        return any((_PRESETS / preset).rglob("*.safetensors"))
+    from huggingface_hub import try_to_load_from_cache
+
+    local = Path(base["name"]).is_dir()
+    return local or isinstance(
+        try_to_load_from_cache(base["name"], "unet/config.json", revision=base.get("revision")), str
+    )
+
+
+def _choose(options: dict[str, Any], name: str, code: str) -> Any:
+    if name not in options:
+        raise TurboPortraitError(code, f"{name[:60]!r}; there are: {', '.join(sorted(options)) or 'none'}")
+    return options[name]
+
+
+def _attribute(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
+
+
+def _load_refiner(name: str, device: str) -> Refiner:
+    return _attribute("backend.refiner", "Refiner").from_preset(name, device)

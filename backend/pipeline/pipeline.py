@@ -1,0 +1,191 @@
+"""The work itself, apart from any socket: register, render raw, refine and put back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from backend.avatars.base import RenderedView
+from backend.compositing import composite, overlaps
+from backend.pipeline.catalog import Catalog, Progress, Refiner
+from backend.pipeline.store import AvatarStore, Registration
+from backend.protocol.camera import Camera
+from backend.protocol.errors import TurboPortraitError
+from backend.protocol.head_parameters import HeadParameters
+from backend.protocol.messages import Capabilities
+from backend.protocol.rigged_mesh import RiggedMesh
+from flame import HeadModel, HeadModelError
+
+DEFAULT_MEMORY = 2 << 30
+"""Bytes of avatars that are held."""
+
+
+class Pipeline:
+    """Avatars and refiners, loaded as they are needed. One thread computes; `forget` and the properties are free."""
+
+    def __init__(
+        self, catalog: Catalog | None = None, device: str = "auto", max_avatar_bytes: int = DEFAULT_MEMORY
+    ) -> None:
+        """`device` is "cpu", "cuda" or "auto": the GPU if there is one."""
+        self.catalog = catalog or Catalog.default()
+        self.store = AvatarStore(max_avatar_bytes)
+        self.device = device
+        self._head_models: dict[str, HeadModel] = {}
+        self._refiners: dict[str, Refiner] = {}
+        self._known: dict[tuple[str, str, str], str] = {}
+
+    def capabilities(self) -> Capabilities:
+        """What can be asked for."""
+        return Capabilities(
+            presets=tuple(filter(self.catalog.preset_ready, self.catalog.presets)),
+            makers=tuple(self.catalog.makers),
+            head_models=tuple(self.catalog.head_models),
+            device=self.device,
+        )
+
+    def warm_up(self) -> None:
+        """Load and compile what every request needs, so that the first is not slow."""
+        self._settle_device()
+        for name in self.catalog.makers:
+            self.catalog.maker(name)
+        if "open_head" in self.catalog.head_models:
+            self._head_model("open_head")
+        if "compact" in self.capabilities().presets:
+            refiner = self._refiner("compact")
+            size = refiner.size
+            blank = RenderedView(
+                np.zeros((*size, 4), np.uint8), np.full(size, np.inf, np.float32), np.zeros(size, "f4")
+            )
+            refiner.refine([blank], refiner.encode_reference(blank.rgba))
+
+    def register(self, photo: bytes, maker: str, head_model: str, progress: Progress) -> Registration:
+        """Make an avatar of a photo (the bytes of an image file), or find the one that was made of it before.
+
+        Raises:
+            TurboPortraitError: unknown_maker, unknown_head_model; and tracking's errors.
+        """
+        make = self.catalog.maker(maker)
+        model = self._head_model(head_model)
+        key = (hashlib.sha256(photo).hexdigest(), maker, model.checksum)
+        if self._known.get(key) in self.store.ids:
+            return self.store.get(self._known[key])
+        avatar = make(photo, model, progress)
+        tracked = avatar.tracked
+        matte = np.rint(np.clip(tracked.matte, 0, 1) * 255).astype(np.uint8)
+        registration = Registration(avatar, np.dstack([tracked.image, matte]), model.checksum)
+        self.store.put(registration)
+        self._known[key] = avatar.id
+        return registration
+
+    def find(self, avatar_id: str) -> Registration:
+        """Raises TurboPortraitError unknown_avatar."""
+        return self.store.get(avatar_id)
+
+    def forget(self, avatar_id: str) -> None:
+        """Raises TurboPortraitError unknown_avatar."""
+        self.store.forget(avatar_id)
+
+    def mesh(self, avatar_id: str) -> RiggedMesh:
+        """Raises TurboPortraitError unknown_avatar or no_mesh."""
+        mesh = self.find(avatar_id).avatar.mesh()
+        if mesh is None:
+            raise TurboPortraitError("no_mesh")
+        return mesh
+
+    def check_preset(self, preset: str) -> None:
+        """Raises TurboPortraitError unknown_preset or weights_missing, before any time is spent on rendering."""
+        self._refiner(preset)
+
+    def render_raw(
+        self, registration: Registration, cameras: Sequence[Camera], parameters: HeadParameters
+    ) -> list[RenderedView]:
+        """The avatar's own views, one per camera; empty and transparent where the camera does not see the head.
+
+        Raises:
+            TurboPortraitError: bad_parameters, where the head model has fewer expressions.
+        """
+        avatar = registration.avatar
+        mesh = avatar.mesh()
+        if mesh and len(parameters.expression) > len(mesh.expression_names):
+            known = len(mesh.expression_names)
+            raise TurboPortraitError(
+                "bad_parameters", f"{len(parameters.expression)} expression coefficients, the head model has {known}"
+            )
+        squares = [_square(avatar.bounds(camera, parameters)) for camera in cameras]
+        seen = iter(avatar.render([c for c, square in zip(cameras, squares, strict=True) if square], parameters))
+        return [
+            next(seen) if square else _empty(camera.width, camera.height)
+            for camera, square in zip(cameras, squares, strict=True)
+        ]
+
+    def refine(
+        self,
+        registration: Registration,
+        cameras: Sequence[Camera],
+        parameters: HeadParameters,
+        raw: Sequence[RenderedView],
+        preset: str,
+        noise_level: float = 0.1,
+        joint: bool = True,
+    ) -> list[np.ndarray]:
+        """Refined frames (H, W, 4) uint8, each of its camera's size.
+
+        The head's square crop is rendered at the refiner's size, all of them are refined together (each for itself
+        where not `joint`), and what refining changed is added to the raw frame, which keeps its own detail.
+        The noise is seeded by the avatar: the same request gives the same pixels.
+        """
+        refiner = self._refiner(preset)
+        avatar = registration.avatar
+        if preset not in registration.reference_states:
+            reference = cv2.resize(registration.reference, (refiner.size, refiner.size), interpolation=cv2.INTER_AREA)
+            registration.reference_states[preset] = refiner.encode_reference(reference)
+        state = registration.reference_states[preset]
+        seed = int(hashlib.sha256(avatar.id.encode()).hexdigest()[:8], 16) % 2**31
+        squares = {}
+        for i, camera in enumerate(cameras):
+            square = _square(avatar.bounds(camera, parameters))
+            if square and overlaps(square, camera.width, camera.height):
+                squares[i] = square
+        crops = avatar.render([cameras[i].crop(*square, refiner.size) for i, square in squares.items()], parameters)
+        groups = [crops] if joint else [[crop] for crop in crops]
+        refined = [image for group in groups if group for image in refiner.refine(group, state, noise_level, seed)]
+        frames = [view.rgba for view in raw]
+        for (i, square), crop, image in zip(squares.items(), crops, refined, strict=True):
+            frames[i] = composite(raw[i].rgba, square, crop.rgba, image)
+        return frames
+
+    def _head_model(self, name: str) -> HeadModel:
+        if name not in self._head_models:
+            try:
+                self._head_models[name] = self.catalog.head_model(name)
+            except HeadModelError as error:
+                raise TurboPortraitError("bad_head_model", str(error)) from error
+        return self._head_models[name]
+
+    def _refiner(self, preset: str) -> Refiner:
+        if preset not in self._refiners:
+            try:
+                self._refiners[preset] = self.catalog.refiner(preset, self._settle_device())
+            except OSError as error:
+                raise TurboPortraitError("weights_missing", str(error)[:300]) from error
+        return self._refiners[preset]
+
+    def _settle_device(self) -> str:
+        if self.device == "auto":
+            import torch
+
+            self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        return self.device
+
+
+def _square(bounds: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
+    """The head's square, None where it is not seen or beyond all measure (the camera touches the head)."""
+    return bounds if bounds and np.isfinite(bounds).all() and bounds[2] > 0 else None
+
+
+def _empty(width: int, height: int) -> RenderedView:
+    size = (height, width)
+    return RenderedView(np.zeros((*size, 4), np.uint8), np.full(size, np.inf, np.float32), np.zeros(size, np.float32))

@@ -1,0 +1,181 @@
+"""Which request is computed next: latest wins for live views, nothing dropped in batch, clients take turns."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+
+from backend.protocol import limits
+from backend.protocol.errors import TurboPortraitError
+from backend.protocol.messages import GetMesh, Register, Render, View
+
+_LIVE_IN_A_ROW = 4
+"""After so many live requests a waiting batch request has its turn, or a dragged slider would starve a render."""
+
+
+@dataclass(eq=False)
+class Job:
+    """A request that waits or is at work. The router's thread flags it, the worker's thread looks at the flags."""
+
+    client: bytes
+    request: Register | Render | GetMesh
+    received: float = field(default_factory=time.monotonic)
+    superseded: set[str] = field(default_factory=set)
+    cancelled: bool = False
+
+    @property
+    def live(self) -> bool:
+        """Latest wins."""
+        return isinstance(self.request, Render) and self.request.priority == "live"
+
+    @property
+    def photo_bytes(self) -> int:
+        """What the request holds in memory while it waits."""
+        return self.request.photo.nbytes if isinstance(self.request, Register) else 0
+
+    @property
+    def wanted(self) -> list[View]:
+        """The views that no newer request took over."""
+        return [view for view in self.request.views if view.key not in self.superseded]
+
+    @property
+    def unwanted(self) -> tuple[str, ...]:
+        """The keys of the views that a newer request took over."""
+        return tuple(view.key for view in self.request.views if view.key in self.superseded) if self.live else ()
+
+    def check(self) -> None:
+        """Called between stages of the work.
+
+        Raises:
+            TurboPortraitError: cancelled, or superseded where no view is wanted any more.
+        """
+        if self.cancelled:
+            raise TurboPortraitError("cancelled")
+        if self.live and not self.wanted:
+            raise TurboPortraitError("superseded")
+
+
+class _Queue:
+    """What one client waits for."""
+
+    def __init__(self) -> None:
+        self.live: list[Job] = []
+        self.batch: deque[Job] = deque()
+        self.paused = False
+
+    def __len__(self) -> int:
+        return len(self.live) + len(self.batch)
+
+
+class Scheduler:
+    """The queues of all clients; every method may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._queues: OrderedDict[bytes, _Queue] = OrderedDict()
+        self._running: Job | None = None
+        self._live_in_a_row = 0
+        self._closed = False
+
+    def submit(self, job: Job) -> list[Job]:
+        """Queue a job; returns the waiting jobs of which it left nothing to do.
+
+        Raises:
+            TurboPortraitError: too_many_requests.
+        """
+        with self._changed:
+            queue = self._queues.setdefault(job.client, _Queue())
+            stale = self._supersede(queue, job) if job.live else []
+            if len(queue) >= limits.MAX_QUEUED_REQUESTS:
+                raise TurboPortraitError("too_many_requests", f"{len(queue)} of this client")
+            if job.photo_bytes + sum(waiting.photo_bytes for waiting in queue.batch) > limits.MAX_QUEUED_BYTES:
+                raise TurboPortraitError("too_many_requests", "too many photographs wait to be registered")
+            (queue.live if job.live else queue.batch).append(job)
+            self._changed.notify()
+            return stale
+
+    def take(self) -> Job | None:
+        """Wait for the next job; None when closed."""
+        with self._changed:
+            while not self._closed:
+                if job := self._next():
+                    self._running = job
+                    return job
+                self._changed.wait()
+            return None
+
+    def finish(self) -> None:
+        """The job taken last is done."""
+        with self._changed:
+            self._running = None
+
+    def cancel(self, client: bytes, request_id: int) -> Job | None:
+        """Stop a job: returned if it waited, flagged if it is at work."""
+        with self._changed:
+            if self._running and (self._running.client, self._running.request.id) == (client, request_id):
+                self._running.cancelled = True
+            queue = self._queues.get(client)
+            for jobs in (queue.live, queue.batch) if queue else ():
+                for job in jobs:
+                    if job.request.id == request_id:
+                        jobs.remove(job)
+                        return job
+        return None
+
+    def drop(self, client: bytes) -> None:
+        """A client is gone: forget what it waits for, stop what is at work for it."""
+        with self._changed:
+            self._queues.pop(client, None)
+            if self._running and self._running.client == client:
+                self._running.cancelled = True
+
+    def pause(self, client: bytes, paused: bool) -> None:
+        """Begin no more jobs of a client that does not take in its replies, or begin again."""
+        with self._changed:
+            if client in self._queues:
+                self._queues[client].paused = paused
+                self._changed.notify()
+
+    def close(self) -> None:
+        """Let `take` return None from now on, and stop what is at work."""
+        with self._changed:
+            self._closed = True
+            if self._running:
+                self._running.cancelled = True
+            self._changed.notify_all()
+
+    @property
+    def waiting(self) -> int:
+        """Jobs of all clients that wait."""
+        with self._changed:
+            return sum(map(len, self._queues.values()))
+
+    @property
+    def running(self) -> Job | None:
+        """The job at work."""
+        return self._running
+
+    def _supersede(self, queue: _Queue, newer: Job) -> list[Job]:
+        keys = {view.key for view in newer.request.views}
+        running = self._running
+        for job in [*queue.live, *([running] if running and running.client == newer.client and running.live else [])]:
+            job.superseded = job.superseded | keys  # A new set: the worker may be reading the old one.
+        stale = [job for job in queue.live if not job.wanted]
+        queue.live = [job for job in queue.live if job.wanted]
+        return stale
+
+    def _next(self) -> Job | None:
+        ready = [(client, queue) for client, queue in self._queues.items() if not queue.paused]
+        live = next(((client, queue) for client, queue in ready if queue.live), None)
+        batch = next(((client, queue) for client, queue in ready if queue.batch), None)
+        if batch and (not live or self._live_in_a_row >= _LIVE_IN_A_ROW):
+            self._live_in_a_row = 0
+            self._queues.move_to_end(batch[0])
+            return batch[1].batch.popleft()
+        if live:
+            self._live_in_a_row += 1
+            self._queues.move_to_end(live[0])
+            return live[1].live.pop(0)
+        return None
