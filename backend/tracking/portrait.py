@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -42,6 +42,7 @@ class TrackedPortrait:
         residual: (478,) float32, distance of the fitted landmarks to the found ones, pixels of the crop.
         warnings: codes and sentences, such as several faces in the photo.
         image_digest: sha256 of the photo's bytes, hex.
+        from_photo: (2, 3) float64, photo pixels to crop pixels (a scale and a shift); by default the photo is the crop.
     """
 
     image: np.ndarray
@@ -56,6 +57,7 @@ class TrackedPortrait:
     residual: np.ndarray
     warnings: tuple[tuple[str, str], ...]
     image_digest: str
+    from_photo: np.ndarray = field(default_factory=lambda: np.eye(2, 3))
 
 
 def track(photo: bytes, model: HeadModel, size: int = 512) -> TrackedPortrait:
@@ -91,6 +93,7 @@ def track(photo: bytes, model: HeadModel, size: int = 512) -> TrackedPortrait:
         residual=fit.residual,
         warnings=warnings,
         image_digest=hashlib.sha256(photo).hexdigest(),
+        from_photo=crop.from_photo,
     )
 
 

@@ -118,7 +118,8 @@ def _brows(painter: _Painter, traits: Traits) -> np.ndarray:
             k = int(place)
             thin = 0.45 + 0.55 * place / (len(middle) - 1)
             root = middle[k] + (place - k) * (middle[k + 1] - middle[k]) + painter.rng.normal(0, spread * thin, 2)
-            tip = root + [outwards * painter.rng.uniform(6, 15), -painter.rng.uniform(0, 9) * place / (len(middle) - 1)]
+            rise = painter.rng.uniform(0, 9) * place / (len(middle) - 1)
+            tip = root + np.array([outwards * painter.rng.uniform(6, 15), -rise])
             cv2.line(strokes, *(tuple(int(v) for v in np.round(p)) for p in (root, tip)), 1.0, 1, cv2.LINE_AA)
     return cv2.GaussianBlur(strokes, (0, 0), 1.2)
 

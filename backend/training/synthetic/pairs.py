@@ -1,0 +1,156 @@
+"""One training identity: a registered portrait, raw views of its avatar, and the true views that go with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from backend.avatars.relief import ReliefAvatar, register_relief
+from backend.protocol.camera import Camera
+from backend.protocol.head_parameters import HeadParameters
+from backend.training.synthetic.alignment import align, expressed
+from backend.training.synthetic.figure import Figure, build_figure
+from backend.training.synthetic.materials import Looks
+from backend.training.synthetic.portrait import Photo, rotation, take_photo
+from backend.training.synthetic.rendering import render
+from backend.training.synthetic.traits import draw_traits
+from flame import HeadModel
+
+YAW_BANDS = ((0, 0), (8, 20), (20, 35), (35, 50), (10, 40), (25, 60))
+"""Degrees; the first view is the portrait's own."""
+LEAST_AGREEMENT = 35.0
+"""dB between portrait and truth at the portrait's own view; an identity below it teaches the wrong thing."""
+MOVES = (
+    {}, {}, {"mouthSmileLeft": 0.4, "mouthSmileRight": 0.4}, {"eyeBlinkLeft": 0.9, "eyeBlinkRight": 0.9},
+    {"browInnerUp": 0.6, "mouthPucker": 0.4}, {"browDownLeft": 0.6, "browDownRight": 0.6},
+)  # fmt: skip
+"""Changes of expression; none opens the mouth, because the figures have no teeth."""
+
+
+class Rejected(Exception):
+    """An identity that does not enter the corpus; the message says why."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """An identity, all images S x S.
+
+    Attributes:
+        reference: (S, S, 4) uint8, the portrait with its matte.
+        raw, truth: (N, S, S, 4) uint8, straight alpha.
+        confidence: (N, S, S) uint8, 255 for 1.
+        head: (N, S, S) uint8, 255 where the truth shows head or bare neck.
+        angles: (N, 2) float32, yaw and pitch off the portrait's view, degrees.
+        cameras: (N, 25) float64, K and world_to_camera row by row.
+        expressions: (N, E) float32.
+        agreement: dB between portrait and truth at the portrait's view.
+    """
+
+    reference: np.ndarray
+    raw: np.ndarray
+    truth: np.ndarray
+    confidence: np.ndarray
+    head: np.ndarray
+    angles: np.ndarray
+    cameras: np.ndarray
+    expressions: np.ndarray
+    agreement: float
+
+
+def make_pairs(seed: int, model: HeadModel, size: int = 256) -> Pairs:
+    """Make the identity of a seed.
+
+    Raises:
+        Rejected: it could not be registered, or portrait and truth disagree.
+    """
+    figure = build_figure(draw_traits(seed, model), model)
+    looks = Looks(figure)
+    photo = take_photo(figure, looks)
+    try:
+        avatar = register_relief(photo.data, model)
+    except Exception as error:
+        raise Rejected(f"not registered: {error}") from error
+    aligned = align(figure, _true_camera(photo, avatar), avatar.tracked)
+    return _views(aligned, looks, avatar, model, size)
+
+
+def reference_image(avatar: ReliefAvatar, size: int) -> np.ndarray:
+    """The portrait as the refiner's reference, (size, size, 4) uint8 with the matte as alpha."""
+    tracked = avatar.tracked
+    rgba = np.concatenate([tracked.image, np.rint(255 * tracked.matte)[..., None].astype(np.uint8)], -1)
+    return cv2.resize(rgba, (size, size), interpolation=cv2.INTER_AREA)
+
+
+def orbit(camera: Camera, center: np.ndarray, yaw: float, pitch: float) -> Camera:
+    """The camera turned about a point; positive yaw (degrees) shows the head turned to its own left."""
+    turn = np.eye(4)
+    turn[:3, :3] = rotation(*np.radians([yaw, pitch]))
+    turn[:3, 3] = center - turn[:3, :3] @ center
+    return Camera.from_arrays(camera.intrinsics, camera.extrinsics @ turn, camera.width, camera.height)
+
+
+def _true_camera(photo: Photo, avatar: ReliefAvatar) -> Camera:
+    """The photo's camera in the pixels of the tracker's crop."""
+    scale, _, x = avatar.tracked.from_photo[0]
+    y = avatar.tracked.from_photo[1, 2]
+    side = avatar.tracked.camera.width
+    return photo.camera.crop(-x / scale, -y / scale, side / scale, side)
+
+
+def _views(figure: Figure, looks: Looks, avatar: ReliefAvatar, model: HeadModel, size: int) -> Pairs:
+    rng = figure.traits.rng(21)
+    tracked = avatar.tracked
+    names = list(model.expression_names)
+    reference = reference_image(avatar, size)
+    fitted_expression = np.zeros(len(names), np.float32)
+    fitted_expression[: len(tracked.parameters.expression)] = tracked.parameters.expression
+    columns: dict[str, list] = {"raw": [], "truth": [], "confidence": [], "head": [], "angles": [], "cameras": [],
+                                "expressions": []}  # fmt: skip
+    for index, (low, high) in enumerate(YAW_BANDS):
+        yaw = rng.uniform(low, high) * (1 if (index + figure.traits.seed) % 2 else -1)
+        pitch = rng.uniform(-12, 12) * (rng.random() < 0.6) * (index > 0)
+        expression = fitted_expression.copy()
+        for name, amount in MOVES[rng.integers(len(MOVES))].items() if index > 0 else ():
+            if name in names:
+                k = names.index(name)
+                expression[k] = np.clip(expression[k] + amount, 0, 1)
+        camera = orbit(tracked.camera, figure.anatomy.center, yaw, pitch)
+        camera = _reframed(camera, rng if index > 0 else None, size)
+        raw = avatar.render([camera], HeadParameters.from_arrays(expression=expression))[0]
+        offsets = model.expressiondirs @ (expression - fitted_expression)
+        picture = render(expressed(figure, offsets, model.faces), looks, camera)
+        columns["raw"].append(raw.rgba)
+        columns["truth"].append(_to_bytes(picture.rgba))
+        columns["confidence"].append(_to_bytes(raw.confidence))
+        columns["head"].append(_to_bytes(picture.head))
+        columns["angles"].append((yaw, pitch))
+        columns["cameras"].append([*camera.K, *camera.world_to_camera])
+        columns["expressions"].append(expression)
+        if index == 0:
+            agreement = _agreement(reference, columns["truth"][0], columns["head"][0])
+            if agreement < LEAST_AGREEMENT:
+                raise Rejected(f"portrait and truth agree only to {agreement:.1f} dB")
+    types = {"angles": np.float32, "cameras": np.float64, "expressions": np.float32}
+    arrays = {name: np.array(values, types.get(name, np.uint8)) for name, values in columns.items()}
+    return Pairs(reference=reference, agreement=agreement, **arrays)
+
+
+def _reframed(camera: Camera, rng: np.random.Generator | None, size: int) -> Camera:
+    """The camera at the refiner's size; framed a little differently with random numbers."""
+    if rng is None:
+        return camera.crop(0, 0, camera.width, size)
+    side = camera.width * rng.uniform(0.9, 1.05)
+    x, y = (camera.width - side) / 2 + camera.width * rng.uniform(-0.03, 0.03, 2)
+    return camera.crop(x, y, side, size)
+
+
+def _agreement(reference: np.ndarray, truth: np.ndarray, head: np.ndarray) -> float:
+    inside = (head == 255) & (truth[..., 3] == 255)
+    error = reference[..., :3][inside].astype(float) - truth[..., :3][inside]
+    return float(10 * np.log10(255**2 / max((error**2).mean(), 1e-9)))
+
+
+def _to_bytes(values: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(255 * values), 0, 255).astype(np.uint8)
