@@ -15,7 +15,7 @@ def draw_background(rng: np.random.Generator, size: int) -> np.ndarray:
     image = image * (1 + falloff[..., None].astype(np.float32))
     kind = rng.random()
     if kind > 0.5:
-        cloudy = rng.normal(0, 1, (6, 6, 3)) * rng.uniform(0.02, 0.10)
+        cloudy = (rng.normal(0, 1, (6, 6, 1)) + rng.normal(0, 0.25, (6, 6, 3))) * rng.uniform(0.02, 0.10)
         image = image + cv2.resize(cloudy.astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC)
     if kind > 0.75:
         for _ in range(rng.integers(2, 7)):

@@ -65,9 +65,8 @@ def _frame(figure: Figure, rng: np.random.Generator) -> Camera:
     anatomy = figure.anatomy
     body = figure.vertices[: len(anatomy.template)]
     front = anatomy.template[:, 2] > anatomy.landmarks[FACE_SIDES[0], 2]
-    heights = body[
-        front & (anatomy.template[:, 1] > anatomy.chin) & (anatomy.template[:, 1] < anatomy.landmarks[10, 1])
-    ]
+    top = anatomy.landmarks[10, 1]
+    heights = body[front & (anatomy.template[:, 1] > anatomy.chin) & (anatomy.template[:, 1] < top)]
     low, high = heights.min(0), heights.max(0)
     middle, height = (low + high) / 2, high[1] - low[1]
     focal = SIZE * rng.uniform(2.2, 3.6)

@@ -1,0 +1,138 @@
+"""Training samples: identities with colours changed, mirrored, cropped, and with parts of the raw views taken away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+
+from backend.refiner.images import reference_tensor, view_tensor
+from backend.training.corpus import Identity
+
+NOISE_LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+"""r in training (paper, section 3.2)."""
+
+
+@dataclass(frozen=True)
+class SampleConfig:
+    """How samples are drawn.
+
+    Attributes:
+        views: V, novel views of a sample.
+        crop: pixels of the square that is trained on.
+        portrait_view: how often one of the views is the portrait's own, where nothing is to be changed.
+        dropped: how often a raw view loses a large part.
+        doubt_weight: how much more a pixel counts that the photo says nothing about.
+    """
+
+    views: int = 2
+    crop: int = 192
+    portrait_view: float = 0.25
+    dropped: float = 0.5
+    doubt_weight: float = 2.0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch of samples; see `backend.refiner.images` for the channels.
+
+    Attributes:
+        views: (B, V, 5, H, W); reference: (B, 5, H, W).
+        truth: (B, V, 3, H, W) over grey.
+        weight: (B, V, 1, H, W), zero where the loss does not look: outside head and neck, outside either alpha.
+        noise_level: (B,).
+    """
+
+    views: torch.Tensor
+    reference: torch.Tensor
+    truth: torch.Tensor
+    weight: torch.Tensor
+    noise_level: torch.Tensor
+
+
+def draw_batch(identities: list[Identity], config: SampleConfig, size: int, rng: np.random.Generator) -> Batch:
+    """Draw samples; the generator alone decides which."""
+    samples = [_draw(identities[rng.integers(len(identities))], config, rng) for _ in range(size)]
+    views, reference, truth, weight = (torch.stack(column) for column in zip(*samples, strict=True))
+    levels = torch.tensor(rng.choice(NOISE_LEVELS, size), dtype=torch.float32)
+    return Batch(views, reference, truth, weight, levels)
+
+
+def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
+    # View 0 is the portrait's own.
+    chosen = 1 + rng.permutation(len(identity.raw) - 1)[: config.views]
+    if rng.random() < config.portrait_view:
+        chosen[rng.integers(len(chosen))] = 0
+    tone, mirrored = _tone_curve(rng), bool(rng.random() < 0.5)
+
+    def cut(image: np.ndarray, corner: tuple[int, int]) -> np.ndarray:
+        x, y = corner
+        image = image[y : y + config.crop, x : x + config.crop]
+        return np.ascontiguousarray(image[:, ::-1] if mirrored else image)
+
+    views, truths, weights = [], [], []
+    for k in chosen:
+        corner = _corner(identity.head[k], config.crop, rng)
+        raw, truth = cut(_toned(identity.raw[k], tone), corner), cut(_toned(identity.truth[k], tone), corner)
+        confidence, head = cut(identity.confidence[k], corner) / np.float32(255), cut(identity.head[k], corner)
+        if k > 0 and rng.random() < config.dropped:
+            raw, confidence = drop_part(raw, confidence, rng)
+        view = view_tensor(raw, confidence)
+        inside = (head > 127) & (raw[..., 3] > 250) & (truth[..., 3] > 250)
+        weight = inside * (1 + config.doubt_weight * (1 - confidence))
+        views.append(view)
+        truths.append(view_tensor(truth, confidence)[:3])
+        weights.append(torch.from_numpy(weight.astype(np.float32))[None])
+    corner = _corner(identity.reference[..., 3], config.crop, rng)
+    reference = reference_tensor(cut(_toned(identity.reference, tone), corner))
+    return torch.stack(views), reference, torch.stack(truths), torch.stack(weights)
+
+
+def drop_part(raw: np.ndarray, confidence: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Take the detail away from a large part of a raw view (H, W, 4) and its confidence (H, W).
+
+    What is left there is a blur of the picture, as where an avatar knows no more than a colour: so the portrait must
+    be looked at to fill it.
+    """
+    size = len(raw)
+    center, angle = rng.uniform(0.3, 0.7, 2) * size, rng.uniform(0, np.pi)
+    y, x = np.mgrid[:size, :size] - center[:, None, None]
+    along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    if rng.random() < 0.5:
+        part = along > 0
+    else:
+        part = np.maximum(np.abs(along) / rng.uniform(0.1, 0.3), np.abs(across) / rng.uniform(0.1, 0.3)) < size
+    soft = cv2.GaussianBlur(part.astype(np.float32), (0, 0), rng.uniform(1, 6))
+    alpha = raw[..., 3:].astype(np.float32) / 255
+    sigma = rng.uniform(5, 25)
+    covered = cv2.GaussianBlur(alpha, (0, 0), sigma)[..., None]
+    blurred = cv2.GaussianBlur(raw[..., :3] * alpha, (0, 0), sigma) / np.maximum(covered, 1e-3)
+    color = raw[..., :3] + soft[..., None] * (blurred - raw[..., :3])
+    color = np.clip(np.rint(color), 0, 255).astype(np.uint8)
+    return np.concatenate([color, raw[..., 3:]], -1), (confidence * (1 - soft)).astype(np.float32)
+
+
+def _corner(shown: np.ndarray, crop: int, rng: np.random.Generator) -> tuple[int, int]:
+    """The upper left corner of a crop around what is shown, a little off."""
+    rows, columns = np.flatnonzero((shown > 127).any(1)), np.flatnonzero((shown > 127).any(0))
+    most = len(shown) - crop
+    if not len(rows):
+        return most // 2, most // 2
+    # From the top: of a portrait with shoulders the head counts.
+    x = (columns[0] + columns[-1]) / 2 - crop / 2 + rng.uniform(-16, 16)
+    y = rows[0] - rng.uniform(0, 24)
+    return int(np.clip(x, 0, most)), int(np.clip(y, 0, most))
+
+
+def _tone_curve(rng: np.random.Generator) -> np.ndarray:
+    """(256, 3) uint8: exposure, gamma and white balance."""
+    level = np.linspace(0, 1, 256)[:, None] ** np.exp(rng.normal(0, 0.15))
+    level = level * np.exp(rng.normal(0, 0.12) + rng.normal(0, 0.06, 3))
+    return np.clip(np.rint(255 * level), 0, 255).astype(np.uint8)
+
+
+def _toned(rgba: np.ndarray, curve: np.ndarray) -> np.ndarray:
+    color = np.stack([curve[rgba[..., c], c] for c in range(3)], -1)
+    return np.concatenate([color, rgba[..., 3:]], -1)
