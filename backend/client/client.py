@@ -94,9 +94,9 @@ class Client:
             self._deliver(handle, error_reply(handle.id, error))
         return handle
 
-    def poll(self) -> list[tuple[Handle, Reply]]:
-        """What has arrived since the last call, in order; never waits."""
-        self._pump(0.0)
+    def poll(self, wait: float = 0.0) -> list[tuple[Handle, Reply]]:
+        """What has arrived since the last call, in order; waits for the first of it only if told to (seconds)."""
+        self._pump(0.0 if self._events else wait)
         events = list(self._events)
         self._events.clear()
         return events

@@ -56,7 +56,9 @@ class BackendProcess:
             TurboPortraitError: backend_not_started, where there is no such Python.
         """
         session = secrets.token_hex(8)
-        endpoint_path = endpoint_path or discovery.endpoint_file()
+        endpoint_path = Path(endpoint_path or discovery.endpoint_file()).absolute()
+        if os.path.dirname(python):  # A path, not a name to be looked up; it must hold from another folder.
+            python = os.path.abspath(python)
         full = [*(command or (str(python), "-m", "backend.cli", "serve")), "--address", address, "--session", session]
         full += ["--endpoint-file", str(endpoint_path)] + ([] if stay else ["--parent", str(os.getpid())])
         # A host's own Python paths (Blender's) must not reach the backend's Python.

@@ -17,7 +17,7 @@ from backend.client.discovery import publish, withdraw
 from backend.client.keys import make_keys
 from backend.protocol.errors import TurboPortraitError
 
-_LAST_SECONDS = 5.0
+_LAST_SECONDS = 2.0
 """How long a computation may still take when the backend is told to stop."""
 
 
