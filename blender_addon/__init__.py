@@ -1,8 +1,8 @@
 """TurboPortrait3D: one portrait photo becomes a head that Blender can pose and film, refined."""
 
-from . import properties
+from . import backend_link, engine, operators, panel, preferences, properties
 
-MODULES = (properties,)
+MODULES = (preferences, properties, engine, operators, panel, backend_link)
 
 
 def register() -> None:

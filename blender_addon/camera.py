@@ -123,7 +123,6 @@ def view_of_head(
     head_matrix: Matrix,
     render: bpy.types.RenderSettings,
     depsgraph: bpy.types.Depsgraph,
-    camera_matrix: Matrix | None = None,
 ) -> HeadView:
     """The camera over head space that sees what `camera` sees of a head at `head_matrix`.
 
@@ -131,7 +130,6 @@ def view_of_head(
         camera: the camera object, evaluated or not; lens and place are taken from the dependency graph.
         head_matrix: the head object's world matrix: rotation, translation and one positive scale.
         render: resolution, pixel aspect and border; with a border the camera is that of the bordered part.
-        camera_matrix: the camera's world matrix where a render engine knows better (stereo).
 
     Raises:
         CameraError: a lens or a transform that a pinhole camera can't express.
@@ -143,7 +141,7 @@ def view_of_head(
     K[1, 2] -= y0
     rigid, scale = split_scale(head_matrix)
     # A camera's own scale does not matter to Blender.
-    place = np.array((camera_matrix or evaluated.matrix_world).normalized(), float)
+    place = np.array(evaluated.matrix_world.normalized(), float)
     head_local = np.eye(4)
     head_local[:3, :3] = HEAD_TO_BLENDER
     world_to_camera = FLIP_CAMERA @ np.linalg.inv(place) @ rigid @ head_local

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import bpy
 
+from .backend_link import link
+
+
+def _presets(settings: bpy.types.PropertyGroup, context: bpy.types.Context, typed: str) -> list[str]:
+    return list(link.capabilities.presets) if link.capabilities else []
+
 
 class HeadProperties(bpy.types.PropertyGroup):
     """On every object; only a head's armature object uses it."""
@@ -47,7 +53,11 @@ class SceneProperties(bpy.types.PropertyGroup):
         default="REFINED",
     )
     preset: bpy.props.StringProperty(
-        name="Preset", description="The refiner's preset; the backend lists those that it has", default="compact"
+        name="Preset",
+        description="The refiner's preset; the backend lists those that it has",
+        default="compact",
+        search=_presets,
+        search_options={"SUGGESTION"},
     )
     noise_level: bpy.props.FloatProperty(
         name="Noise level",

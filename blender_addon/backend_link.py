@@ -1,0 +1,286 @@
+"""The session with the backend: one client on Blender's main thread, drained by a timer, and the process if it is ours.
+
+Nothing here waits, but for `run`, which is for Blender without a window.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import bpy
+
+from backend.client import BackendProcess, Client, Keys, TurboPortraitError, find_backend
+from backend.client.discovery import state_folder
+from backend.protocol.messages import Capabilities, Shutdown
+
+from . import preferences
+from .steps import Steps, complete
+
+BUSY_SECONDS, IDLE_SECONDS = 0.05, 0.5
+START_SECONDS = 60.0
+STOP_SECONDS = 5.0
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1", "")
+
+_process: BackendProcess | None = None
+_process_lock = threading.Lock()
+
+
+def log_path() -> Path:
+    """The file with the backend's own words."""
+    return state_folder() / "backend.log"
+
+
+def connecting(name: str, wanted: preferences.Connection, start: bool | None = None) -> Steps:
+    """Steps to a client that has said hello, for the calling thread's use; starts a backend if need be and allowed.
+
+    Args:
+        start: start a backend if none runs; by default as the preferences say.
+
+    Raises:
+        TurboPortraitError: backend_unreachable, backend_not_started, protocol_version, bad_address.
+    """
+    address = wanted.address
+    if address:
+        _require_online_access(address)
+    else:
+        found = find_backend()
+        if found is None:
+            found = yield from _starting(wanted, wanted.start_automatically if start is None else start)
+        address = found.address
+    client = Client(address, Keys.for_client(wanted.keys) if wanted.address and wanted.keys else None, name)
+    try:
+        while client.backend is None:
+            yield "Connecting to the backend"
+            client.poll()
+            if client.lost:
+                raise client.lost
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def _starting(wanted: preferences.Connection, allowed: bool) -> Steps:
+    global _process
+    if not allowed:
+        raise TurboPortraitError("backend_unreachable", "it does not run, and the preferences say not to start it")
+    if wanted.command is None:
+        raise TurboPortraitError("backend_not_started", hint="Choose the backend's Python in the preferences.")
+    with _process_lock:
+        if _process is None or not _process.running:
+            log_path().parent.mkdir(parents=True, exist_ok=True)
+            _process = BackendProcess.start(command=wanted.command, log=log_path())
+        process = _process
+    deadline = time.monotonic() + START_SECONDS
+    while (endpoint := process.endpoint) is None:
+        if time.monotonic() > deadline:
+            raise TurboPortraitError("backend_not_started", f"no answer in {START_SECONDS:g} seconds")
+        yield "Starting the backend"
+    return endpoint
+
+
+def _require_online_access(address: str) -> None:
+    host = urlsplit(address).hostname or ""
+    if host not in LOCAL_HOSTS and not bpy.app.online_access:
+        raise TurboPortraitError(
+            "backend_unreachable",
+            sentence="Blender may not use the network.",
+            hint="Allow online access in Blender's system preferences, or empty the address in the add-on's.",
+        )
+
+
+@dataclass(eq=False)
+class _Task:
+    """Steps that the timer drives, until `deadline` (seconds of the monotonic clock)."""
+
+    steps: Steps
+    then: Callable[[Any], None]
+    otherwise: Callable[[Exception], None]
+    deadline: float
+
+
+class Link:
+    """What the panel shows and the operators use; main thread only.
+
+    Attributes:
+        message: one line on the last thing that happened; `failed` says whether it is an error.
+    """
+
+    def __init__(self) -> None:
+        self.message = ""
+        self.failed = False
+        self._client: Client | None = None
+        self._tasks: list[_Task] = []
+        self._ending: tuple[BackendProcess, float] | None = None
+
+    @property
+    def ready(self) -> bool:
+        """The backend has said hello and has not been lost since."""
+        return self._client is not None and self._client.lost is None
+
+    @property
+    def busy(self) -> bool:
+        """Something is under way."""
+        return bool(self._tasks) or self._ending is not None
+
+    @property
+    def capabilities(self) -> Capabilities | None:
+        """What the backend offers, None without one."""
+        return self._client.backend.capabilities if self.ready else None
+
+    @property
+    def owns_process(self) -> bool:
+        """The backend was started from here, so it may be stopped from here."""
+        return _process is not None and _process.running
+
+    def say(self, message: str, failed: bool = False) -> None:
+        """Set the panel's line and have it drawn."""
+        if (message, failed) == (self.message, self.failed):
+            return
+        self.message, self.failed = message, failed
+        for window in bpy.context.window_manager.windows if bpy.context.window_manager else ():
+            for area in window.screen.areas:
+                if area.type in {"VIEW_3D", "IMAGE_EDITOR"}:
+                    area.tag_redraw()
+
+    def client(self, start: bool | None = None) -> Steps:
+        """Steps to this session's client, made anew after a loss."""
+        if not self.ready:
+            self._drop_client()
+            self._client = yield from connecting("Blender", preferences.connection(), start)
+        return self._client
+
+    def spawn(
+        self,
+        steps: Steps,
+        then: Callable[[Any], None] = lambda result: None,
+        otherwise: Callable[[Exception], None] = lambda error: None,
+    ) -> None:
+        """Have the timer drive steps; `then` gets their result, `otherwise` and the panel's line their error."""
+        self._tasks.append(_Task(steps, then, otherwise, time.monotonic() + preferences.connection().timeout))
+        self.wake()
+
+    def run(self, steps: Steps) -> Any:
+        """Drive steps to their end here and now; only where no window waits. Raises what they raise."""
+        return complete(steps, preferences.connection().timeout + START_SECONDS, poll=self.poll)
+
+    def wake(self) -> None:
+        """See to it that the timer runs."""
+        if not bpy.app.timers.is_registered(_tick):
+            bpy.app.timers.register(_tick, persistent=True)
+
+    def poll(self) -> None:
+        """Take in what has arrived."""
+        if self._client is None:
+            return
+        self._client.poll()
+        if self._client.lost:
+            lost = self._client.lost
+            self._drop_client()
+            if self._ending is None:
+                self.say(f"{lost.sentence} {lost.hint}", failed=True)
+
+    def advance(self) -> float | None:
+        """One turn of the timer: seconds to the next, None when there is nothing left to watch."""
+        self.poll()
+        for task in list(self._tasks):
+            try:
+                try:
+                    self.say(next(task.steps))
+                    if time.monotonic() > task.deadline:
+                        raise TurboPortraitError("timeout")
+                except StopIteration as end:
+                    self._tasks.remove(task)
+                    task.then(end.value)
+            except Exception as error:
+                self._fail(task, error)
+        self._watch_the_end()
+        if self.busy:
+            return BUSY_SECONDS
+        return IDLE_SECONDS if self.ready else None
+
+    def stop(self) -> None:
+        """Give up what is under way and end the backend if it is ours; does not wait for its end."""
+        self.disconnect()
+        process = _process
+        if process is not None and process.running:
+            with contextlib.suppress(TurboPortraitError):
+                if endpoint := process.endpoint:
+                    self._client = Client(endpoint.address, name="Blender")
+                    self._client.submit(Shutdown)
+            self._ending = (process, time.monotonic() + STOP_SECONDS)
+            self.say("Stopping the backend")
+            self.wake()
+        else:
+            self.say("Disconnected")
+
+    def until_stopped(self) -> Steps:
+        """Steps to the end that `stop` began."""
+        while self._ending is not None:
+            self._watch_the_end()
+            yield "Stopping the backend"
+
+    def disconnect(self) -> None:
+        """Give up what is under way and close the connection."""
+        for task in list(self._tasks):
+            self._fail(task, TurboPortraitError("cancelled"))
+        self._drop_client()
+
+    def _watch_the_end(self) -> None:
+        if self._ending is None:
+            return
+        process, deadline = self._ending
+        if process.running and time.monotonic() > deadline:
+            process.process.terminate()
+            if time.monotonic() > deadline + STOP_SECONDS:
+                process.process.kill()
+        if not process.running:
+            self._ending = None
+            self._drop_client()
+            self.say("The backend has stopped")
+
+    def _drop_client(self) -> None:
+        if self._client is not None:
+            self._client.close()
+        self._client = None
+
+    def _fail(self, task: _Task, error: Exception) -> None:
+        task.steps.close()
+        if task in self._tasks:
+            self._tasks.remove(task)
+        self.say(message_of(error), failed=True)
+        task.otherwise(error)
+
+
+def message_of(error: BaseException) -> str:
+    """An error as a line for the user."""
+    return f"{error.sentence} {error.hint}" if isinstance(error, TurboPortraitError) else str(error)
+
+
+link = Link()
+
+
+def _tick() -> float | None:
+    return link.advance()
+
+
+def register() -> None:
+    pass
+
+
+def unregister() -> None:
+    """Let the backend go with the extension."""
+    global _process
+    link.disconnect()
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
+    if _process is not None and _process.running:
+        _process.process.terminate()
+    _process = None

@@ -1,0 +1,114 @@
+"""The render engine: F12, Ctrl+F12, `blender -b FILE -E TURBOPORTRAIT3D -a` and farms get the backend's views."""
+
+from __future__ import annotations
+
+import blf
+import bpy
+import numpy as np
+
+from backend.client import TurboPortraitError
+
+from . import frame, preferences
+from .backend_link import START_SECONDS, connecting, message_of
+from .camera import render_window
+from .steps import HeadRequest, Settings, Steps, complete, rendering
+
+
+class TurboPortraitEngine(bpy.types.RenderEngine):
+    """Thin: what is rendered is in `frame`, how the backend is asked in `steps`."""
+
+    bl_idname = "TURBOPORTRAIT3D"
+    bl_label = "TurboPortrait3D"
+    bl_use_preview = False
+    bl_use_eevee_viewport = True
+    bl_use_shading_nodes_custom = False
+
+    def render(self, depsgraph: bpy.types.Depsgraph) -> None:
+        """Render one frame of one view layer; a failure is an error report, never a hang."""
+        try:
+            self._write(depsgraph, *self._picture(depsgraph))
+        except TurboPortraitError as error:
+            if error.code != "cancelled":
+                self._fail(error)
+        except ValueError as error:
+            self._fail(error)
+
+    def _picture(self, depsgraph: bpy.types.Depsgraph) -> tuple[np.ndarray, np.ndarray]:
+        """The window's colour (H, W, 4), linear and premultiplied, and depth (H, W)."""
+        scene = depsgraph.scene
+        heads = frame.head_requests(depsgraph, scene)
+        if not heads:
+            self.report({"WARNING"}, "The scene shows no head with a portrait: register one in the TurboPortrait panel")
+        _, _, width, height = render_window(scene.render)
+        wanted = preferences.connection()
+        views = []
+        if heads:
+            steps = _rendering(wanted, heads, render_settings(scene))
+            timeout = wanted.timeout * len(heads) + START_SECONDS
+            views = complete(steps, timeout, interrupted=self.test_break, report=self._say)
+        color, depth = frame.composite(views, [head.view.scale for head in heads], width, height)
+        return frame.over(color, frame.world_color(scene)), depth
+
+    def _write(self, depsgraph: bpy.types.Depsgraph, color: np.ndarray, depth: np.ndarray) -> None:
+        height, width = depth.shape
+        result = self.begin_result(0, 0, width, height, layer=depsgraph.view_layer_eval.name)
+        passes = result.layers[0].passes
+        # Blender's rows go up.
+        passes["Combined"].rect.foreach_set(np.ascontiguousarray(color[::-1]).ravel())
+        if depsgraph.view_layer_eval.use_pass_z and "Depth" in passes:
+            passes["Depth"].rect.foreach_set(np.ascontiguousarray(depth[::-1]).ravel())
+        self.end_result(result)
+
+    def update_render_passes(self, scene: bpy.types.Scene, renderlayer: bpy.types.ViewLayer) -> None:
+        """Offer the compositor what is written."""
+        self.register_pass(scene, renderlayer, "Combined", 4, "RGBA", "COLOR")
+        if renderlayer.use_pass_z:
+            self.register_pass(scene, renderlayer, "Depth", 1, "Z", "VALUE")
+
+    def view_update(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
+        """The Rendered viewport asks the backend for nothing."""
+
+    def view_draw(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
+        """Say where the picture is."""
+        font = 0
+        blf.size(font, 16)
+        blf.color(font, 0.8, 0.8, 0.8, 1.0)
+        blf.position(font, 24, 24, 0)
+        blf.draw(font, "TurboPortrait3D renders with F12; Material Preview shows the head while you pose it")
+
+    def _say(self, line: str) -> None:
+        self.update_stats("TurboPortrait3D", line)
+
+    def _fail(self, error: Exception) -> None:
+        self.report({"ERROR"}, message_of(error))
+        self.error_set(message_of(error))
+
+
+def _rendering(wanted: preferences.Connection, heads: list[HeadRequest], settings: Settings) -> Steps:
+    """Steps to the heads' views over a connection of their own: sockets belong to one thread, and this is Blender's."""
+    client = yield from connecting("Blender render", wanted)
+    try:
+        steps = rendering(client, heads, settings)
+        while True:
+            try:
+                line = next(steps)
+            except StopIteration as end:
+                return end.value
+            yield line
+            client.poll()
+    finally:
+        client.close()
+
+
+def render_settings(scene: bpy.types.Scene) -> Settings:
+    """The scene's settings for a final render."""
+    chosen = scene.turboportrait
+    return Settings(chosen.output == "REFINED", chosen.preset, chosen.noise_level)
+
+
+def register() -> None:
+    bpy.utils.register_class(TurboPortraitEngine)
+
+
+def unregister() -> None:
+    bpy.utils.unregister_class(TurboPortraitEngine)

@@ -1,0 +1,215 @@
+"""The buttons: backend, portrait, view."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+from bpy_extras.io_utils import ImportHelper
+
+from backend.client import TurboPortraitError
+from flame import HeadModelError, load_head_model
+
+from .backend_link import BUSY_SECONDS, link, message_of
+from .head import add_head, head_of
+from .portrait import PHOTO_COLOURS, adopt, read_photo
+from .steps import Steps, registration
+from .view_image import image_name, request_view, update_image, viewing
+
+IMAGE_FILES = "*.jpg;*.jpeg;*.png;*.webp;*.tif;*.tiff;*.bmp"
+
+
+class StartBackend(bpy.types.Operator):
+    bl_idname = "turboportrait.start_backend"
+    bl_label = "Start backend"
+    bl_description = "Connect to the render backend, and start it if it does not run yet"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return not link.ready and not link.busy
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        steps = link.client(start=True)
+        if not bpy.app.background:
+            link.spawn(steps, lambda client: link.say(f"Ready on {client.backend.capabilities.device}"))
+            return {"FINISHED"}
+        return _report(self, lambda: link.run(steps))
+
+
+class StopBackend(bpy.types.Operator):
+    bl_idname = "turboportrait.stop_backend"
+    bl_label = "Stop backend"
+    bl_description = "End the backend if this Blender started it, else disconnect from it"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return link.ready or link.busy or link.owns_process
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        link.stop()
+        return _report(self, lambda: link.run(link.until_stopped())) if bpy.app.background else {"FINISHED"}
+
+
+class AddHead(bpy.types.Operator):
+    bl_idname = "turboportrait.add_head"
+    bl_label = "Add head"
+    bl_description = "Add the open head, without a portrait: mesh, shape keys and armature"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return _report(self, lambda: add_head(context, load_head_model(), "Head"))
+
+
+class LoadHead(bpy.types.Operator, ImportHelper):
+    bl_idname = "turboportrait.load_head"
+    bl_label = "Load head model"
+    bl_description = "Add a head from a FLAME-format head model file of your own (.npz or .pkl)"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filename_ext = ".npz"
+    filter_glob: bpy.props.StringProperty(default="*.npz;*.pkl", options={"HIDDEN"})
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        path = bpy.path.abspath(self.filepath)
+        return _report(self, lambda: add_head(context, load_head_model(path), Path(path).stem))
+
+
+class RegisterPortrait(bpy.types.Operator, ImportHelper):
+    bl_idname = "turboportrait.register_portrait"
+    bl_label = "Register portrait"
+    bl_description = "Turn a portrait photo into a head; the selected head gets it, or a new one"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filename_ext = ".jpg"
+    filter_glob: bpy.props.StringProperty(default=IMAGE_FILES, options={"HIDDEN"})
+    maker: bpy.props.StringProperty(name="Maker", description="How the backend makes the avatar", default="relief")
+    head_model: bpy.props.StringProperty(
+        name="Head model", description="The backend's head model that is fitted", default="open_head"
+    )
+    new_head: bpy.props.BoolProperty(
+        name="As a new head", description="Add a head even if one is selected", default=False
+    )
+    photo_colors: bpy.props.BoolProperty(
+        name="Show the photo's colours",
+        description="Set the scene's view transform to Standard, so that the head looks as in the photo",
+        default=True,
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return not link.busy and context.mode in {"OBJECT", "POSE"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        head = None if self.new_head else head_of(context.object)
+        # Undo may happen while the backend works: a name survives it, a reference does not.
+        self._head = head.name if head else ""
+        try:
+            self._photo = read_photo(bpy.path.abspath(self.filepath))
+        except TurboPortraitError as error:
+            self.report({"ERROR"}, message_of(error))
+            return {"CANCELLED"}
+        if bpy.app.background:
+            return _report(self, lambda: self._finish(context, link.run(self._steps())))
+        self._outcome = []
+        self._failure = []
+        link.spawn(self._steps(), self._outcome.append, self._failure.append)
+        self._timer = context.window_manager.event_timer_add(2 * BUSY_SECONDS, window=context.window)
+        context.window_manager.modal_handler_add(self)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Let the user work on until the link has the avatar, then build the head as one undo step."""
+        done = self._outcome or self._failure
+        # In edit mode or amid a stroke no head can be built: wait until the user is through.
+        if event.type != "TIMER" or not done or context.mode not in {"OBJECT", "POSE"}:
+            return {"PASS_THROUGH"}
+        context.window_manager.event_timer_remove(self._timer)
+        if self._failure:
+            self.report({"ERROR"}, message_of(self._failure[0]))
+            return {"CANCELLED"}
+        return _report(self, lambda: self._finish(context, self._outcome[0]))
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        """Another file was opened: nothing is left to give the head to."""
+        context.window_manager.event_timer_remove(self._timer)
+
+    def _steps(self) -> Steps:
+        client = yield from link.client()
+        return (yield from registration(client, self._photo, self.maker, self.head_model))
+
+    def _finish(self, context: bpy.types.Context, outcome: tuple) -> None:
+        registered, mesh = outcome
+        head = adopt(context, bpy.data.objects.get(self._head), self.filepath, self._photo, registered, mesh)
+        if self.photo_colors:
+            context.scene.view_settings.view_transform = PHOTO_COLOURS
+        for warning in registered.warnings:
+            self.report({"WARNING"}, warning.sentence)
+        link.say(f"{head.name} is ready")
+
+
+class RenderView(bpy.types.Operator):
+    bl_idname = "turboportrait.render_view"
+    bl_label = "Render view to image"
+    bl_description = "Render what the active camera sees of the heads into the image named after that camera"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return context.scene.camera is not None and not link.busy
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        try:
+            heads, settings, width, height = request_view(context)
+        except ValueError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        if not heads:
+            self.report({"ERROR"}, "No visible head has a portrait: register one first")
+            return {"CANCELLED"}
+        name = context.scene.camera.name
+
+        def show(rgba) -> None:
+            camera = bpy.data.objects.get(name)
+            if camera is not None:
+                update_image(camera, rgba)
+                link.say(f"The image '{image_name(camera)}' is up to date")
+
+        steps = viewing(heads, settings, width, height)
+        if bpy.app.background:
+            return _report(self, lambda: show(link.run(steps)))
+        link.spawn(steps, show)
+        return {"FINISHED"}
+
+
+class UsePhotoColors(bpy.types.Operator):
+    bl_idname = "turboportrait.use_photo_colors"
+    bl_label = "Show the photo's colours"
+    bl_description = "Set the scene's view transform to Standard, so that heads look as in their photos"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        context.scene.view_settings.view_transform = PHOTO_COLOURS
+        return {"FINISHED"}
+
+
+def _report(operator: bpy.types.Operator, work) -> set[str]:
+    """Do the work; what is wrong becomes a report to the user."""
+    try:
+        work()
+    except (TurboPortraitError, HeadModelError, ValueError, OSError) as error:
+        link.say(message_of(error), failed=True)
+        operator.report({"ERROR"}, message_of(error))
+        return {"CANCELLED"}
+    return {"FINISHED"}
+
+
+CLASSES = (StartBackend, StopBackend, AddHead, LoadHead, RegisterPortrait, RenderView, UsePhotoColors)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

@@ -1,0 +1,97 @@
+"""From a registered portrait to a head in the scene: the mesh, the portrait itself, its camera."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from backend.protocol import Camera, RiggedMesh, TurboPortraitError
+from backend.protocol.limits import MAX_PHOTO_BYTES
+from backend.protocol.messages import Registered
+from flame import load_head_model
+
+from .camera import place_camera, render_size
+from .head import add_head, replace_head
+from .parameters import apply_parameters
+
+PHOTO_COLOURS = "Standard"
+"""The view transform that shows a picture's colours as they are."""
+
+
+def read_photo(path: str) -> bytes:
+    """The bytes of a portrait file.
+
+    Raises:
+        TurboPortraitError: not_an_image, where the file cannot be read; message_too_large.
+    """
+    try:
+        with open(path, "rb") as file:
+            photo = file.read(MAX_PHOTO_BYTES + 1)
+    except OSError as error:
+        raise TurboPortraitError(
+            "not_an_image", sentence=f"'{Path(path).name}' cannot be read: {error.strerror}."
+        ) from error
+    if len(photo) > MAX_PHOTO_BYTES:
+        raise TurboPortraitError("message_too_large", f"the file has more than {MAX_PHOTO_BYTES >> 20} MiB")
+    return photo
+
+
+def adopt(
+    context: bpy.types.Context,
+    head: bpy.types.Object | None,
+    path: str,
+    photo: bytes,
+    registered: Registered,
+    mesh: RiggedMesh | None,
+) -> bpy.types.Object:
+    """Show a registered avatar: as a new head with the portrait's expression, or in place of `head`'s mesh."""
+    source = mesh if mesh is not None else load_head_model()
+    if head is None:
+        head = add_head(context, source, Path(path).stem)
+        apply_parameters(head, registered.parameters)
+    else:
+        replace_head(context, head, source)
+    properties = head.turboportrait
+    properties.avatar_id = registered.avatar
+    properties.maker = registered.maker
+    properties.head_model = registered.head_model
+    properties.portrait = pack_portrait(path, photo)
+    properties.portrait_sha256 = hashlib.sha256(photo).hexdigest()
+    if context.scene.camera is None:
+        context.scene.camera = add_portrait_camera(context, head, registered.camera)
+    return head
+
+
+def pack_portrait(path: str, photo: bytes) -> bpy.types.Image:
+    """The file's very bytes as a packed image: the .blend then needs no other file, and the avatar's id is the same."""
+    name = Path(path).name
+    for image in bpy.data.images:
+        if image.packed_file and image.packed_file.size == len(photo) and bytes(image.packed_file.data) == photo:
+            return image
+    image = bpy.data.images.new(name, 1, 1)
+    image.source = "FILE"
+    image.filepath_raw = path
+    image.pack(data=photo, data_len=len(photo))
+    return image
+
+
+def add_portrait_camera(context: bpy.types.Context, head: bpy.types.Object, crop: Camera) -> bpy.types.Object:
+    """A camera that sees the head as the portrait did, the tracked square as large as the render's frame allows.
+
+    Args:
+        crop: the portrait's camera over head space, for the square that tracking cut out.
+    """
+    render = context.scene.render
+    width, height = render_size(render)
+    aspect = render.pixel_aspect_y / render.pixel_aspect_x
+    scale = min(width, height * aspect) / crop.width
+    fit = np.array([[scale, 0, width / 2 - scale * crop.width / 2], [0, scale, 0], [0, 0, 1]])
+    fit[1] = [0, scale / aspect, height / 2 - scale / aspect * crop.height / 2]
+    camera = bpy.data.objects.new(f"{head.name} portrait", bpy.data.cameras.new(f"{head.name} portrait"))
+    context.collection.objects.link(camera)
+    wide = Camera.from_arrays(fit @ crop.intrinsics, crop.extrinsics, width, height)
+    place_camera(camera, wide, head.matrix_world, aspect)
+    return camera

@@ -1,0 +1,51 @@
+"""A camera's view of the heads as an Image datablock, updated in place, for textures on cards and for looking at."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+
+from . import frame
+from .backend_link import link
+from .camera import render_window
+from .material import set_pixels
+from .steps import HeadRequest, Settings, Steps, rendering
+
+
+def image_name(camera: bpy.types.Object) -> str:
+    """The name of a camera's image: the same for ever, so that textures keep it."""
+    return f"TP3D {camera.name}"
+
+
+def update_image(camera: bpy.types.Object, rgba: np.ndarray) -> bpy.types.Image:
+    """Write (H, W, 4) uint8 sRGB into a camera's image, which is made at the first time and scaled when need be."""
+    height, width = rgba.shape[:2]
+    name = image_name(camera)
+    image = bpy.data.images.get(name)
+    if image is None:
+        image = bpy.data.images.new(name, width, height, alpha=True)
+        image.alpha_mode = "STRAIGHT"
+    elif tuple(image.size) != (width, height):
+        image.scale(width, height)
+    set_pixels(image, rgba)
+    return image
+
+
+def viewing(heads: list[HeadRequest], settings: Settings, width: int, height: int) -> Steps:
+    """Steps to one picture (H, W, 4) uint8 sRGB, straight alpha, of all heads, by this session's client."""
+    client = yield from link.client()
+    views = yield from rendering(client, heads, settings)
+    if len(views) == 1:
+        return views[0].rgba
+    color, _ = frame.composite(views, [head.view.scale for head in heads], width, height)
+    return frame.to_bytes(color)
+
+
+def request_view(context: bpy.types.Context) -> tuple[list[HeadRequest], Settings, int, int]:
+    """What the active camera sees now, for `viewing`; errors as `frame.head_requests`."""
+    scene = context.scene
+    chosen = scene.turboportrait
+    heads = frame.head_requests(context.evaluated_depsgraph_get(), scene)
+    settings = Settings(chosen.output == "REFINED", chosen.preset, chosen.noise_level, priority="live")
+    _, _, width, height = render_window(scene.render)
+    return heads, settings, width, height
