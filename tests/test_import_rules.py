@@ -1,0 +1,79 @@
+"""The rooms' import rules (DESIGN: flame, backend, protocol and client, blender_addon), held by the source itself."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+STANDARD = set(sys.stdlib_module_names) | {"__future__"}
+
+RULES = {
+    # room: (what its files may import beside the standard library, files with more)
+    "flame": ({"flame", "numpy"}, {"flame/torch_model.py": {"torch"}}),
+    "backend/protocol": ({"backend.protocol", "numpy", "msgspec"}, {}),
+    "backend/client": ({"backend.protocol", "backend.client", "numpy", "zmq", "msgspec"}, {}),
+    "blender_addon": (
+        {"bpy", "bpy_extras", "bl_ui", "blf", "bmesh", "gpu", "gpu_extras", "idprop", "imbuf", "mathutils", "numpy"}
+        | {"blender_addon", "flame", "backend.client", "backend.protocol"},
+        {},
+    ),
+}
+NEVER = {"backend": {"bpy", "bpy_extras", "mathutils", "gpu", "blender_addon"}, "blender_addon": {"flame.torch_model"}}
+
+
+def imports(path: Path):
+    """The full names of all modules that a file imports, at its top or inside."""
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            module = ".".join(filter(None, [base, node.module]))
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def within(name: str, allowed: set[str]) -> bool:
+    return any(name == module or name.startswith(f"{module}.") for module in allowed)
+
+
+def files(room: str):
+    return sorted((ROOT / room).rglob("*.py"))
+
+
+@pytest.mark.parametrize("room", RULES)
+def test_a_room_imports_only_what_it_may(room):
+    allowed, exceptions = RULES[room]
+    assert files(room)
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in files(room)
+        for name in imports(path)
+        if name.split(".")[0] not in STANDARD
+        and not within(name, allowed | exceptions.get(str(path.relative_to(ROOT)), set()))
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("room", NEVER)
+def test_a_room_never_imports_what_it_must_not(room):
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in files(room)
+        for name in imports(path)
+        if within(name, NEVER[room])
+    ]
+    assert not wrong
+
+
+def test_what_blender_imports_brings_in_nothing_heavy():
+    code = (
+        "import backend.client, backend.protocol, backend.protocol.messages, flame, sys;"
+        "heavy = {'torch', 'scipy', 'numba', 'cv2', 'mediapipe', 'diffusers', 'psutil', 'PIL'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert found.strip() == "[]"
