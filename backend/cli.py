@@ -23,7 +23,12 @@ app = typer.Typer(
 for _command in (serve, register, render, models, doctor):
     app.command()(_command)
 
-_APPS = {"demo": "backend.demo", "bench": "backend.bench", "train": "backend.training.cli"}
+_APPS = {
+    "demo": "backend.demo",
+    "bench": "backend.bench",
+    "train": "backend.training.cli",
+    "evaluate": "backend.evaluation.cli",
+}
 """Commands with an app of their own."""
 
 

@@ -1,0 +1,1 @@
+"""Measurements: what a claim in the documents rests on."""

@@ -1,0 +1,40 @@
+"""The three regions that a refined view is judged in apart: one figure over all of them misleads."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import binary_erosion
+
+CONFIDENT = 0.5
+"""Photo confidence from which on a pixel counts as seen by the photo."""
+RIM = 3
+"""Pixels: the silhouette is so wide on either side."""
+REGIONS = ("confident", "doubtful", "silhouette")
+
+
+def regions_of(
+    raw_alpha: np.ndarray, true_alpha: np.ndarray, head: np.ndarray, confidence: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Masks (H, W) bool by name.
+
+    "confident" and "doubtful" are head and neck inside both silhouettes, away from their rims, by the photo's
+    confidence; "silhouette" is the rims of head and neck and whatever only one of the two covers.
+
+    Args:
+        raw_alpha, true_alpha: (H, W) uint8; head: (H, W) uint8 or float, > half where the truth shows head or neck.
+        confidence: (H, W) in [0, 1].
+    """
+    raw, true = raw_alpha > 127, true_alpha > 127
+    core = binary_erosion(raw, iterations=RIM) & binary_erosion(true, iterations=RIM)
+    shown = head > head.dtype.type(127 if head.dtype == np.uint8 else 0.5)
+    # The raw view's excess over the truth is nobody's head; it counts down to where the true head ends.
+    rows = np.flatnonzero(shown.any(1))
+    above = np.zeros_like(shown)
+    if len(rows):
+        above[: rows[-1] + 1] = True
+    rim = (raw | true) & ~core & above & (shown | ~true)
+    return {
+        "confident": core & shown & (confidence >= CONFIDENT),
+        "doubtful": core & shown & (confidence < CONFIDENT),
+        "silhouette": rim,
+    }
