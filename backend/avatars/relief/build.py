@@ -8,8 +8,18 @@ from scipy.spatial import cKDTree
 
 from backend.avatars.relief.borrow import Lender
 from backend.avatars.relief.mouth import Teeth, build_teeth, lip_seal, mouth_share
-from backend.avatars.relief.regions import CHIN, PortraitRegions, PosedModel, find_regions, pose_model, vertex_normals
+from backend.avatars.relief.regions import (
+    CHIN,
+    PortraitRegions,
+    PosedModel,
+    find_regions,
+    find_skin,
+    pose_model,
+    posed_at,
+    vertex_normals,
+)
 from backend.avatars.relief.shell import Sheet, build_shell
+from backend.avatars.relief.silhouette import meet_outline
 from backend.avatars.relief.surface import Surface, build_surface
 from backend.avatars.relief.textures import photo_without_background, sample, smooth_inside
 from backend.protocol.rigged_mesh import RiggedMesh
@@ -26,21 +36,22 @@ STILL = 1e-5
 def build_mesh(tracked: TrackedPortrait, model: HeadModel) -> RiggedMesh:
     """Make the avatar of a tracked portrait (DESIGN: the relief avatar)."""
     camera = tracked.camera
+    person, face, skin = find_skin(tracked)
     posed = pose_model(tracked, model)
-    regions = find_regions(tracked, model, posed)
+    posed = posed_at(tracked, model, meet_outline(camera, posed, person, skin))
+    regions = find_regions(tracked, model, posed, person, face, skin)
     front, back = build_shell(camera, tracked.landmarks, posed, regions)
     front_facing = _facing(front)
-    lends = ndimage.binary_erosion(regions.hair | regions.clothing, iterations=5)
+    lends = ndimage.binary_erosion(regions.hair, iterations=5)
     lender = Lender(front, front_facing, lends, regions.person, camera.intrinsics[0, 0])
     surface = build_surface(tracked, model, posed, regions, lender)
     teeth = build_teeth(tracked, model, posed.points, float(tracked.image[regions.face].mean()))
 
     photo = photo_without_background(tracked.image, regions.person)
-    loose_color = smooth_inside(
-        tracked.image, ndimage.binary_erosion(regions.hair | regions.clothing, iterations=5), 5.0
-    )
+    hair_color = smooth_inside(tracked.image, regions.hair, 5.0)
     shells = [
-        _shell_part(sheet, facing, lender, loose_color) for sheet, facing in ((front, front_facing), (back, None))
+        _shell_part(sheet, facing, lender, hair_color, regions)
+        for sheet, facing in ((front, front_facing), (back, None))
     ]
     parts = [
         dict(
@@ -67,19 +78,54 @@ def _facing(sheet: Sheet) -> np.ndarray:
     return np.where(sheet.rim, np.minimum(facing, 0.15), facing)
 
 
-def _shell_part(sheet: Sheet, facing: np.ndarray | None, lender: Lender, colors: np.ndarray) -> dict:
+def _shell_part(
+    sheet: Sheet, facing: np.ndarray | None, lender: Lender, colors: np.ndarray, regions: PortraitRegions
+) -> dict:
     """The front sheet shows the photo; the back sheet only borrows."""
     fill_pixels, fill_weight = lender.borrow(sheet.points, sheet.pixels)
+    photo_weight = (
+        np.zeros(len(sheet.points))
+        if facing is None
+        else _in(sheet.pixels, ndimage.binary_dilation(~regions.owned, iterations=4)).astype(float)
+    )
+    cloth = _nearest_is(sheet.pixels, regions.clothing, regions.hair)
+    # Cloth has folds, not strands: its back is the front's, drawn in from the edge.
+    fill_pixels[cloth], fill_weight[cloth] = _drawn_in(sheet.pixels[cloth], regions.clothing), 1
     return dict(
         points=sheet.points,
         faces=sheet.faces,
         pixels=sheet.pixels,
-        photo_weight=np.full(len(sheet.points), 0.0 if facing is None else 1.0),
+        photo_weight=photo_weight,
         facing=np.full(len(sheet.points), NEVER_FADES) if facing is None else facing,
         fill_pixels=fill_pixels,
         fill_weight=fill_weight,
-        color=sample(colors, fill_pixels),
+        color=sample(colors, sheet.pixels),
     )
+
+
+def _in(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """(n,) the values of an image (S, S) at the pixels that points (n, 2) lie in."""
+    column, row = np.clip(pixels.astype(int), 0, mask.shape[0] - 1).T
+    return mask[row, column]
+
+
+def _nearest_is(pixels: np.ndarray, these: np.ndarray, those: np.ndarray) -> np.ndarray:
+    """(n,) bool: points that lie nearer to one mask (S, S) than to another."""
+    near = [
+        _in(pixels, ndimage.distance_transform_edt(~m) if m.any() else np.full(m.shape, np.inf)) for m in (these, those)
+    ]
+    return near[0] < near[1]
+
+
+def _drawn_in(pixels: np.ndarray, mask: np.ndarray, margin: int = 6) -> np.ndarray:
+    """Each point (n, 2) itself, or the nearest place well inside the mask."""
+    column, row = np.clip(pixels.astype(int), 0, mask.shape[0] - 1).T
+    inner = ndimage.binary_erosion(mask, iterations=margin, border_value=1)
+    inner = inner if inner.any() else mask
+    rows, columns = ndimage.distance_transform_edt(~inner, return_distances=False, return_indices=True)
+    outside = ~inner[row, column]
+    moved = np.stack([columns[row, column], rows[row, column]], 1) + 0.5
+    return np.where(outside[:, None], moved, pixels)
 
 
 def _teeth_part(teeth: Teeth) -> dict:

@@ -47,31 +47,33 @@ def build_teeth(tracked: TrackedPortrait, model: HeadModel, points: np.ndarray, 
     gap = np.linalg.norm(found[UPPER_MIDDLE] - found[LOWER_MIDDLE])
     from_photo = gap > OPEN_RATIO * np.linalg.norm(found[LEFT_CORNER] - found[RIGHT_CORNER])
     if from_photo:
-        rim = centre + (ring - centre) * [1.15, 1.7, 1]
-        rim_pixels = found[list(LIP_RING)]
+        rings = [centre + (ring - centre) * 0.92, centre + (ring - centre) * [1.15, 1.7, 1]]
     else:
         angle = np.linspace(0, 2 * np.pi, len(LIP_RING), endpoint=False)
-        rim = centre + np.stack(
-            [-0.8 * half_width * np.cos(angle), -0.007 * np.sin(angle) - 0.0045, np.zeros_like(angle)], 1
-        )
-        rim_pixels = tracked.camera.intrinsics[:2, :2].diagonal() * rim[:, :2] / rim[:, 2:]
-        rim_pixels = rim_pixels + tracked.camera.intrinsics[:2, 2]
-    rim[:, 2] = centre[2] + TEETH_BEHIND_LIPS + DENTAL_ARCH * ((rim[:, 0] - centre[0]) / (1.2 * half_width)) ** 2
-    middle = rim.mean(0)
-    middle[2] = rim[:, 2].min()
-    middle_pixel = rim_pixels.mean(0)
-    # A little towards the middle: the outermost ring of the photo's opening is lip, not tooth.
-    rim_pixels = 0.92 * rim_pixels + 0.08 * middle_pixel
-    count = len(rim)
-    faces = np.array([[0, 1 + (i + 1) % count, 1 + i] for i in range(count)], np.int32)
+        oval = np.stack([-0.8 * half_width * np.cos(angle), -0.007 * np.sin(angle), np.zeros_like(angle)], 1)
+        rings = [centre + 0.6 * oval + [0, -0.0045, 0], centre + oval + [0, -0.0045, 0]]
+    points = np.concatenate([rings[0].mean(0)[None], *rings])
+    arch = ((points[:, 0] - centre[0]) / (1.2 * half_width)) ** 2
+    points[:, 2] = centre[2] + TEETH_BEHIND_LIPS + DENTAL_ARCH * arch
+    pixels = points @ tracked.camera.intrinsics.T
+    pixels = pixels[:, :2] / pixels[:, 2:]
+    # Beyond the opening of the photo there is lip, so its last teeth are continued.
+    count = len(LIP_RING)
+    pixels[1 + count :] = pixels[1 : 1 + count]
     color = np.array(TEETH_COLOR) * np.clip(brightness / 170, 0.4, 1.15)
-    return Teeth(
-        np.concatenate([middle[None], rim]),
-        faces,
-        np.concatenate([middle_pixel[None], rim_pixels]),
-        np.clip(np.tile(color, (count + 1, 1)), 0, 255),
-        bool(from_photo),
-    )
+    return Teeth(points, _disc(count), pixels, np.clip(np.tile(color, (len(points), 1)), 0, 255), bool(from_photo))
+
+
+def _disc(count: int) -> np.ndarray:
+    """Faces of a fan round vertex 0 to a ring of `count`, and of a band from it to a second ring."""
+    here = np.arange(count)
+    after = (here + 1) % count
+    fan = np.stack([np.zeros_like(here), 1 + after, 1 + here], 1)
+    band = [
+        np.stack([1 + here, 1 + after, 1 + count + here], 1),
+        np.stack([1 + after, 1 + count + after, 1 + count + here], 1),
+    ]
+    return np.concatenate([fan, *band]).astype(np.int32)
 
 
 def lip_seal(model: HeadModel, neutral: np.ndarray, drawn: np.ndarray, up: np.ndarray) -> np.ndarray:

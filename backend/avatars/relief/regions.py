@@ -18,6 +18,8 @@ FACE_OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365
 
 JAW_LINE = (234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323, 454)
 CHIN, FOREHEAD, NOSE_ROOT = 152, 10, 168
+SLIVER = 4
+"""Half the width, in pixels, up to which something beside the skin is not worth a surface of its own."""
 SKIN_DISTANCE = 3.2
 """Mahalanobis distance in Lab up to which a pixel has the face's skin colour."""
 
@@ -54,18 +56,18 @@ class PortraitRegions:
         person: the matte, one piece without holes.
         face: the face oval.
         owned: where the head mesh itself is the visible surface: face, ears that show, bare neck.
-        hair: hair, hats and whatever else stands above the jaw and is not owned.
-        clothing: the same below the jaw.
-        jaw: (S,) the jaw line's row for each column.
+        skin: pixels of the face's skin colour that hang together with it.
+        hair: hair, hats and whatever else hangs on the head and is not owned.
+        clothing: the rest of the person.
         ears: which ears show, (left, right), the person's own.
     """
 
     person: np.ndarray
     face: np.ndarray
     owned: np.ndarray
+    skin: np.ndarray
     hair: np.ndarray
     clothing: np.ndarray
-    jaw: np.ndarray
     ears: tuple[bool, bool]
 
 
@@ -80,12 +82,15 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 def pose_model(tracked: TrackedPortrait, model: HeadModel) -> PosedModel:
     """Place the fitted head model before the portrait's camera."""
+    return posed_at(tracked, model, tracked.camera.to_camera(tracked.vertices.astype(float)))
+
+
+def posed_at(tracked: TrackedPortrait, model: HeadModel, points: np.ndarray) -> PosedModel:
+    """The head model with its vertices (V, 3) at these places in the portrait's camera space, metres."""
     size = tracked.camera.width
-    points = tracked.camera.to_camera(tracked.vertices.astype(float))
-    screen = np.concatenate([tracked.camera.project(tracked.vertices.astype(float)), points[:, 2:]], 1)
-    # The root joint moves the torso, everything above hangs on the neck joint.
-    head_vertices = model.lbs_weights[:, 0] < 0.5
-    eyes = model.lbs_weights[:, 3:5].sum(1) > 0.5
+    projected = points @ tracked.camera.intrinsics.T
+    screen = np.concatenate([projected[:, :2] / projected[:, 2:], points[:, 2:]], 1)
+    head_vertices = _not_torso(model)
     head_faces = model.faces[head_vertices[model.faces].all(1)]
     return PosedModel(
         points,
@@ -95,17 +100,38 @@ def pose_model(tracked: TrackedPortrait, model: HeadModel) -> PosedModel:
         rasterize(screen, model.faces, size, size),
         rasterize(screen, head_faces, size, size),
         head_vertices,
-        eyes,
+        eyes=model.lbs_weights[:, 3:5].sum(1) > 0.5,
     )
 
 
-def find_regions(tracked: TrackedPortrait, model: HeadModel, posed: PosedModel) -> PortraitRegions:
-    """Divide the portrait among the surfaces that will show it."""
-    size = tracked.camera.width
+def _not_torso(model: HeadModel) -> np.ndarray:
+    """(V,) bool: head and neck. Without a torso region, what the root joint does not move alone."""
+    member = model.lbs_weights[:, 0] < 0.9
+    if "torso" in model.regions:
+        member = np.ones(len(model.v_template), bool)
+        member[model.regions["torso"]] = False
+    return member
+
+
+def find_skin(tracked: TrackedPortrait) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Masks (S, S) of the person, of the face oval and of skin."""
     landmarks = tracked.landmarks[:, :2]
     person = _one_piece(tracked.matte > 0.5)
-    face = _polygon(landmarks[list(FACE_OVAL)], size)
-    skin = _skin(tracked.image, face, landmarks, person)
+    face = _polygon(landmarks[list(FACE_OVAL)], tracked.camera.width)
+    return person, face, _skin(tracked.image, face, landmarks, person)
+
+
+def find_regions(
+    tracked: TrackedPortrait,
+    model: HeadModel,
+    posed: PosedModel,
+    person: np.ndarray,
+    face: np.ndarray,
+    skin: np.ndarray,
+) -> PortraitRegions:
+    """Divide the portrait among the surfaces that will show it; the masks are those of `find_skin`."""
+    size = tracked.camera.width
+    landmarks = tracked.landmarks[:, :2]
 
     jaw_points = landmarks[list(JAW_LINE)]
     order = np.argsort(jaw_points[:, 0])
@@ -125,9 +151,33 @@ def find_regions(tracked: TrackedPortrait, model: HeadModel, posed: PosedModel) 
     inner = cv2.erode(face.astype(np.uint8), np.ones((3, 3))) > 0
     owned = ndimage.binary_opening(posed.head.covered & (inner | neck | ear_pixels), iterations=2)
     owned = ndimage.binary_closing(owned | (inner & posed.head.covered), iterations=3) & posed.head.covered & person
+    # Slivers beside the mesh are its own edge, not hair.
     rest = person & ~owned
-    # A hat or a fringe over the face's edge is hair; so is all that hangs beside the neck.
-    return PortraitRegions(person, face, owned, rest & ~below_jaw, rest & below_jaw, jaw, tuple(ears))
+    sliver = rest & ~ndimage.binary_opening(rest, iterations=SLIVER)
+    owned |= sliver & ndimage.binary_dilation(posed.head.covered & owned, iterations=2 * SLIVER)
+    hair = _hangs_on_head(person & ~owned, landmarks)
+    return PortraitRegions(person, face, owned, skin, hair, person & ~owned & ~hair, tuple(ears))
+
+
+def _hangs_on_head(rest: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Of what is neither face nor neck, the pieces that begin above the brows; where they join the clothing, the part
+    above the chin."""
+    labels, count = ndimage.label(ndimage.binary_opening(rest, iterations=1))
+    chin = int(landmarks[CHIN, 1])
+    hair = np.zeros_like(rest)
+    for label, box in zip(range(1, count + 1), ndimage.find_objects(labels), strict=True):
+        top, bottom = box[0].start, box[0].stop
+        if bottom >= rest.shape[0] - 1 and top >= landmarks[NOSE_ROOT, 1]:
+            continue
+        piece = labels == label
+        if bottom > chin + 0.1 * rest.shape[0]:
+            piece[chin:] = False
+        hair |= piece
+    # What the opening took off goes to the nearer of the two.
+    away = ndimage.distance_transform_edt(~hair) if hair.any() else np.full(rest.shape, np.inf)
+    clothing = (labels > 0) & ~hair
+    away_from_clothing = ndimage.distance_transform_edt(~clothing) if clothing.any() else np.full(rest.shape, np.inf)
+    return rest & (away < away_from_clothing)
 
 
 def _one_piece(mask: np.ndarray) -> np.ndarray:

@@ -53,11 +53,10 @@ def build_shell(
     person = regions.person
     loose = regions.hair | regions.clothing
 
-    # Deep inside what the mesh owns, silhouette included, nothing of the shell can be seen.
-    hidden = ndimage.binary_erosion(regions.owned | ~person, iterations=6, border_value=1)
-    front_mask = (person & ~hidden)[grid]
-    back_mask = ndimage.binary_opening(_row_hull(regions.hair) | _row_hull(regions.clothing), iterations=3)
-    back_mask = (back_mask & person)[grid]
+    # The front reaches a little under what the mesh owns; the back closes hair that parts round the ears.
+    front_mask = (ndimage.binary_dilation(loose, iterations=6) & person)[grid]
+    back_mask = (_smooth(_row_hull(regions.hair), 81) | _smooth(_row_hull(regions.clothing), 21)) & person
+    back_mask = back_mask[grid]
 
     front_depth = _front_depth(posed, regions, middle, grid)
     back_depth = _back_depth(posed, back_mask, regions, middle, grid)
@@ -83,6 +82,15 @@ def _row_hull(mask: np.ndarray) -> np.ndarray:
     return (np.cumsum(mask, 1) > 0) & (np.cumsum(mask[:, ::-1], 1)[:, ::-1] > 0)
 
 
+def _smooth(mask: np.ndarray, gap: int) -> np.ndarray:
+    """Without the frays that single rows leave, and without gaps of so many rows."""
+    margin = gap + 1
+    padded = cv2.copyMakeBorder(mask.astype(np.uint8), margin, margin, margin, margin, cv2.BORDER_REPLICATE)
+    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, np.ones((gap, 3), np.uint8))
+    opened = cv2.morphologyEx(closed, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (21, 21)))
+    return opened[margin:-margin, margin:-margin] > 0
+
+
 def _edge(inside: np.ndarray) -> np.ndarray:
     return ndimage.binary_dilation(inside, np.ones((3, 3))) & ~inside
 
@@ -103,7 +111,7 @@ def _front_depth(posed: PosedModel, regions: PortraitRegions, middle: np.ndarray
 
     target, weight = np.zeros(person.shape), np.zeros(person.shape)
     inner = ndimage.distance_transform_edt(regions.person)[grid] > 12
-    below = regions.clothing[grid] | (np.arange(middle.shape[0])[:, None] > regions.jaw[None])[grid]
+    below = regions.clothing[grid]
     for where, depth, lead, strength in (
         (posed.whole.covered[grid] & ~head_seen & inner, body, 0.010, 0.02),  # clothing over the torso
         (head_seen & ~owned & ~below, mesh, 0.012, 0.02),  # hair over the skull
@@ -197,7 +205,7 @@ def _onto_contour(pixels: np.ndarray, person: np.ndarray) -> np.ndarray:
     pixels = pixels.copy()
     for _ in range(3):
         column, row = np.clip(pixels.astype(int), 0, person.shape[0] - 1).T
-        s, gx, gy = distance[row, column] - 1.0, slope_x[row, column], slope_y[row, column]
+        s, gx, gy = distance[row, column], slope_x[row, column], slope_y[row, column]
         step = s / (gx**2 + gy**2 + 1e-3)
         pixels -= np.clip(np.stack([step * gx, step * gy], 1), -STEP, STEP)
     return pixels

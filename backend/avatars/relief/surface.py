@@ -22,6 +22,8 @@ COLOR_FACING = 0.3
 """|cos| above which the photo's colour at a vertex is taken as the surface's."""
 UNDER_HAIR = 0.05
 """Share of the way to the head's centre that the scalp is drawn in under the hair."""
+CAVITY_SHADE = 1.0
+"""How much darker a hollow is than a plane, per unit of slope towards its neighbours."""
 MOUTH_COLOR = (58, 22, 22)
 
 
@@ -59,15 +61,16 @@ def build_surface(
     seen = unhidden & (facing > SEEN_FACING) & regions.person[row, column] & inside
 
     hairy = _hairy(model, posed, regions, row, column, seen, owned)
-    points = _inside_matte(posed, regions.person, tracked, hairy)
-    faces = model.faces[_drawn(model, posed, regions)[model.faces].all(1)]
+    points = _inside_matte(_hidden_ears_flat(model, posed, regions), posed, regions.person, tracked, hairy)
+    faces = model.faces[(posed.head_vertices | posed.eyes)[model.faces].all(1)]
 
     fill_pixels, fill_weight = pixels.copy(), np.zeros(len(pixels), np.float32)
     fill_pixels[hairy], fill_weight[hairy] = lender.borrow(points[hairy], pixels[hairy])
 
-    skin_image = smooth_inside(tracked.image, ndimage.binary_erosion(regions.owned, iterations=5), 4.0)
-    hair_image = smooth_inside(tracked.image, ndimage.binary_erosion(regions.hair, iterations=5), 5.0)
-    color = np.where(hairy[:, None], sample(hair_image, fill_pixels), sample(skin_image, pixels))
+    # Shadows of hair and the temples of glasses are not the skin's colour.
+    skin_image = smooth_inside(tracked.image, regions.owned & regions.skin, 4.0)
+    hair_image = smooth_inside(tracked.image, regions.hair, 5.0)
+    color = np.where(hairy[:, None], sample(hair_image, pixels), sample(skin_image, pixels))
     known = (seen & owned & (facing > COLOR_FACING)) | hairy
     color, known = _mirrored(model, color, known, hairy)
     mouth = _members(model, "mouth_interior") & ~seen
@@ -76,7 +79,9 @@ def build_surface(
     for eye in ("eye_left", "eye_right"):
         _paint_unseen_eye(color, model.regions[eye], seen, sample(tracked.image, pixels))
 
-    weight = (seen & (owned | posed.eyes)).astype(np.float32)
+    color[~hairy] *= _cavities(posed, model.faces)[~hairy, None] ** (1.0 - known[~hairy, None])
+    # From the portrait's own view whatever shows is the photo, on hair and skin alike.
+    weight = seen.astype(np.float32)
     facing = np.where(posed.eyes, 9.0, np.abs(facing))
     return Surface(points, faces, weight, facing, fill_pixels, fill_weight, color)
 
@@ -93,14 +98,36 @@ def _hairy(model, posed, regions, row, column, seen, owned) -> np.ndarray:
         return np.zeros(len(row), bool)
     ears = _members(model, "ear_left") | _members(model, "ear_right")
     under = regions.hair[row, column] & ~owned & posed.head_vertices & ~ears
-    unseen = ~seen & _members(model, "scalp") & ~owned
-    behind = ~seen & _members(model, "scalp") & (posed.normals[:, 2] > 0.2)
-    return (under | unseen | behind) & ~posed.eyes
+    lowest = np.flatnonzero(regions.hair.any(1)).max()
+    unseen = ~seen & _scalp(model) & (~owned | (posed.normals[:, 2] > 0.2)) & (row < lowest)
+    return (under | unseen) & ~posed.eyes
 
 
-def _inside_matte(posed: PosedModel, person: np.ndarray, tracked: TrackedPortrait, hairy: np.ndarray) -> np.ndarray:
+def _scalp(model: HeadModel) -> np.ndarray:
+    """(V,) bool: where hair grows, from the model's own region, else by its place relative to the eyes."""
+    if "scalp" in model.regions:
+        return _members(model, "scalp")
+    left, right = (model.v_template[model.regions[eye]].mean(0) for eye in ("eye_left", "eye_right"))
+    eyes, apart = (left + right) / 2, np.linalg.norm(left - right)
+    _, up, forward = ((model.v_template - eyes) / apart).T
+    ears = _members(model, "ear_left") | _members(model, "ear_right")
+    return ((up > 1.25) | ((forward < -1.5) & (up > -1.1))) & ~ears
+
+
+def _hidden_ears_flat(model: HeadModel, posed: PosedModel, regions: PortraitRegions) -> np.ndarray:
+    """(V, 3) the mesh, with ears that hair hides drawn flat over the skull so as not to stand out of it."""
+    points = posed.points
+    for shows, ear in zip(regions.ears, ("ear_left", "ear_right"), strict=True):
+        if not shows:
+            points = _diffuse(points, ~_members(model, ear), model.faces)
+    return points
+
+
+def _inside_matte(
+    points: np.ndarray, posed: PosedModel, person: np.ndarray, tracked: TrackedPortrait, hairy: np.ndarray
+) -> np.ndarray:
     """The mesh with what stands out of the silhouette moved in, at its depth, and the scalp drawn in under the hair."""
-    points = posed.points.copy()
+    points = points.copy()
     centre = points[posed.head_vertices].mean(0)
     points[hairy] += UNDER_HAIR * (centre - points[hairy])
     camera, size = tracked.camera, person.shape[0]
@@ -115,15 +142,6 @@ def _inside_matte(posed: PosedModel, person: np.ndarray, tracked: TrackedPortrai
     shift = (target - pixels[out]) * points[out, 2:] / np.diag(camera.intrinsics)[:2]
     points[out, :2] += shift
     return points
-
-
-def _drawn(model: HeadModel, posed: PosedModel, regions: PortraitRegions) -> np.ndarray:
-    """Vertices of the mesh that are part of the avatar: the head but for ears that hair hides."""
-    drawn = posed.head_vertices | posed.eyes
-    for shows, ear in zip(regions.ears, ("ear_left", "ear_right"), strict=True):
-        if not shows:
-            drawn &= ~_members(model, ear)
-    return drawn
 
 
 def _mirrored(model: HeadModel, color: np.ndarray, known: np.ndarray, hairy: np.ndarray):
@@ -154,6 +172,17 @@ def _diffuse(color: np.ndarray, known: np.ndarray, faces: np.ndarray) -> np.ndar
     out = color.copy()
     out[unknown] = splu(laplace[unknown][:, unknown].tocsc()).solve(np.ascontiguousarray(right))
     return out
+
+
+def _cavities(posed: PosedModel, faces: np.ndarray) -> np.ndarray:
+    """(V,) shade of the mesh's hollows, which gives an ear its folds where no photo does."""
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    edges = np.concatenate([edges, edges[:, ::-1]])
+    count = np.bincount(edges[:, 0], minlength=len(posed.points)).clip(1)
+    step = posed.points[edges[:, 1]] - posed.points[edges[:, 0]]
+    rise = np.bincount(edges[:, 0], (step * posed.normals[edges[:, 0]]).sum(1), len(count)) / count
+    length = np.bincount(edges[:, 0], np.linalg.norm(step, axis=1), len(count)) / count
+    return np.clip(1 - CAVITY_SHADE * rise / np.maximum(length, 1e-6), 0.6, 1.08)
 
 
 def _paint_unseen_eye(color: np.ndarray, eye: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> None:
