@@ -37,8 +37,8 @@ def _grab_cut(image: np.ndarray, likely: np.ndarray) -> np.ndarray:
     """(H, W) bool by colour, where the rough matte leaves it open."""
     labels = np.where(likely > 0.5, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     # The image's border is no outline: eroding must not eat shoulders that leave the frame.
-    labels[ndi.binary_erosion(likely > SURE_PERSON, iterations=5, border_value=1)] = cv2.GC_FGD
-    labels[ndi.binary_erosion(likely < SURE_BACKGROUND, iterations=7, border_value=1)] = cv2.GC_BGD
+    labels[ndi.binary_erosion(likely > SURE_PERSON, iterations=2, border_value=1)] = cv2.GC_FGD
+    labels[ndi.binary_erosion(likely < SURE_BACKGROUND, iterations=4, border_value=1)] = cv2.GC_BGD
     if len(set(np.unique(labels)) & {cv2.GC_FGD, cv2.GC_PR_FGD}) and len(
         set(np.unique(labels)) & {cv2.GC_BGD, cv2.GC_PR_BGD}
     ):
