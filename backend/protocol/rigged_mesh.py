@@ -49,7 +49,7 @@ class RiggedMesh:
     fill_weight: np.ndarray
     base_color: np.ndarray
 
-    FADE_START = 0.15
-    FADE_LENGTH = 0.30
+    FADE_START = 0.25
+    FADE_LENGTH = 0.25
     """photo = photo_weight * clip((photo_facing / view_facing - FADE_START) / FADE_LENGTH, 0, 1);
     color = photo * texture(uv) + (1 - photo) * (fill_weight * texture(fill_uv) + (1 - fill_weight) * base_color)"""

@@ -145,8 +145,7 @@ def find_regions(
         pixels = _region_pixels(model, posed, name) & ~face
         shows = pixels.sum() > 20 and (pixels & skin).sum() > 0.45 * pixels.sum()
         ears.append(bool(shows))
-        if shows:
-            ear_pixels |= (pixels | _between(pixels, face)) & person & (skin | face)
+        ear_pixels |= (pixels | _between(pixels, face) if shows else pixels) & person & skin
 
     inner = cv2.erode(face.astype(np.uint8), np.ones((3, 3))) > 0
     owned = ndimage.binary_opening(posed.head.covered & (inner | neck | ear_pixels), iterations=2)
@@ -207,7 +206,7 @@ def _skin(image: np.ndarray, face: np.ndarray, landmarks: np.ndarray, person: np
     distance = np.sqrt(np.einsum("hwi,ij,hwj->hw", offset, precision, offset))
     skin = (cv2.medianBlur((distance < SKIN_DISTANCE).astype(np.uint8), 7) > 0) & person
     labels, _ = ndimage.label(ndimage.binary_opening(skin, iterations=2) | inner)
-    return np.isin(labels, np.setdiff1d(np.unique(labels[inner]), 0))
+    return skin & np.isin(labels, np.setdiff1d(np.unique(labels[inner]), 0))
 
 
 def _region_pixels(model: HeadModel, posed: PosedModel, name: str) -> np.ndarray:

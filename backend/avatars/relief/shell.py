@@ -95,6 +95,13 @@ def _edge(inside: np.ndarray) -> np.ndarray:
     return ndimage.binary_dilation(inside, np.ones((3, 3))) & ~inside
 
 
+def _frame(inside: np.ndarray) -> np.ndarray:
+    """Nodes at the photo's sides, where the photo cuts the person off and the shell has to close."""
+    sides = np.zeros_like(inside)
+    sides[:, [0, -1]] = True
+    return inside & sides
+
+
 def _front_depth(posed: PosedModel, regions: PortraitRegions, middle: np.ndarray, grid) -> np.ndarray:
     person, owned = regions.person[grid], regions.owned[grid]
     mid = middle[grid]
@@ -106,7 +113,7 @@ def _front_depth(posed: PosedModel, regions: PortraitRegions, middle: np.ndarray
     square = lambda z: np.clip(mid - z, 0, 1) ** 2  # noqa: E731
     fixed = np.full(person.shape, np.nan)
     rim = _edge(person) & ~ndimage.binary_dilation(owned, np.ones((3, 3)))
-    fixed[rim] = 0
+    fixed[rim | _frame(person & ~owned)] = 0
     fixed[core] = square(mesh)[core]
 
     target, weight = np.zeros(person.shape), np.zeros(person.shape)
@@ -150,7 +157,11 @@ def _back_depth(posed: PosedModel, mask: np.ndarray, regions: PortraitRegions, m
     fixed = np.full(mask.shape, np.nan)
     edge = _edge(mask)
     sideways = ndimage.binary_dilation(mask, [[0, 0, 0], [1, 1, 1], [0, 0, 0]]) & ~mask
-    fixed[edge & (~regions.person[grid] | sideways)] = 0
+    closed = edge & (~regions.person[grid] | sideways)
+    # Where hair ends over the neck it lies on it.
+    ends = edge & ~closed & np.isfinite(skull)
+    fixed[ends] = square(skull + 0.002)[ends]
+    fixed[closed | _frame(mask)] = 0
     u = solve_balloon(mask, fixed, target, weight, source=4e-6)
     return mid + np.sqrt(np.clip(np.nan_to_num(u), 0, None))
 

@@ -11,15 +11,19 @@ from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
 from backend.avatars.relief.borrow import Lender
-from backend.avatars.relief.regions import PortraitRegions, PosedModel
+from backend.avatars.relief.regions import CHIN, PortraitRegions, PosedModel
 from backend.avatars.relief.textures import sample, smooth_inside
 from backend.tracking import TrackedPortrait
 from flame import HeadModel
 
-SEEN_FACING = 0.12
+SEEN_FACING = 0.02
 """|cos| to the photo's ray below which a vertex counts as not seen."""
 COLOR_FACING = 0.3
 """|cos| above which the photo's colour at a vertex is taken as the surface's."""
+COLOR_MARGIN = 4
+"""Pixels from the edge of the skin within which its colour is not taken."""
+BESIDE_FACE = 10.0
+"""Pixels from the face oval over which the photo's claim to other views weakens."""
 UNDER_HAIR = 0.05
 """Share of the way to the head's centre that the scalp is drawn in under the hair."""
 CAVITY_SHADE = 1.0
@@ -61,7 +65,7 @@ def build_surface(
     seen = unhidden & (facing > SEEN_FACING) & regions.person[row, column] & inside
 
     hairy = _hairy(model, posed, regions, row, column, seen, owned)
-    points = _inside_matte(_hidden_ears_flat(model, posed, regions), posed, regions.person, tracked, hairy)
+    points = _inside_matte(posed, regions.person, tracked, hairy)
     faces = model.faces[(posed.head_vertices | posed.eyes)[model.faces].all(1)]
 
     fill_pixels, fill_weight = pixels.copy(), np.zeros(len(pixels), np.float32)
@@ -71,7 +75,8 @@ def build_surface(
     skin_image = smooth_inside(tracked.image, regions.owned & regions.skin, 4.0)
     hair_image = smooth_inside(tracked.image, regions.hair, 5.0)
     color = np.where(hairy[:, None], sample(hair_image, pixels), sample(skin_image, pixels))
-    known = (seen & owned & (facing > COLOR_FACING)) | hairy
+    well_inside = ndimage.binary_erosion(regions.owned & regions.skin, iterations=COLOR_MARGIN)[row, column]
+    known = (seen & well_inside & (facing > COLOR_FACING)) | hairy
     color, known = _mirrored(model, color, known, hairy)
     mouth = _members(model, "mouth_interior") & ~seen
     color[mouth] = MOUTH_COLOR
@@ -82,7 +87,11 @@ def build_surface(
     color[~hairy] *= _cavities(posed, model.faces)[~hairy, None] ** (1.0 - known[~hairy, None])
     # From the portrait's own view whatever shows is the photo, on hair and skin alike.
     weight = seen.astype(np.float32)
-    facing = np.where(posed.eyes, 9.0, np.abs(facing))
+    # Beside the face, a photo's ear lies where the mesh may have its cheek: from other views it is not to be seen.
+    beside = np.clip(ndimage.distance_transform_edt(~regions.face)[row, column] / BESIDE_FACE, 0, 1)
+    above_chin = row < tracked.landmarks[CHIN, 1]
+    facing = np.abs(facing) * (1 - 0.45 * beside * above_chin)
+    facing = np.where(posed.eyes, 9.0, facing)
     return Surface(points, faces, weight, facing, fill_pixels, fill_weight, color)
 
 
@@ -114,20 +123,9 @@ def _scalp(model: HeadModel) -> np.ndarray:
     return ((up > 1.25) | ((forward < -1.5) & (up > -1.1))) & ~ears
 
 
-def _hidden_ears_flat(model: HeadModel, posed: PosedModel, regions: PortraitRegions) -> np.ndarray:
-    """(V, 3) the mesh, with ears that hair hides drawn flat over the skull so as not to stand out of it."""
-    points = posed.points
-    for shows, ear in zip(regions.ears, ("ear_left", "ear_right"), strict=True):
-        if not shows:
-            points = _diffuse(points, ~_members(model, ear), model.faces)
-    return points
-
-
-def _inside_matte(
-    points: np.ndarray, posed: PosedModel, person: np.ndarray, tracked: TrackedPortrait, hairy: np.ndarray
-) -> np.ndarray:
+def _inside_matte(posed: PosedModel, person: np.ndarray, tracked: TrackedPortrait, hairy: np.ndarray) -> np.ndarray:
     """The mesh with what stands out of the silhouette moved in, at its depth, and the scalp drawn in under the hair."""
-    points = points.copy()
+    points = posed.points.copy()
     centre = points[posed.head_vertices].mean(0)
     points[hairy] += UNDER_HAIR * (centre - points[hairy])
     camera, size = tracked.camera, person.shape[0]

@@ -8,6 +8,8 @@ from scipy import ndimage
 
 EDGE = 6.0
 """Pixels inside a mask's edge within which its colours may be mixed with what is beyond."""
+THREAD = 0.08
+"""Weight of a neighbourhood below which its colour is not the region's own."""
 MATTE_MARGIN = 3
 """Pixels by which the matte is trusted less than it says, so that no background bleeds into the hair."""
 
@@ -29,14 +31,16 @@ def photo_without_background(image: np.ndarray, person: np.ndarray) -> np.ndarra
 
 
 def smooth_inside(image: np.ndarray, mask: np.ndarray, sigma: float) -> np.ndarray:
-    """Blur (S, S, 3) within a mask only, trusting its edge least; outside, the nearest blurred value. Float32."""
+    """Blur (S, S, 3) within a mask only, trusting its edge least; elsewhere, and where the mask is but a thread, the
+    nearest value. Float32."""
     if not mask.any():
         return image.astype(np.float32)
     depth = ndimage.distance_transform_edt(mask).astype(np.float32)
     weight = np.clip(depth / EDGE, 0, 1) ** 3
     total = cv2.GaussianBlur(image.astype(np.float32) * weight[..., None], (0, 0), sigma)
-    blurred = total / np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-6)[..., None]
-    return nearest_fill(blurred, mask)
+    trust = cv2.GaussianBlur(weight, (0, 0), sigma)
+    blurred = total / np.maximum(trust, 1e-6)[..., None]
+    return nearest_fill(blurred, mask & (trust >= min(THREAD, trust.max())))
 
 
 def nearest_fill(image: np.ndarray, valid: np.ndarray) -> np.ndarray:
