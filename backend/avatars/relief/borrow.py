@@ -21,6 +21,10 @@ NARROWEST = 8
 """Pixels; a band of hair narrower than this lends only its colour."""
 
 
+FARTHEST = 0.15
+"""Metres round the head beyond which only the colour is borrowed: lines of different sides would meet in a seam."""
+
+
 class Lender:
     """The lines along which a shell lends texture, with the direction and the room inwards of each."""
 
@@ -83,6 +87,7 @@ class Lender:
         room = np.maximum(self.room[nearest], NARROWEST)
         inside = np.abs((arc + room) % (2 * room) - room)
         weight = np.clip((self.room[nearest] - NARROWEST) / NARROWEST, 0, 1)
+        weight *= np.clip((FARTHEST - arc / self.scale[nearest]) / (0.4 * FARTHEST), 0, 1)
         return self.pixels[nearest] + self.inward[nearest] * inside[:, None], weight.astype(np.float32)
 
 

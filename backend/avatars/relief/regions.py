@@ -145,7 +145,8 @@ def find_regions(
         pixels = _region_pixels(model, posed, name) & ~face
         shows = pixels.sum() > 20 and (pixels & skin).sum() > 0.45 * pixels.sum()
         ears.append(bool(shows))
-        ear_pixels |= (pixels | _between(pixels, face) if shows else pixels) & person & skin
+        if shows:
+            ear_pixels |= (pixels | _between(pixels, face)) & person & skin
 
     inner = cv2.erode(face.astype(np.uint8), np.ones((3, 3))) > 0
     owned = ndimage.binary_opening(posed.head.covered & (inner | neck | ear_pixels), iterations=2)

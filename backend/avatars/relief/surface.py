@@ -28,7 +28,11 @@ UNDER_HAIR = 0.05
 """Share of the way to the head's centre that the scalp is drawn in under the hair."""
 CAVITY_SHADE = 1.0
 """How much darker a hollow is than a plane, per unit of slope towards its neighbours."""
-MOUTH_COLOR = (58, 22, 22)
+UNDERSIDE_SHADE = 0.3
+"""How much darker a surface that faces down is than one that faces the light."""
+MOUTH_COLORS = {"mouth_interior": (58, 22, 22), "tongue": (150, 82, 80)}
+UNDER_CLOTHING = 0.12
+"""Share of the way to the neck's axis that the neck is drawn in under a collar."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def build_surface(
     seen = unhidden & (facing > SEEN_FACING) & regions.person[row, column] & inside
 
     hairy = _hairy(model, posed, regions, row, column, seen, owned)
-    points = _inside_matte(posed, regions.person, tracked, hairy)
+    points = _inside_matte(posed, regions, tracked, hairy, regions.clothing[row, column] & posed.head_vertices)
     faces = model.faces[(posed.head_vertices | posed.eyes)[model.faces].all(1)]
 
     fill_pixels, fill_weight = pixels.copy(), np.zeros(len(pixels), np.float32)
@@ -78,15 +82,18 @@ def build_surface(
     well_inside = ndimage.binary_erosion(regions.owned & regions.skin, iterations=COLOR_MARGIN)[row, column]
     known = (seen & well_inside & (facing > COLOR_FACING)) | hairy
     color, known = _mirrored(model, color, known, hairy)
-    mouth = _members(model, "mouth_interior") & ~seen
-    color[mouth] = MOUTH_COLOR
-    color = _diffuse(color, known | mouth, faces)
+    inside_mouth = np.zeros(len(color), bool)
+    for name, mouth_color in MOUTH_COLORS.items():
+        inside_mouth |= _members(model, name)
+        color[_members(model, name)] = mouth_color
+    color = _diffuse(color, known | inside_mouth, faces)
     for eye in ("eye_left", "eye_right"):
         _paint_unseen_eye(color, model.regions[eye], seen, sample(tracked.image, pixels))
 
-    color[~hairy] *= _cavities(posed, model.faces)[~hairy, None] ** (1.0 - known[~hairy, None])
-    # From the portrait's own view whatever shows is the photo, on hair and skin alike.
-    weight = seen.astype(np.float32)
+    unlit = ~(known | hairy | inside_mouth | posed.eyes)
+    color[unlit] *= _ambient(posed, model.faces)[unlit, None]
+    # From the portrait's own view whatever shows is the photo, on hair and skin alike. Teeth are not the mesh's.
+    weight = (seen & ~inside_mouth).astype(np.float32)
     # Beside the face, a photo's ear lies where the mesh may have its cheek: from other views it is not to be seen.
     beside = np.clip(ndimage.distance_transform_edt(~regions.face)[row, column] / BESIDE_FACE, 0, 1)
     above_chin = row < tracked.landmarks[CHIN, 1]
@@ -123,9 +130,13 @@ def _scalp(model: HeadModel) -> np.ndarray:
     return ((up > 1.25) | ((forward < -1.5) & (up > -1.1))) & ~ears
 
 
-def _inside_matte(posed: PosedModel, person: np.ndarray, tracked: TrackedPortrait, hairy: np.ndarray) -> np.ndarray:
-    """The mesh with what stands out of the silhouette moved in, at its depth, and the scalp drawn in under the hair."""
-    points = posed.points.copy()
+def _inside_matte(
+    posed: PosedModel, regions: PortraitRegions, tracked: TrackedPortrait, hairy: np.ndarray, clothed: np.ndarray
+) -> np.ndarray:
+    """The mesh with what stands out of the silhouette moved in, at its depth, and drawn in under hair and collar."""
+    points, person = posed.points.copy(), regions.person
+    axis = points[clothed].mean(0) if clothed.any() else np.zeros(3)
+    points[clothed] += UNDER_CLOTHING * (axis - points[clothed]) * [1, 0, 1]
     centre = points[posed.head_vertices].mean(0)
     points[hairy] += UNDER_HAIR * (centre - points[hairy])
     camera, size = tracked.camera, person.shape[0]
@@ -172,15 +183,16 @@ def _diffuse(color: np.ndarray, known: np.ndarray, faces: np.ndarray) -> np.ndar
     return out
 
 
-def _cavities(posed: PosedModel, faces: np.ndarray) -> np.ndarray:
-    """(V,) shade of the mesh's hollows, which gives an ear its folds where no photo does."""
+def _ambient(posed: PosedModel, faces: np.ndarray) -> np.ndarray:
+    """(V,) shade of hollows and undersides, which gives an ear its folds and a chin its shadow where no photo does."""
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     edges = np.concatenate([edges, edges[:, ::-1]])
     count = np.bincount(edges[:, 0], minlength=len(posed.points)).clip(1)
     step = posed.points[edges[:, 1]] - posed.points[edges[:, 0]]
     rise = np.bincount(edges[:, 0], (step * posed.normals[edges[:, 0]]).sum(1), len(count)) / count
     length = np.bincount(edges[:, 0], np.linalg.norm(step, axis=1), len(count)) / count
-    return np.clip(1 - CAVITY_SHADE * rise / np.maximum(length, 1e-6), 0.6, 1.08)
+    hollow = np.clip(1 - CAVITY_SHADE * rise / np.maximum(length, 1e-6), 0.6, 1.08)
+    return hollow * (1 - UNDERSIDE_SHADE * np.clip(posed.normals[:, 1], 0, 1))
 
 
 def _paint_unseen_eye(color: np.ndarray, eye: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> None:
