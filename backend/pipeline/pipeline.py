@@ -56,10 +56,8 @@ class Pipeline:
         if "compact" in self.capabilities().presets:
             refiner = self._refiner("compact")
             size = refiner.size
-            blank = RenderedView(
-                np.zeros((*size, 4), np.uint8), np.full(size, np.inf, np.float32), np.zeros(size, "f4")
-            )
-            refiner.refine([blank], refiner.encode_reference(blank.rgba))
+            nothing = _empty(size, size)
+            refiner.refine([nothing], refiner.encode_reference(nothing.rgba))
 
     def register(self, photo: bytes, maker: str, head_model: str, progress: Progress) -> Registration:
         """Make an avatar of a photo (the bytes of an image file), or find the one that was made of it before.

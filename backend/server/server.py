@@ -50,6 +50,8 @@ _OUTLET = "inproc://replies"
 _STOP = b"stop"
 _MAX_OUTBOX = 1024
 """Replies that are kept for a client that takes none in; after that it counts as gone."""
+_MESSAGES_IN_FLIGHT = 64
+_RETRY_SECONDS = 0.02
 _DEAD_PEER_MS = int(limits.LIVENESS_SECONDS * 1000)
 
 
@@ -89,13 +91,15 @@ class Server:
         self._still_wanted = still_wanted
         self._started = time.monotonic()
         self._peers: dict[bytes, _Peer] = {}
+        self._held_back: set[bytes] = set()
         self._running = True
         self.context = zmq.Context()
         self._router = self.context.socket(zmq.ROUTER)
         self._router.setsockopt(zmq.LINGER, 500)
         self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # Sending to a client that is gone is an error we can see.
         self._router.setsockopt(zmq.MAXMSGSIZE, limits.MAX_REQUEST_FRAME_BYTES)
-        self._router.setsockopt(zmq.RCVHWM, limits.MAX_FRAMES)
+        self._router.setsockopt(zmq.RCVHWM, _MESSAGES_IN_FLIGHT)
+        self._router.setsockopt(zmq.SNDHWM, _MESSAGES_IN_FLIGHT)
         self._router.setsockopt(zmq.HEARTBEAT_IVL, _DEAD_PEER_MS // 3)
         self._router.setsockopt(zmq.HEARTBEAT_TIMEOUT, _DEAD_PEER_MS)
         self._authenticator = None
@@ -124,11 +128,13 @@ class Server:
         poller.register(self._outlet, zmq.POLLIN)
         beat = time.monotonic()
         while self._running:
-            ready = dict(poller.poll(max(0.0, beat - time.monotonic()) * 1000))
+            pause = max(0.0, beat - time.monotonic())
+            ready = dict(poller.poll(1000 * (min(pause, _RETRY_SECONDS) if self._held_back else pause)))
             if self._outlet in ready:
                 self._pass_on()
             if self._router in ready:
                 self._receive()
+            self._retry()
             if time.monotonic() >= beat:
                 beat = time.monotonic() + limits.HEARTBEAT_SECONDS
                 self._beat()
@@ -161,7 +167,7 @@ class Server:
     # From clients
 
     def _receive(self) -> None:
-        for _ in range(limits.MAX_FRAMES):  # Then the replies have their turn.
+        for _ in range(_MESSAGES_IN_FLIGHT):  # Then the replies have their turn.
             try:
                 client, *frames = self._router.recv_multipart(zmq.DONTWAIT, copy=False)
             except zmq.Again:
@@ -266,25 +272,31 @@ class Server:
         except zmq.Again:
             if peer:  # It takes its replies in too slowly: keep them, and begin nothing more for it.
                 peer.outbox.append(frames)
+                self._held_back.add(client)
                 self._scheduler.pause(client, True)
         except zmq.ZMQError:
             self._drop(client)
 
-    def _beat(self) -> None:
-        for client, peer in list(self._peers.items()):
+    def _retry(self) -> None:
+        for client in list(self._held_back):
+            peer = self._peers[client]
             waiting, peer.outbox = peer.outbox, deque()
             for frames in waiting:
                 self._send_frames(client, frames)
-            if waiting and not peer.outbox:
-                self._scheduler.pause(client, False)
             if not peer.outbox:
-                self._send(client, Heartbeat(session=self.session))
+                self._held_back.discard(client)
+                self._scheduler.pause(client, False)
+
+    def _beat(self) -> None:
+        for client in self._peers.keys() - self._held_back:
+            self._send(client, Heartbeat(session=self.session))
         if not self._still_wanted():
             log.info("the process that started this backend is gone")
             self._running = False
 
     def _drop(self, client: bytes) -> None:
         peer = self._peers.pop(client, None)
+        self._held_back.discard(client)
         if peer:
             log.info("%s is gone", peer.name or "a client")
         self._scheduler.drop(client)

@@ -1,6 +1,7 @@
 """A real server is sent all kinds of bytes, answers with an error where it can, and lives on."""
 
 import struct
+import threading
 
 import msgspec
 import numpy as np
@@ -14,7 +15,8 @@ from backend.pipeline import Pipeline
 from backend.protocol import VERSION, decode_reply, encode, limits
 from backend.protocol.camera import Camera
 from backend.protocol.head_parameters import HeadParameters
-from backend.protocol.messages import ErrorReply, Heartbeat, Hello, HelloReply, Register, Render, Status, View
+from backend.protocol.messages import Done, ErrorReply, Heartbeat, Hello, HelloReply, Register, Render, Status, View
+from backend.server import Server
 
 PRELUDE = struct.pack("<4sH", b"TP3D", VERSION)
 REST = HeadParameters()
@@ -191,6 +193,43 @@ def test_more_clients_than_the_limit_are_refused(serve, connect, monkeypatch):
     third.socket.close()
 
 
+def test_a_client_that_takes_in_nothing_holds_up_nobody_and_loses_nothing(serve, connect, monkeypatch):
+    server = serve(Pipeline(little_catalog(), device="cpu"))
+    held_back, let_go = threading.Event(), threading.Event()
+    pause = server._scheduler.pause
+
+    def watched(client, paused):
+        (held_back if paused else let_go).set()
+        pause(client, paused)
+
+    monkeypatch.setattr(server._scheduler, "pause", watched)
+    other = connect(server.endpoint)
+    avatar = other.register(photo(), "little").avatar
+    slow = Stranger(server.endpoint)
+    slow.socket.close()
+    slow.socket = zmq.Context.instance().socket(zmq.DEALER)
+    slow.socket.linger, slow.socket.rcvhwm, slow.socket.rcvbuf = 0, 1, 10_000
+    slow.socket.connect(server.endpoint)
+    big = (View("a", camera(width=1024, height=512)),)
+    count = limits.MAX_QUEUED_REQUESTS
+    for number in range(1, count + 1):
+        slow.socket.send_multipart(
+            encode(Render(id=number, avatar=avatar, parameters=REST, views=big, refined=False, priority="batch"))
+        )
+    assert held_back.wait(60)
+    assert other.render(avatar, REST, big, refined=False).raw
+    assert not let_go.is_set()
+    done = []
+    while len(done) < count:
+        reply = slow.answer()
+        assert not isinstance(reply, ErrorReply)
+        if isinstance(reply, Done):
+            done.append(reply.id)
+    assert done == list(range(1, count + 1))
+    assert let_go.is_set()
+    slow.socket.close()
+
+
 VALID = [
     encode(Hello(id=1, client="fuzz")),
     encode(Register(id=2, photo=np.frombuffer(photo(), np.uint8), maker="little")),
@@ -220,10 +259,6 @@ def mutated(draw):
 
 @pytest.fixture(scope="module")
 def module_server():
-    import threading
-
-    from backend.server import Server
-
     server = Server(Pipeline(little_catalog(), device="cpu"))
     thread = threading.Thread(target=server.run)
     thread.start()
