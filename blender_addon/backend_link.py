@@ -46,15 +46,27 @@ def connecting(name: str, wanted: preferences.Connection, start: bool | None = N
     Raises:
         TurboPortraitError: backend_unreachable, backend_not_started, protocol_version, bad_address.
     """
-    address = wanted.address
-    if address:
-        _require_online_access(address)
-    else:
-        found = find_backend()
-        if found is None:
-            found = yield from _starting(wanted, wanted.start_automatically if start is None else start)
-        address = found.address
-    client = Client(address, Keys.for_client(wanted.keys) if wanted.address and wanted.keys else None, name)
+    may_start = wanted.start_automatically if start is None else start
+    if wanted.address:
+        _require_online_access(wanted.address)
+        keys = Keys.for_client(wanted.keys) if wanted.keys else None
+        return (yield from _greeting(Client(wanted.address, keys, name)))
+    if _process is not None:
+        # A child that died stays in the process table, and looks alive, until it is asked.
+        _process.process.poll()
+    found = find_backend()
+    if found is not None:
+        try:
+            return (yield from _greeting(Client(found.address, name=name)))
+        except TurboPortraitError as error:
+            # What it left behind outlived it.
+            if error.code != "backend_unreachable" or not may_start:
+                raise
+    started = yield from _starting(wanted, may_start)
+    return (yield from _greeting(Client(started.address, name=name)))
+
+
+def _greeting(client: Client) -> Steps:
     try:
         while client.backend is None:
             yield "Connecting to the backend"
@@ -152,8 +164,8 @@ class Link:
 
     def client(self, start: bool | None = None) -> Steps:
         """Steps to this session's client, made anew after a loss."""
+        self.poll()
         if not self.ready:
-            self._drop_client()
             self._client = yield from connecting("Blender", preferences.connection(), start)
         return self._client
 

@@ -51,11 +51,14 @@ class TurboPortraitEngine(bpy.types.RenderEngine):
 
     def _write(self, depsgraph: bpy.types.Depsgraph, color: np.ndarray, depth: np.ndarray) -> None:
         height, width = depth.shape
-        result = self.begin_result(0, 0, width, height, layer=depsgraph.view_layer_eval.name)
+        layer = depsgraph.view_layer_eval
+        if layer.use_pass_z:
+            self.add_pass("Depth", 1, "Z", layer=layer.name)
+        result = self.begin_result(0, 0, width, height, layer=layer.name)
         passes = result.layers[0].passes
         # Blender's rows go up.
         passes["Combined"].rect.foreach_set(np.ascontiguousarray(color[::-1]).ravel())
-        if depsgraph.view_layer_eval.use_pass_z and "Depth" in passes:
+        if layer.use_pass_z:
             passes["Depth"].rect.foreach_set(np.ascontiguousarray(depth[::-1]).ravel())
         self.end_result(result)
 
@@ -80,6 +83,7 @@ class TurboPortraitEngine(bpy.types.RenderEngine):
         self.update_stats("TurboPortrait3D", line)
 
     def _fail(self, error: Exception) -> None:
+        # The report is the operator's error, for scripts and farms; the other is shown in the render window.
         self.report({"ERROR"}, message_of(error))
         self.error_set(message_of(error))
 
