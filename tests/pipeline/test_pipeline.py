@@ -7,6 +7,8 @@ from little_head import PORTRAIT, Brighten, little_catalog, looking_from, make_l
 from backend.pipeline import Catalog, Pipeline
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.head_parameters import HeadParameters
+from backend.refiner import Refiner
+from backend.refiner.config import preset_folder
 
 REST = HeadParameters()
 
@@ -148,3 +150,15 @@ def test_a_head_model_that_cannot_be_read_is_an_error_of_its_own(tmp_path, monke
     with pytest.raises(TurboPortraitError) as error:
         pipeline.register(photo(), "relief", "mine", quiet)
     assert error.value.code == "bad_head_model"
+
+
+@pytest.mark.slow
+def test_the_real_refiner_before_its_training_changes_nothing():
+    """The compact preset's networks with fresh weights correct nothing: the whole way must give the raw frame back."""
+    catalog = little_catalog()
+    presets = {"compact": lambda device: Refiner.from_config(preset_folder("compact")).prepare(device)}
+    pipeline = Pipeline(Catalog(catalog.makers, catalog.head_models, presets), device="cpu")
+    registration = pipeline.register(photo(), "little", "open_head", quiet)
+    cameras = [looking_from((0.3, 0, 1), 300, 200), PORTRAIT.crop(110, 100, 20, 128)]
+    for view, frame in zip(*refined(pipeline, registration, cameras), strict=True):
+        assert np.array_equal(view.rgba, frame)

@@ -1,13 +1,16 @@
 """The backend as a process: started, found, shared, stopped, killed in the middle of its work."""
 
+import signal
 import subprocess
 import sys
 
 import pytest
+import zmq
 from little_head import PORTRAIT, photo
 
 from backend.client import BackendLost, BackendProcess, BackendUnreachable, Client, TurboPortraitError, find_backend
 from backend.client.discovery import endpoint_file
+from backend.protocol import limits
 from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.messages import ErrorReply, Progress, Render, View
 
@@ -64,6 +67,17 @@ def test_what_is_submitted_after_the_loss_fails_at_once_and_poll_tells(spawn, co
     assert after.error.code == "backend_lost"
 
 
+def test_a_backend_that_falls_silent_is_lost(spawn, connect, monkeypatch):
+    process = spawn()
+    client = connect(process.wait_ready().address)
+    monkeypatch.setattr(limits, "LIVENESS_SECONDS", 2.5)
+    process.process.send_signal(signal.SIGSTOP)
+    handle = client.submit(Render, avatar="x", parameters=REST, views=VIEWS)
+    with pytest.raises(BackendLost) as error:
+        client.wait(handle, 60)
+    assert "silent" in error.value.sentence
+
+
 def test_a_blocked_backend_stops_all_the_same(spawn, connect):
     process = spawn("--block-rendering")
     client = connect(process.wait_ready().address)
@@ -95,6 +109,19 @@ def test_a_start_that_fails_says_why(tmp_path, monkeypatch):
     with pytest.raises(TurboPortraitError) as error:
         BackendProcess.start(tmp_path / "no-python")
     assert error.value.code == "backend_not_started"
+
+
+def test_a_backend_of_another_version_is_told_apart():
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as newer:
+        port = newer.bind_to_random_port("tcp://127.0.0.1")
+        with Client(f"tcp://127.0.0.1:{port}") as client:
+            handle = client.submit(Render, avatar="x", parameters=REST, views=VIEWS)
+            identity, prelude, *_ = newer.recv_multipart()
+            newer.send_multipart([identity, prelude[:4] + b"\x63\x00", b"what they will say"])
+            with pytest.raises(TurboPortraitError) as error:
+                client.wait(handle, 30)
+            assert error.value.code == "protocol_version"
+            assert client.lost.code == "protocol_version"
 
 
 def test_nothing_listens(monkeypatch):

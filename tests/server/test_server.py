@@ -90,6 +90,22 @@ def test_hello_tells_version_and_capabilities(server, connect):
     assert hello.capabilities.max_views == limits.MAX_VIEWS
 
 
+def test_hello_is_answered_while_the_models_still_load(serve, connect):
+    loaded = threading.Event()
+
+    class Slow(Pipeline):
+        def warm_up(self):
+            assert loaded.wait(30)
+
+    client = connect(serve(Slow(little_catalog(), device="cpu")).endpoint)
+    assert client.status().running == "starting"
+    handle = client.submit(Register, photo=np.frombuffer(photo(), np.uint8), maker="little")
+    client.status()
+    assert handle.accepted
+    loaded.set()
+    assert client.wait(handle, 30).result.avatar
+
+
 def test_from_portrait_to_refined_views(server, connect):
     client = connect(server.endpoint)
     stages = []
