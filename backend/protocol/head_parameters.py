@@ -26,8 +26,10 @@ class HeadParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @classmethod
     def from_arrays(cls, pose=None, expression=None, translation=None) -> HeadParameters:
         """Build from array-likes of shapes (5, 3), (E,) and (3,); what is None stays at rest."""
-        flat = [() if a is None else tuple(float(x) for x in np.asarray(a, float).ravel()) for a in
-                (pose, expression, translation)]
+        flat = [
+            () if a is None else tuple(float(x) for x in np.asarray(a, float).ravel())
+            for a in (pose, expression, translation)
+        ]
         return cls(flat[0] or (0.0,) * 15, flat[1], flat[2] or (0.0, 0.0, 0.0))
 
     @property
