@@ -1,0 +1,55 @@
+"""The demo's pictures: a contact sheet and a movie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from backend.demo.measure import SheetView, over_grey
+
+LABEL_HEIGHT = 28
+INK, PAPER = (30, 30, 30), (255, 255, 255)
+
+
+def contact_sheet(portrait: np.ndarray, views: Sequence[SheetView], path: Path) -> None:
+    """The portrait, then a row of raw and a row of refined views.
+
+    Args:
+        portrait: (S, S, 3) uint8.
+        path: of a PNG or JPEG file.
+    """
+    size = views[0].raw.shape[0]
+    columns = len(views) + 1
+    sheet = Image.new("RGB", (columns * size, 2 * (size + LABEL_HEIGHT)), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(LABEL_HEIGHT * 0.6)
+
+    def put(column: int, row: int, title: str, picture: np.ndarray) -> None:
+        x, y = column * size, row * (size + LABEL_HEIGHT)
+        draw.text((x + 8, y + 4), title, INK, font)
+        sheet.paste(Image.fromarray(picture).resize((size, size), Image.Resampling.LANCZOS), (x, y + LABEL_HEIGHT))
+
+    put(0, 0, "portrait", portrait)
+    for column, view in enumerate(views, 1):
+        put(column, 0, f"raw, {view.title}", over_grey(view.raw))
+        put(column, 1, f"refined, {view.title}", over_grey(view.refined))
+    sheet.save(path)
+
+
+def movie(frames: Sequence[Path], path: Path, frames_per_second: int = 24) -> None:
+    """An H.264 movie of pictures of one size with even sides."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("h264", rate=Fraction(frames_per_second))
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": "16"}
+        for frame in frames:
+            picture = Image.open(frame).convert("RGB")
+            stream.width, stream.height = picture.size
+            container.mux(stream.encode(av.VideoFrame.from_image(picture)))
+        container.mux(stream.encode())
