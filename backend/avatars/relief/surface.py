@@ -112,8 +112,10 @@ def _hairy(model, posed, regions, row, column, seen, owned) -> np.ndarray:
     """Vertices that hair covers: seen under it, or on the unseen scalp of somebody who has hair."""
     if regions.hair.mean() < 0.01:
         return np.zeros(len(row), bool)
-    ears = _members(model, "ear_left") | _members(model, "ear_right")
-    under = regions.hair[row, column] & ~owned & posed.head_vertices & ~ears
+    bare_ears = np.zeros(len(row), bool)
+    for shows, ear in zip(regions.ears, ("ear_left", "ear_right"), strict=True):
+        bare_ears |= _members(model, ear) & shows
+    under = regions.hair[row, column] & ~owned & posed.head_vertices & ~bare_ears
     lowest = np.flatnonzero(regions.hair.any(1)).max()
     unseen = ~seen & _scalp(model) & (~owned | (posed.normals[:, 2] > 0.2)) & (row < lowest)
     return (under | unseen) & ~posed.eyes
