@@ -11,7 +11,7 @@ import numpy as np
 
 from backend.avatars.base import RenderedView
 from backend.evaluation.metrics import psnr_of, squared_error, ssim_map
-from backend.evaluation.regions import REGIONS, regions_of
+from backend.evaluation.regions import CONFIDENT, REGIONS, regions_of
 from backend.refiner import Refiner
 from backend.training.corpus import Identity
 
@@ -107,7 +107,7 @@ def judge_portrait(refiner: Refiner, avatar, reference: np.ndarray) -> dict[str,
     view = avatar.render([camera], tracked.parameters)[0]
     refined = refiner.refine([view, view], refiner.encode_reference(reference))[0]
     inside = (reference[..., 3] > 250) & (view.rgba[..., 3] > 250)
-    masks = {"all": inside, "confident": inside & (view.confidence >= 0.5)}
+    masks = {"all": inside, "confident": inside & (view.confidence >= CONFIDENT)}
     portrait = reference[..., :3]
     result = {}
     for name, mask in masks.items():

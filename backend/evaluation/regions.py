@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import binary_erosion
 
 CONFIDENT = 0.5
-"""Photo confidence from which on a pixel counts as seen by the photo."""
+"""Photo confidence from which on a pixel counts as seen by the photo (compact changes nothing there)."""
 RIM = 3
 """Pixels: the silhouette is so wide on either side."""
 REGIONS = ("confident", "doubtful", "silhouette")

@@ -68,6 +68,9 @@ def save(refiner, folder: str | Path) -> None:
     if refiner.skips is not None:
         extras |= {f"skips.{key}": value.contiguous() for key, value in refiner.skips.state_dict().items()}
     save_file(extras, folder / EXTRAS_NAME)
+    # safetensors writes for the owner alone; an installed preset is for everyone.
+    for path in folder.rglob("*.safetensors"):
+        path.chmod(0o644)
 
 
 def _local_folder(name: str | Path) -> Path:

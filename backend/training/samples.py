@@ -24,14 +24,14 @@ class SampleConfig:
         crop: pixels of the square that is trained on.
         portrait_view: how often one of the views is the portrait's own, where nothing is to be changed.
         dropped: how often a raw view loses a large part.
-        doubt_weight: how much more a pixel counts that the photo says nothing about.
+        sure_weight: how much a pixel counts that the photo is sure of, beside 1 for one that it says nothing about.
     """
 
     views: int = 2
     crop: int = 192
     portrait_view: float = 0.25
     dropped: float = 0.5
-    doubt_weight: float = 2.0
+    sure_weight: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
             raw, confidence = drop_part(raw, confidence, rng)
         view = view_tensor(raw, confidence)
         inside = (head > 127) & (raw[..., 3] > 250) & (truth[..., 3] > 250)
-        weight = inside * (1 + config.doubt_weight * (1 - confidence))
+        weight = inside * (1 - (1 - config.sure_weight) * confidence)
         views.append(view)
         truths.append(view_tensor(truth, confidence)[:3])
         weights.append(torch.from_numpy(weight.astype(np.float32))[None])
