@@ -75,7 +75,7 @@ def build_open_head(source: BodySource | None = None) -> tuple[dict[str, np.ndar
         # Half precision is below 0.02 mm here, and halves the file.
         "shapedirs": np.concatenate([identity, np.moveaxis(actions, 0, 2)], 2).astype(np.float16),
         "num_shape": np.array(identity.shape[2]),
-        "shape_names": np.array([f"identity_{i:03d}" for i in range(identity.shape[2])]),
+        "shape_names": np.array(["size", *(f"identity_{i:03d}" for i in range(1, identity.shape[2]))]),
         "expression_names": np.array(body.action_names),
         "expression_range": np.tile([0.0, 1.0], (len(actions), 1)),
         "J_regressor": _regressor(mean, joints, actions, weights, regions).astype(np.float32),

@@ -55,7 +55,10 @@ def _sample_bodies(source: BodySource, rng: np.random.Generator, n: int) -> np.n
 def principal_components(
     heads: np.ndarray, vertex_weight: np.ndarray, count: int = NUM_COMPONENTS
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """The mean and the main directions of variation.
+    """The mean, and the main directions of variation: size alone first, then shape at equal size.
+
+    One photo cannot tell a small near head from a large far one; kept apart from shape, size stays at its mean when a
+    head is fitted, and drags no child's or giant's features with it.
 
     Args:
         heads: (n, V, 3).
@@ -63,14 +66,18 @@ def principal_components(
 
     Returns:
         The mean (V, 3); the directions (V, 3, count), scaled so that a coefficient of 1 is one standard deviation;
-        the share of the weighted variance that they hold.
+        the share of the weighted variance of shape that they hold.
     """
-    mean = heads.mean(0)
-    centred = (heads - mean).reshape(len(heads), -1)
-    weighted = centred * np.sqrt(np.repeat(vertex_weight, 3))
-    U, singular, _ = np.linalg.svd(weighted, full_matrices=False)
-    scores = U[:, :count] * np.sqrt(len(heads))
+    weight = np.repeat(vertex_weight / vertex_weight.sum(), 3)
+    flat = heads.reshape(len(heads), -1).astype(float)
+    size = np.sqrt((flat**2) @ weight)
+    flat = flat * (size.mean() / size)[:, None]
+    mean = flat.mean(0)
+    centred = flat - mean
+    U, singular, _ = np.linalg.svd(centred * np.sqrt(weight), full_matrices=False)
+    scores = U[:, : count - 1] * np.sqrt(len(heads))
     # Regressed on the scores, so that vertices of small weight keep their whole movement.
-    directions = scores.T @ centred / len(heads)
-    share = float((singular[:count] ** 2).sum() / (singular**2).sum())
-    return mean, directions.T.reshape(*mean.shape, count), share
+    shape = scores.T @ centred / len(heads)
+    directions = np.concatenate([mean[None] * (size.std() / size.mean()), shape])
+    share = float((singular[: count - 1] ** 2).sum() / (singular**2).sum())
+    return mean.reshape(heads.shape[1:]), directions.T.reshape(*heads.shape[1:], len(directions)), share

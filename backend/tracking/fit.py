@@ -12,15 +12,21 @@ from scipy.spatial import cKDTree
 
 from backend.protocol.camera import Camera
 from flame import HeadModel
+from flame.rotations import skew
 
 FOCAL = 1400.0
 """Pixels at a 512 pixel crop: a portrait lens, 20 degrees wide. One photo does not tell it, and little hangs on it."""
-ROUNDS = 6
+ROUNDS = 4
 IDENTITY_RIDGE, EXPRESSION_RIDGE = 3.0, 10.0
 """Pixels at 512 that one standard deviation of identity, or one whole expression, costs."""
 MAX_IDENTITY = 3.0
 DEPTH_WEIGHT = 0.6
 """What a pixel of mediapipe's own depth counts against a pixel in the image; it steadies what one view leaves open."""
+DEPTH_SCALE = 0.75
+"""Depth over mediapipe's. Renders of known heads say 0.8 to 1.1; the lower end has landmarks found again best."""
+SIZE_WEIGHT = 100.0
+"""What a pixel of growth of the whole face costs: one photo cannot tell size from distance, and left free a face
+shrinks, since that makes every other coefficient cheaper."""
 TRUSTED = 0.3
 WARP_REACH, WARP_FADE = 0.06, 0.02
 """Metres from the landmarks where the warp ends, and over which it fades before that."""
@@ -53,8 +59,8 @@ class HeadFit:
 def fit_head(landmarks: np.ndarray, model: HeadModel, size: int) -> HeadFit:
     """Fit the model to landmarks.
 
-    Pose by the perspective-n-point problem, in turn with bounded ridge least squares over identity and expression,
-    linearised about the last round (after Cao et al. 2014, section 4); then a radial-basis warp in the image plane.
+    The perspective-n-point problem for a first pose, then Gauss-Newton over pose, identity and expression with ridges
+    and bounds (Thies et al. 2016, section 5, on landmarks alone); then a radial-basis warp in the image plane.
 
     Args:
         landmarks: (478, 3) mediapipe's, in pixels of a crop size x size.
@@ -64,10 +70,9 @@ def fit_head(landmarks: np.ndarray, model: HeadModel, size: int) -> HeadFit:
     problem = _Problem(landmarks, model, size)
     coefficients = np.zeros(model.num_shape + model.num_expression)
     rotation, translation = np.zeros(3), np.array([0, 0, 1.3])
-    for _ in range(ROUNDS):
-        rotation, translation = problem.solve_pose(coefficients, rotation, translation)
-        coefficients = problem.solve_coefficients(coefficients, rotation, translation)
     rotation, translation = problem.solve_pose(coefficients, rotation, translation)
+    for _ in range(ROUNDS):
+        coefficients, rotation, translation = problem.improve(coefficients, rotation, translation)
     camera = problem.camera(rotation, translation)
 
     betas, expression = np.split(coefficients.astype(np.float32), [model.num_shape])
@@ -101,6 +106,10 @@ class _Problem:
         bases = np.concatenate([model.shapedirs, model.expressiondirs], 2).reshape(len(model.v_template), -1)
         self.basis = model.landmark_positions(bases).reshape(len(self.base), 3, -1).astype(float)
         self.num_shape = model.num_shape
+        # How much each coefficient enlarges the face, in metres of root-mean-square landmark distance.
+        outward = self.base[:468] - self.base[:468].mean(0)
+        outward /= np.linalg.norm(outward) * np.sqrt(468)
+        self.growth = np.einsum("lc,lck->k", outward, self.basis[:468])
         self.low = np.concatenate([np.full(model.num_shape, -MAX_IDENTITY), model.expression_range[:, 0]])
         self.high = np.concatenate([np.full(model.num_shape, MAX_IDENTITY), model.expression_range[:, 1]])
 
@@ -125,43 +134,64 @@ class _Problem:
         )
         return rotation.ravel(), translation.ravel()
 
-    def solve_coefficients(self, coefficients: np.ndarray, rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
-        matrix = self.camera(rotation, translation).extrinsics
-        points = self.points(coefficients) @ matrix[:3, :3].T + matrix[:3, 3]
-        directions = np.einsum("ab,lbk->lak", matrix[:3, :3], self.basis)
-        focal, z = self.K[0, 0], points[:, 2, None]
-        image = focal * points[:, :2] / z + self.size / 2
-        jacobian = focal * (directions[:, :2] - (points[:, :2] / z)[..., None] * directions[:, 2:]) / z[..., None]
-        to_find = self.found[:, :2] - image
+    def improve(
+        self, coefficients: np.ndarray, rotation: np.ndarray, translation: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One Gauss-Newton round over coefficients, rotation and translation together.
 
-        # mediapipe's depth has a scale and an offset of its own.
-        depth, depth_found = points[:, 2] * focal / z[:468].mean(), self.found[:, 2]
-        scale, offset = np.polyfit(depth_found[:468], depth[:468], 1)
-        depth_to_find = scale * depth_found + offset - depth
-        depth_jacobian = directions[:, 2] * focal / z[:468].mean()
+        Together, because in turn a long chin and a lowered head take each other's place.
+        """
+        matrix = self.camera(rotation, translation).extrinsics
+        turned = self.points(coefficients) @ matrix[:3, :3].T
+        points = turned + translation
+        # Columns: a small turn of the head about its origin, a shift, the coefficients.
+        directions = np.concatenate(
+            [
+                -skew(turned),
+                np.tile(np.eye(3), (len(points), 1, 1)),
+                np.einsum("ab,lbk->lak", matrix[:3, :3], self.basis),
+            ],
+            2,
+        )
+        focal, z = self.K[0, 0], points[:, 2, None]
+        image_jacobian = focal * (directions[:, :2] - (points[:, :2] / z)[..., None] * directions[:, 2:]) / z[..., None]
+        image_error = self.found[:, :2] - (focal * points[:, :2] / z + self.size / 2)
+
+        # mediapipe's depth has an offset of its own; the irises have no depth.
+        unit = focal / z[:468].mean()
+        depth = points[:468, 2] * unit
+        depth_error = DEPTH_SCALE * self.found[:468, 2] - depth
+        depth_error -= depth_error.mean()
+        depth_jacobian = directions[:468, 2] * unit
+        depth_jacobian -= depth_jacobian.mean(0)
 
         weight = np.sqrt(self.weight) * self.per_pixel
-        ridge = np.r_[
-            np.full(self.num_shape, IDENTITY_RIDGE), np.full(len(coefficients) - self.num_shape, EXPRESSION_RIDGE)
-        ]
-        depth_weight = DEPTH_WEIGHT * weight * (np.arange(len(weight)) < 468)
+        current = np.r_[np.zeros(6), coefficients]
+        ridge = np.r_[np.zeros(6), np.full(self.num_shape, IDENTITY_RIDGE)]
+        ridge = np.r_[ridge, np.full(len(current) - len(ridge), EXPRESSION_RIDGE)]
         A = np.concatenate(
             [
-                (jacobian * weight[:, None, None]).reshape(-1, len(coefficients)),
-                depth_jacobian * depth_weight[:, None],
+                (image_jacobian * weight[:, None, None]).reshape(-1, len(current)),
+                DEPTH_WEIGHT * depth_jacobian * weight[:468, None],
                 np.diag(ridge),
+                np.r_[np.zeros(6), SIZE_WEIGHT * self.growth * FOCAL / z[:468].mean()][None],
             ]
         )
         b = np.concatenate(
             [
-                (weight[:, None] * (to_find + jacobian @ coefficients)).ravel(),
-                depth_weight * (depth_to_find + depth_jacobian @ coefficients),
-                np.zeros(len(coefficients)),
+                (weight[:, None] * (image_error + image_jacobian @ current)).ravel(),
+                DEPTH_WEIGHT * weight[:468] * (depth_error + depth_jacobian @ current),
+                np.zeros(len(current) + 1),
             ]
         )
+        free = np.full(6, np.inf)
         # The normal equations as a square system: the same minimum, a tenth of the work.
         factor = np.linalg.cholesky(A.T @ A)
-        return lsq_linear(factor.T, np.linalg.solve(factor, A.T @ b), (self.low, self.high), method="bvls").x
+        solution = lsq_linear(
+            factor.T, np.linalg.solve(factor, A.T @ b), (np.r_[-free, self.low], np.r_[free, self.high]), method="bvls"
+        ).x
+        step = cv2.Rodrigues(solution[:3])[0] @ cv2.Rodrigues(rotation)[0]
+        return solution[6:], cv2.Rodrigues(step)[0].ravel(), translation + solution[3:6]
 
 
 def _distances(model: HeadModel, vertices: np.ndarray, camera: Camera, landmarks: np.ndarray) -> np.ndarray:

@@ -1,12 +1,9 @@
 import pickle
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-from synthetic import flame_arrays
+from synthetic_flame import flame_arrays
 
 from flame import load_head_model
 

@@ -9,7 +9,7 @@ import types
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from synthetic import flame_arrays
+from synthetic_flame import flame_arrays
 
 from flame import HeadModelError, load_head_model
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import smplx
 import torch
-from synthetic import NUM_EXPRESSION, NUM_SHAPE, random_parameters
+from synthetic_flame import NUM_EXPRESSION, NUM_SHAPE, random_parameters
 
 from flame import load_head_model
 from flame.torch_model import TorchHeadModel, axis_angle_to_matrix
