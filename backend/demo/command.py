@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import platform
 import subprocess
 import sys
 import time
@@ -12,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import typer
-from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from backend.bench import astronaut, latencies, machine
 from backend.commands.session import backend_client
 from backend.demo import measure, pictures
 from backend.protocol.errors import TurboPortraitError
@@ -42,7 +41,9 @@ def demo(
     (output / "frames").mkdir(parents=True, exist_ok=True)
     for stale in (output / "frames").glob("*.png"):
         stale.unlink()
-    photo = portrait.resolve() if portrait else _astronaut(output / "portrait.png")
+    photo = portrait.resolve() if portrait else output / "portrait.png"
+    if not portrait:
+        photo.write_bytes(astronaut())
     if not photo.is_file():
         raise TurboPortraitError("not_an_image", sentence=f"There is no file {photo}.", hint="Check the path.")
     size -= size % 2
@@ -58,10 +59,10 @@ def demo(
             registered.reference[..., :3], measure.sheet_views(client, registered, size), output / "sheet.png"
         )
         report = {
-            "machine": _machine(),
+            "machine": machine(),
             "registration_seconds": said["registration_seconds"],
             "frames": {"count": frames, "size": size, "seconds_each": said["seconds_each"]},
-            "latency_256": measure.latencies(client, registered),
+            "latency_256": latencies(client, registered),
             "frontal_inside_matte_256": measure.frontal_fidelity(client, registered),
             "identity_similarity": None,
             "identity_similarity_note": "no face recognition model is bundled",
@@ -111,25 +112,12 @@ def _last_error(log: Path) -> str:
     return lines[-1] if lines else "Blender ended before the shot was done."
 
 
-def _astronaut(path: Path) -> Path:
-    import skimage.data
-
-    Image.fromarray(skimage.data.astronaut()).save(path)
-    return path
-
-
-def _machine() -> str:
-    import os
-
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-
-
 def _tell(output: Path, report: dict) -> None:
     fidelity, latency = report["frontal_inside_matte_256"], report["latency_256"]
     console.print(f"Registered in {report['registration_seconds']} s; {report['seconds_in_all']} s in all.")
     console.print(
-        f"Raw view {latency['raw_view']['p50_ms']} ms, two refined views {latency['two_refined_views']['p50_ms']} ms "
-        f"(median, 256x256); frontal re-render raw {fidelity['raw']['psnr_db']} dB, "
+        f"One raw view {latency['one_raw_view']['p50_ms']} ms, "
+        f"two refined views {latency['two_refined_views']['p50_ms']} ms (median, 256x256); frontal re-render raw {fidelity['raw']['psnr_db']} dB, "
         f"refined {fidelity['refined']['psnr_db']} dB."
     )
     for name in ("demo.mp4", "sheet.png", "frames", "demo.blend", "report.json"):
