@@ -1,6 +1,7 @@
 """Fixtures of the tests that run inside Blender."""
 
 import os
+import sys
 
 import bpy
 import numpy as np
@@ -9,6 +10,21 @@ import pytest
 import blender_addon
 from backend.protocol.rigged_mesh import RiggedMesh
 from flame import load_head_model
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config):
+    """Leave at once: bpy 4.5 takes minutes to tear itself down after Python has ended its session."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(int(config.stash.get(EXIT_STATUS, 1)))
+
+
+EXIT_STATUS = pytest.StashKey[int]()
+
+
+def pytest_sessionfinish(session, exitstatus):
+    session.config.stash[EXIT_STATUS] = exitstatus
 
 
 @pytest.fixture(scope="session", autouse=True)
