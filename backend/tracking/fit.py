@@ -17,19 +17,23 @@ from flame.rotations import skew
 FOCAL = 1400.0
 """Pixels at a 512 pixel crop: a portrait lens, 20 degrees wide. One photo does not tell it, and little hangs on it."""
 ROUNDS = 4
-IDENTITY_RIDGE, EXPRESSION_RIDGE = 3.0, 10.0
+IDENTITY_RIDGE, EXPRESSION_RIDGE = 6.0, 10.0
 """Pixels at 512 that one standard deviation of identity, or one whole expression, costs."""
 MAX_IDENTITY = 3.0
-DEPTH_WEIGHT = 0.6
-"""What a pixel of mediapipe's own depth counts against a pixel in the image; it steadies what one view leaves open."""
-DEPTH_SCALE = 0.75
-"""Depth over mediapipe's. Renders of known heads say 0.8 to 1.1; the lower end has landmarks found again best."""
+DEPTH_WEIGHT, DEPTH_SCALE = 0.6, 0.7
+"""What a pixel of mediapipe's own depth counts against a pixel in the image, and true depth over mediapipe's.
+
+On renders of known heads the scale is 0.8 to 1.1; on turned views of real portraits landmarks are found again best at
+0.6 (both as measured by fitting and rendering with a range of scales)."""
 SIZE_WEIGHT = 100.0
 """What a pixel of growth of the whole face costs: one photo cannot tell size from distance, and left free a face
 shrinks, since that makes every other coefficient cheaper."""
 TRUSTED = 0.3
 WARP_REACH, WARP_FADE = 0.06, 0.02
 """Metres from the landmarks where the warp ends, and over which it fades before that."""
+WARP_DEPTH_SCALE, WARP_DEPTH_SHARE = 0.6, 0.7
+"""The warp's own depth scale, as above, and how much of the remaining depth it follows: here, beside the identity,
+since the identity basis would buy a flatter face with a child's shoulders."""
 ANCHOR_DISTANCE, ANCHOR_STEP = 0.035, 8
 WARP_SMOOTHING = 2e-4
 HEAD_TO_CAMERA = np.diag([1.0, -1.0, -1.0])
@@ -199,11 +203,15 @@ def _distances(model: HeadModel, vertices: np.ndarray, camera: Camera, landmarks
 
 
 def _warp(model: HeadModel, vertices: np.ndarray, camera: Camera, landmarks: np.ndarray) -> np.ndarray:
-    """Offsets (V, 3) in head space, across the photo's rays, that take the model's landmarks onto the found ones."""
+    """Offsets (V, 3) in head space that take the model's landmarks onto the found ones; in depth part of the way."""
     at = model.landmark_positions(vertices)[:468]
     depth = camera.to_camera(at)[:, 2:]
     missing = np.zeros_like(at)
     missing[:, :2] = (landmarks[:468, :2] - camera.project(at)) * depth / camera.intrinsics[0, 0]
+    # Along its ray a point keeps its place in the photo.
+    found_depth = WARP_DEPTH_SCALE * landmarks[:468, 2:] * depth.mean() / camera.intrinsics[0, 0]
+    deeper = (found_depth - found_depth.mean()) - (depth - depth.mean())
+    missing += WARP_DEPTH_SHARE * deeper * camera.to_camera(at) / depth
     distance, _ = cKDTree(at).query(vertices)
     still = vertices[distance > ANCHOR_DISTANCE][::ANCHOR_STEP]
     points = np.concatenate([at, still])

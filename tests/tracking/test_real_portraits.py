@@ -112,7 +112,7 @@ def test_landmarks_are_found_again_on_turned_heads(portraits, open_head, name):
     """The bare mesh, without hair or cap, is the harder case; mediapipe itself strays 1.5 to 2.5 px at 20 degrees."""
     p = portraits[name]
     centre = p.vertices[open_head.regions["face"]].mean(0) - np.array([0, 0, 0.06])
-    for yaw, most in ((0, 1.5), (-20, 3.0), (20, 3.2)):
+    for yaw, most in ((0, 1.5), (-20, 3.3), (20, 3.3)):
         camera = turned(p.camera, centre, yaw)
         again = find_landmarks(photo_on_mesh(p, open_head, camera))
         expected = camera.project(open_head.landmark_positions(p.vertices))
