@@ -10,12 +10,13 @@ import OpenEXR
 import pytest
 import skimage.data
 import skimage.io
-from mathutils import Matrix
 
 from backend.client import Client, find_backend
+from backend.protocol.messages import View
 from blender_addon import frame
 from blender_addon.backend_link import link
-from blender_addon.camera import render_window, view_of_head
+from blender_addon.camera import blender_to_head, render_window, view_of_head
+from blender_addon.head import mesh_of
 from blender_addon.parameters import head_parameters
 
 
@@ -85,8 +86,6 @@ def expected(head) -> tuple[np.ndarray, np.ndarray]:
     scene = bpy.context.scene
     view = view_of_head(scene.camera, head.matrix_world, scene.render, depsgraph)
     with Client(find_backend().address) as client:
-        from backend.protocol.messages import View
-
         pixels = client.render(
             head.turboportrait.avatar_id,
             head_parameters(head, depsgraph),
@@ -153,7 +152,7 @@ def test_an_opaque_film_shows_the_world(head, tmp_path):
     scene.world = scene.world or bpy.data.worlds.new("World")
     clear = frame.world_color(scene)
     color, depth = render(tmp_path)
-    assert (color[..., 3] == pytest.approx(1.0)) if color.ndim == 2 else np.allclose(color[..., 3], 1)
+    np.testing.assert_allclose(color[..., 3], 1, atol=1e-6)
     empty = depth > 1e9
     assert empty.any()
     np.testing.assert_allclose(color[empty & (color[..., 3] == 1)][0], clear, atol=1e-5)
@@ -165,8 +164,8 @@ def test_the_nearer_of_two_heads_covers_the_other(head, photo, tmp_path):
     other = bpy.context.object
     assert other is not head
     assert other.turboportrait.portrait is head.turboportrait.portrait
-    # Behind the first along the camera's own axis, and shrunk: it hides wholly.
-    away = (bpy.context.scene.camera.matrix_world.to_3x3() @ Matrix.Identity(3)).col[2].normalized()
+    # Behind the first along the camera's own axis.
+    away = bpy.context.scene.camera.matrix_world.to_3x3().col[2].normalized()
     other.location = head.location - away * 0.5
     bpy.context.view_layer.update()
     both, _ = render(tmp_path, "both")
@@ -194,6 +193,33 @@ def test_the_image_of_a_view_is_updated_in_place(head):
     np.testing.assert_allclose(pixels[..., 3], color[..., 3], atol=1e-6)
     assert len([image for image in bpy.data.images if image.name.startswith("TP3D")]) == 1
     assert np.isfinite(depth).all()
+
+
+def test_a_selected_head_takes_the_portrait_and_keeps_its_place_and_expression(scene, photo):
+    bpy.ops.turboportrait.add_head()
+    head = bpy.context.object
+    head.location = (1, 2, 3)
+    mesh_of(head).data.shape_keys.key_blocks["jawOpen"].value = 0.5
+    bpy.ops.turboportrait.register_portrait(filepath=str(photo))
+    assert [thing for thing in scene.objects if thing.turboportrait.is_head] == [head]
+    assert tuple(head.location) == (1, 2, 3)
+    assert mesh_of(head).data.shape_keys.key_blocks["jawOpen"].value == 0.5
+    assert head.turboportrait.avatar_id
+    assert frame.portrait_bytes(head) == photo.read_bytes()
+    assert scene.view_settings.view_transform == "Standard"
+
+
+def test_the_portraits_camera_sees_the_head_as_the_photo_did(head):
+    """The eyes of the preview mesh lie level and well inside the upper half of the portrait's frame."""
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    scene = bpy.context.scene
+    view = view_of_head(scene.camera, head.matrix_world, scene.render, depsgraph)
+    eyes = [blender_to_head(np.array(head.data.bones[name].head_local)) for name in ("eye_left", "eye_right")]
+    left, right = view.camera.project(np.array(eyes))
+    assert 0.4 * 128 < right[0] + (left[0] - right[0]) / 2 < 0.6 * 128
+    assert left[0] - right[0] > 0.1 * 128
+    assert abs(left[1] - right[1]) < 0.05 * 128
+    assert 0.2 * 128 < left[1] < 0.6 * 128
 
 
 def test_a_head_that_faces_away_gives_a_picture_and_no_error(head, tmp_path):

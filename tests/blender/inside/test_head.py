@@ -3,12 +3,13 @@
 import bpy
 import numpy as np
 import pytest
+from bpy_extras.object_utils import world_to_camera_view
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mathutils import Matrix
+from mathutils import Matrix, Vector
 
 from backend.protocol.head_parameters import JOINTS, HeadParameters
-from blender_addon.camera import blender_to_head, render_size, view_of_head
+from blender_addon.camera import blender_to_head, head_to_blender, render_size, view_of_head
 from blender_addon.head import add_head, head_of, mesh_of, replace_head, visible_heads
 from blender_addon.parameters import apply_parameters, head_parameters
 from flame import pose_vertices
@@ -76,8 +77,6 @@ def test_landmarks_fall_where_blenders_camera_sees_them(
     scene, head, head_model, pose, expression, yaw, distance, lens, scale
 ):
     """Blender's own vertices through Blender's own camera against the backend's of the parameters that it is sent."""
-    from bpy_extras.object_utils import world_to_camera_view
-
     apply_parameters(head, HeadParameters.from_arrays(pose, expression))
     head.matrix_world = Matrix.Translation((0.4, -0.2, 1.1)) @ Matrix.Rotation(0.7, 4, "Z") @ Matrix.Scale(scale, 4)
     turn = Matrix.Rotation(yaw, 4, "Z") @ Matrix.Translation((0, -distance * scale, 0))
@@ -96,18 +95,10 @@ def test_landmarks_fall_where_blenders_camera_sees_them(
     size = np.array(render_size(scene.render))
     points = head_model.landmark_positions(evaluated_vertices(head).astype(np.float32))
     for index in (33, 133, 362, 263, 1, 61, 291, 152):
-        world = head.matrix_world @ Matrix.Identity(3).to_4x4() @ _vector(points[index])
+        world = head.matrix_world @ Vector(head_to_blender(points[index]))
         seen = world_to_camera_view(scene, scene.camera, world)
         pixel = np.array([seen.x, 1 - seen.y]) * size
         assert np.abs(pixel - backend[index]).max() < 1.0
-
-
-def _vector(point):
-    from mathutils import Vector
-
-    from blender_addon.camera import head_to_blender
-
-    return Vector(head_to_blender(point))
 
 
 def test_the_rig_has_the_names_that_animators_and_face_capture_expect(head, head_model):
