@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import scipy.sparse as sp
 
 from backend.open_head import joints as rig
 from backend.open_head.crop import Crop, crop_mesh
@@ -130,7 +131,7 @@ def _rig(
     vertices: np.ndarray,
     jaw_open: np.ndarray,
     weights: dict[str, np.ndarray],
-    smooth: object,
+    smooth: sp.csr_matrix,
     regions: dict[str, np.ndarray],
     body: Body,
 ) -> tuple[np.ndarray, np.ndarray]:
