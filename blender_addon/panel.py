@@ -27,16 +27,16 @@ class BackendPanel(_Sidebar, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         wanted = preferences.connection()
-        if not wanted.address and wanted.command is None:
-            layout.label(text="Choose the backend's Python", icon="ERROR")
-            layout.operator("preferences.addon_show", text="Preferences").module = __package__
-            return
+        # Without a Python nothing can be started, but a backend that runs already can be joined.
+        can_start = not wanted.address and wanted.command is not None
         if link.ready or link.busy or link.owns_process:
-            layout.operator(
-                "turboportrait.stop_backend", icon="PAUSE", text="Stop" if link.owns_process else "Disconnect"
-            )
+            text = "Stop" if link.owns_process else "Disconnect"
+            layout.operator("turboportrait.stop_backend", icon="PAUSE", text=text)
         else:
-            layout.operator("turboportrait.start_backend", icon="PLAY", text="Connect" if wanted.address else "Start")
+            layout.operator("turboportrait.start_backend", icon="PLAY", text="Start" if can_start else "Connect")
+            if not can_start and not wanted.address:
+                layout.label(text="To start one, choose its Python", icon="INFO")
+                layout.operator("preferences.addon_show", text="Preferences").module = __package__
         if link.message:
             _paragraph(context, layout, link.message, "ERROR" if link.failed else "INFO")
 
