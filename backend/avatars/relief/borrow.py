@@ -17,11 +17,11 @@ TRUSTED_FACING = 0.45
 """|cos| to the photo's ray above which the photo's texture is dense enough to lend."""
 ROW_PREFERENCE = 2.5
 """How much rather a point borrows from its own height than from another."""
-NARROWEST = 8
+NARROWEST = 5
 """Pixels; a band of hair narrower than this lends only its colour."""
 
 
-FARTHEST = 0.15
+FARTHEST = 0.20
 """Metres round the head beyond which only the colour is borrowed: lines of different sides would meet in a seam."""
 
 
@@ -55,6 +55,7 @@ class Lender:
         inward = np.stack([slope_x[row[line], column[line]], slope_y[row[line], column[line]]], 1)
         self.inward = inward / np.maximum(np.linalg.norm(inward, axis=1, keepdims=True), 1e-6)
         self.scale = focal / self.points[:, 2]
+        self.lends = ndimage.binary_dilation(lends, iterations=2)
         self.room = self._rooms(lends)
         self.tree = cKDTree(self.pixels * [1, ROW_PREFERENCE])
         self._smooth()
@@ -88,7 +89,9 @@ class Lender:
         inside = np.abs((arc + room) % (2 * room) - room)
         weight = np.clip((self.room[nearest] - NARROWEST) / NARROWEST, 0, 1)
         weight *= np.clip((FARTHEST - arc / self.scale[nearest]) / (0.4 * FARTHEST), 0, 1)
-        return self.pixels[nearest] + self.inward[nearest] * inside[:, None], weight.astype(np.float32)
+        lent = self.pixels[nearest] + self.inward[nearest] * inside[:, None]
+        column, row = _cells(lent, len(self.lends))
+        return lent, (weight * self.lends[row, column]).astype(np.float32)
 
 
 def _cells(pixels: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ from backend.avatars.relief.regions import (
     posed_at,
     vertex_normals,
 )
-from backend.avatars.relief.shell import Sheet, build_shell
+from backend.avatars.relief.shell import Sheet, build_shell, depth_inside
 from backend.avatars.relief.silhouette import meet_outline
 from backend.avatars.relief.surface import Surface, build_surface
 from backend.avatars.relief.textures import photo_without_background, sample, smooth_inside
@@ -44,7 +44,7 @@ def build_mesh(tracked: TrackedPortrait, model: HeadModel) -> RiggedMesh:
     front_facing = _facing(front)
     lends = ndimage.binary_erosion(regions.hair, iterations=5)
     lender = Lender(front, front_facing, lends, regions.person, camera.intrinsics[0, 0])
-    surface = build_surface(tracked, model, posed, regions, lender)
+    surface = build_surface(tracked, model, posed, regions, lender, depth_inside(camera, front, back))
     teeth = build_teeth(tracked, model, posed.points, float(tracked.image[regions.face].mean()))
 
     photo = photo_without_background(tracked.image, regions.person)

@@ -18,6 +18,10 @@ FACE_OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365
 
 JAW_LINE = (234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323, 454)
 CHIN, FOREHEAD, NOSE_ROOT = 152, 10, 168
+BALD = 0.75
+"""Share of skin's colours above the face from which a head is bald."""
+FOREHEAD = 0.06
+"""Share of the crop's side that a bare forehead reaches above the face oval."""
 SLIVER = 4
 """Half the width, in pixels, up to which something beside the skin is not worth a surface of its own."""
 SKIN_DISTANCE = 3.2
@@ -148,8 +152,15 @@ def find_regions(
         if shows:
             ear_pixels |= (pixels | _between(pixels, face)) & person & skin
 
+    # The bare forehead reaches above the oval. Hair can have skin's colours in places, so only near the oval, or all
+    # over where nearly everything has them: a bald head.
+    above = posed.head.covered & person & ~face & (np.arange(size)[:, None] < landmarks[NOSE_ROOT, 1])
+    bald = (above & skin).sum() > BALD * above.sum()
+    near_face = ndimage.distance_transform_edt(~face) < FOREHEAD * size
+    forehead = above & skin & (near_face | bald)
+
     inner = cv2.erode(face.astype(np.uint8), np.ones((3, 3))) > 0
-    owned = ndimage.binary_opening(posed.head.covered & (inner | neck | ear_pixels), iterations=2)
+    owned = ndimage.binary_opening(posed.head.covered & (inner | neck | ear_pixels | forehead), iterations=2)
     owned = ndimage.binary_closing(owned | (inner & posed.head.covered), iterations=3) & posed.head.covered & person
     # Slivers beside the mesh are its own edge, not hair.
     rest = person & ~owned

@@ -65,6 +65,15 @@ def build_shell(
     return front, back
 
 
+def depth_inside(camera: Camera, front: Sheet, back: Sheet) -> tuple[np.ndarray, np.ndarray]:
+    """Depth (S, S) of the two sheets along the portrait's rays, inf where there is none."""
+    depths = []
+    for sheet in (front, back):
+        screen = np.concatenate([sheet.pixels, sheet.points[:, 2:]], 1)
+        depths.append(rasterize(screen, sheet.faces, camera.width, camera.width).depth)
+    return depths[0], depths[1]
+
+
 def _middle_plane(posed: PosedModel, chin: float, size: int) -> np.ndarray:
     """(S, S) depth of the plane where front and back meet: through the ears above, through the neck below."""
     head = posed.head_vertices & ~posed.eyes
@@ -163,7 +172,8 @@ def _back_depth(posed: PosedModel, mask: np.ndarray, regions: PortraitRegions, m
     fixed[ends] = square(skull + 0.002)[ends]
     fixed[closed | _frame(mask)] = 0
     u = solve_balloon(mask, fixed, target, weight, source=4e-6)
-    return mid + np.sqrt(np.clip(np.nan_to_num(u), 0, None))
+    depth = mid + np.sqrt(np.clip(np.nan_to_num(u), 0, None))
+    return np.where(np.isfinite(skull) & np.isnan(fixed), np.maximum(depth, skull + 0.004), depth)
 
 
 def _far_depth(flipped: np.ndarray, posed: PosedModel, member: np.ndarray, size: int, far: float) -> np.ndarray:

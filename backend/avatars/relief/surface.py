@@ -30,6 +30,8 @@ CAVITY_SHADE = 1.0
 """How much darker a hollow is than a plane, per unit of slope towards its neighbours."""
 UNDERSIDE_SHADE = 0.3
 """How much darker a surface that faces down is than one that faces the light."""
+UNDER_SHELL = 0.003
+"""Metres that the scalp keeps from the shell over it."""
 MOUTH_COLORS = {"mouth_interior": (58, 22, 22), "tongue": (150, 82, 80)}
 UNDER_CLOTHING = 0.12
 """Share of the way to the neck's axis that the neck is drawn in under a collar."""
@@ -56,9 +58,18 @@ class Surface:
 
 
 def build_surface(
-    tracked: TrackedPortrait, model: HeadModel, posed: PosedModel, regions: PortraitRegions, lender: Lender
+    tracked: TrackedPortrait,
+    model: HeadModel,
+    posed: PosedModel,
+    regions: PortraitRegions,
+    lender: Lender,
+    inside_shell: tuple[np.ndarray, np.ndarray],
 ) -> Surface:
-    """Decide what the head mesh shows."""
+    """Decide what the head mesh shows.
+
+    Args:
+        inside_shell: (S, S) depths between which the shell has its inside (see `shell.depth_inside`).
+    """
     size = tracked.camera.width
     pixels = posed.screen[:, :2].astype(float)
     column, row = np.clip(pixels.astype(int), 0, size - 1).T
@@ -70,6 +81,7 @@ def build_surface(
 
     hairy = _hairy(model, posed, regions, row, column, seen, owned)
     points = _inside_matte(posed, regions, tracked, hairy, regions.clothing[row, column] & posed.head_vertices)
+    points[hairy] = _within(points[hairy], row[hairy], column[hairy], *inside_shell)
     faces = model.faces[(posed.head_vertices | posed.eyes)[model.faces].all(1)]
 
     fill_pixels, fill_weight = pixels.copy(), np.zeros(len(pixels), np.float32)
@@ -129,7 +141,7 @@ def _scalp(model: HeadModel) -> np.ndarray:
     eyes, apart = (left + right) / 2, np.linalg.norm(left - right)
     _, up, forward = ((model.v_template - eyes) / apart).T
     ears = _members(model, "ear_left") | _members(model, "ear_right")
-    return ((up > 1.25) | ((forward < -1.5) & (up > -1.1))) & ~ears
+    return ((up > 1.1) | ((forward < -1.2) & (up > -1.1))) & ~ears
 
 
 def _inside_matte(
@@ -153,6 +165,14 @@ def _inside_matte(
     shift = (target - pixels[out]) * points[out, 2:] / np.diag(camera.intrinsics)[:2]
     points[out, :2] += shift
     return points
+
+
+def _within(points: np.ndarray, row: np.ndarray, column: np.ndarray, near: np.ndarray, far: np.ndarray) -> np.ndarray:
+    """Points (n, 3) moved along their rays to lie inside the shell, where it has both sides."""
+    z, low, high = points[:, 2], near[row, column] + UNDER_SHELL, far[row, column] - UNDER_SHELL
+    both = np.isfinite(low) & np.isfinite(high)
+    clipped = np.where(low < high, np.clip(z, low, np.maximum(low, high)), (low + high) / 2)
+    return points * np.where(both, clipped / z, 1)[:, None]
 
 
 def _mirrored(model: HeadModel, color: np.ndarray, known: np.ndarray, hairy: np.ndarray):
