@@ -23,8 +23,9 @@ from backend.tracking.landmarks import (
     UPPER_INNER_LIP,
     find_landmarks,
 )
-from backend.tracking.plain_head import look_at, painted, shaded_view, vertex_normals
+from backend.tracking.plain_head import look_at, painted, shaded_view
 from flame import HeadModel, LandmarkEmbedding
+from flame.geometry import vertex_normals
 
 SIZE, FOCAL, DISTANCE = 512, 1400.0, 1.45
 VIEWS = np.radians([(0, 0), (-12, 0), (12, 0), (0, 8), (0, -8), (-12, 5), (12, 5), (-20, 0), (20, 0)])

@@ -7,21 +7,12 @@ import numpy as np
 from backend.protocol.camera import Camera
 from backend.rasterizer import Raster, interpolate, rasterize
 from flame import HeadModel
+from flame.geometry import vertex_normals
 
 SKIN, EYEBALL, IRIS = (0.80, 0.60, 0.50), (0.92, 0.92, 0.92), (0.27, 0.18, 0.12)
 IRIS_ANGLE = np.radians(24)
 LIGHT = np.array([-0.35, 0.5, 0.8])
 BACKGROUND = 0.7
-
-
-def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(V, 3) unit normals, area-weighted over the triangles about each vertex."""
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    cross = np.cross(b - a, c - a)
-    normals = np.stack(
-        [sum(np.bincount(faces[:, k], cross[:, i], len(vertices)) for k in range(3)) for i in range(3)], 1
-    )
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
 
 
 def painted(model: HeadModel) -> np.ndarray:

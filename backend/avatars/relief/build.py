@@ -16,7 +16,6 @@ from backend.avatars.relief.regions import (
     find_skin,
     pose_model,
     posed_at,
-    vertex_normals,
 )
 from backend.avatars.relief.shell import Sheet, build_shell, depth_inside
 from backend.avatars.relief.silhouette import meet_outline
@@ -25,6 +24,7 @@ from backend.avatars.relief.textures import photo_without_background, sample, sm
 from backend.protocol.rigged_mesh import RiggedMesh
 from backend.tracking import TrackedPortrait
 from flame import HeadModel
+from flame.geometry import vertex_normals
 
 NEVER_FADES = 9.0
 EXPRESSION_REACH = 0.012

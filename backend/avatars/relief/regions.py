@@ -11,6 +11,7 @@ from scipy import ndimage
 from backend.rasterizer import Raster, rasterize
 from backend.tracking import TrackedPortrait
 from flame import HeadModel
+from flame.geometry import vertex_normals
 
 FACE_OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
              148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
@@ -73,15 +74,6 @@ class PortraitRegions:
     hair: np.ndarray
     clothing: np.ndarray
     ears: tuple[bool, bool]
-
-
-def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Area-weighted unit normals (N, 3); zero where a vertex has no face."""
-    corners = vertices[faces]
-    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    sums = [np.bincount(faces.ravel(), np.repeat(face_normals[:, c], 3), len(vertices)) for c in range(3)]
-    normals = np.stack(sums, 1)
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
 
 
 def pose_model(tracked: TrackedPortrait, model: HeadModel) -> PosedModel:

@@ -55,8 +55,8 @@ def build_shell(
 
     # The front reaches a little under what the mesh owns; the back closes hair that parts round the ears.
     front_mask = (ndimage.binary_dilation(loose, iterations=6) & person)[grid]
-    back_mask = (_smooth(_row_hull(regions.hair), 81) | _smooth(_row_hull(regions.clothing), 21)) & person
-    back_mask = back_mask[grid]
+    back_mask = _smooth(_row_hull(regions.hair), 81) | _smooth(_row_hull(regions.clothing), 21) | loose
+    back_mask = (back_mask & person)[grid]
 
     front_depth = _front_depth(posed, regions, middle, grid)
     back_depth = _back_depth(posed, back_mask, regions, middle, grid)
@@ -142,7 +142,8 @@ def _front_depth(posed: PosedModel, regions: PortraitRegions, middle: np.ndarray
     over = loose & head_seen & ~owned
     depth[over] = np.minimum(depth[over], mesh[over] - 0.002)
     smooth = cv2.GaussianBlur(depth, (0, 0), 1.0)
-    depth[loose] = smooth[loose]
+    free = loose & ~_frame(loose)
+    depth[free] = smooth[free]
     under = owned & head_seen
     depth[under] = np.maximum(cv2.GaussianBlur(depth, (0, 0), 2.0), mesh + TUCK)[under]
     return depth
