@@ -98,12 +98,15 @@ class Trainer:
         """Train up to the last step, or for some minutes; then write checkpoint and result."""
         identities = load_identities(self.config.corpus, held_out=False)
         start, before = time.monotonic(), self.seconds
+        recent: list[dict[str, float]] = []
         while self.step < self.config.steps:
             terms = self._train(identities)
+            recent.append(terms)
             self.step += 1
             self.seconds = before + time.monotonic() - start
             if self.step % self.config.log_every == 0:
-                self._log(terms)
+                self._log({name: sum(entry[name] for entry in recent) / len(recent) for name in terms})
+                recent.clear()
             report(self.step, terms)
             if self.step % self.config.checkpoint_every == 0:
                 self.save()
@@ -123,8 +126,7 @@ class Trainer:
         partial = self.folder / f"{CHECKPOINT_NAME}.part"
         torch.save(state, partial)
         partial.rename(self.folder / CHECKPOINT_NAME)
-        trained = self.refiner.state_dict()
-        trained = {name: value.clone() for name, value in trained.items()}
+        trained = {name: value.clone() for name, value in self.refiner.state_dict().items()}
         self.refiner.load_state_dict(self.average)
         self.refiner.save_pretrained(self.folder / RESULT_NAME)
         self.refiner.load_state_dict(trained)
