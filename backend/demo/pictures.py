@@ -48,8 +48,7 @@ def movie(frames: Sequence[Path], path: Path, frames_per_second: int = 24) -> No
         stream = container.add_stream("h264", rate=Fraction(frames_per_second))
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": "16"}
+        stream.width, stream.height = Image.open(frames[0]).size
         for frame in frames:
-            picture = Image.open(frame).convert("RGB")
-            stream.width, stream.height = picture.size
-            container.mux(stream.encode(av.VideoFrame.from_image(picture)))
+            container.mux(stream.encode(av.VideoFrame.from_image(Image.open(frame).convert("RGB"))))
         container.mux(stream.encode())
