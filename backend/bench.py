@@ -39,7 +39,7 @@ def bench(
     with Console(stderr=True).status("Measuring"), backend_client(backend) as client:
         figures = {"registration": percentiles(registrations(client, photo))}
         figures |= latencies(client, client.register(photo))
-        device = client.backend.capabilities.device
+        device = client.status().device
     _print(figures, device)
     if output:
         output.write_text(

@@ -31,7 +31,7 @@ class StartBackend(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         steps = link.client(start=True)
         if not bpy.app.background:
-            link.spawn(steps, lambda client: link.say(f"Ready on {client.backend.capabilities.device}"))
+            link.spawn(steps, lambda client: link.say("The backend is ready"))
             return {"FINISHED"}
         return _report(self, lambda: link.run(steps))
 
