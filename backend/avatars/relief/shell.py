@@ -17,7 +17,7 @@ STEP = 3
 """Pixels of the portrait between two nodes of a sheet."""
 TUCK = 0.004
 """Metres that the shell lies under the head mesh where the mesh is the visible surface."""
-SKIRT = 0.15
+SKIRT = 0.06
 """Metres that the clothing is continued below the photo's lower edge."""
 
 

@@ -30,6 +30,8 @@ CAVITY_SHADE = 1.0
 """How much darker a hollow is than a plane, per unit of slope towards its neighbours."""
 UNDERSIDE_SHADE = 0.3
 """How much darker a surface that faces down is than one that faces the light."""
+COLLAR = 8
+"""Pixels from the collar's edge within which the neck is left as it is."""
 UNDER_SHELL = 0.003
 """Metres that the scalp keeps from the shell over it."""
 MOUTH_COLORS = {"mouth_interior": (58, 22, 22), "tongue": (150, 82, 80)}
@@ -80,7 +82,9 @@ def build_surface(
     seen = unhidden & (facing > SEEN_FACING) & regions.person[row, column] & inside
 
     hairy = _hairy(model, posed, regions, row, column, seen, owned)
-    points = _inside_matte(posed, regions, tracked, hairy, regions.clothing[row, column] & posed.head_vertices)
+    # Not right at the collar, where a neck drawn in would let the cloth's hidden edge show.
+    under_cloth = ndimage.binary_erosion(regions.clothing, iterations=COLLAR)[row, column] & posed.head_vertices
+    points = _inside_matte(posed, regions, tracked, hairy, under_cloth)
     points[hairy] = _within(points[hairy], row[hairy], column[hairy], *inside_shell)
     faces = model.faces[(posed.head_vertices | posed.eyes)[model.faces].all(1)]
 
