@@ -1,40 +1,28 @@
-"""The head mesh's part of the avatar: which of it is drawn, and its colour where the photo did not see it."""
+"""The head mesh's part of the avatar: what of it is drawn, where, and what shows on it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 from scipy import ndimage
-from scipy.sparse.linalg import splu
-from scipy.spatial import cKDTree
 
 from backend.avatars.relief.borrow import Lender
+from backend.avatars.relief.paint import MOUTH_COLORS, Seen, members, paint_mesh
 from backend.avatars.relief.regions import CHIN, PortraitRegions, PosedModel
-from backend.avatars.relief.textures import sample, smooth_inside
 from backend.tracking import TrackedPortrait
 from flame import HeadModel
 
 SEEN_FACING = 0.02
 """|cos| to the photo's ray below which a vertex counts as not seen."""
-COLOR_FACING = 0.3
-"""|cos| above which the photo's colour at a vertex is taken as the surface's."""
-COLOR_MARGIN = 4
-"""Pixels from the edge of the skin within which its colour is not taken."""
 BESIDE_FACE = 10.0
 """Pixels from the face oval over which the photo's claim to other views weakens."""
 UNDER_HAIR = 0.05
 """Share of the way to the head's centre that the scalp is drawn in under the hair."""
-CAVITY_SHADE = 1.0
-"""How much darker a hollow is than a plane, per unit of slope towards its neighbours."""
-UNDERSIDE_SHADE = 0.3
-"""How much darker a surface that faces down is than one that faces the light."""
 COLLAR = 8
 """Pixels from the collar's edge within which the neck is left as it is."""
 UNDER_SHELL = 0.003
 """Metres that the scalp keeps from the shell over it."""
-MOUTH_COLORS = {"mouth_interior": (58, 22, 22), "tongue": (150, 82, 80)}
 UNDER_CLOTHING = 0.12
 """Share of the way to the neck's axis that the neck is drawn in under a collar."""
 
@@ -91,25 +79,9 @@ def build_surface(
     fill_pixels, fill_weight = pixels.copy(), np.zeros(len(pixels), np.float32)
     fill_pixels[hairy], fill_weight[hairy] = lender.borrow(points[hairy], pixels[hairy])
 
-    # Shadows of hair and the temples of glasses are not the skin's colour.
-    skin_image = smooth_inside(tracked.image, regions.owned & regions.skin, 4.0)
-    hair_image = smooth_inside(tracked.image, regions.hair, 5.0)
-    color = np.where(hairy[:, None], sample(hair_image, pixels), sample(skin_image, pixels))
-    well_inside = ndimage.binary_erosion(regions.owned & regions.skin, iterations=COLOR_MARGIN)[row, column]
-    known = (seen & well_inside & (facing > COLOR_FACING)) | hairy
-    color, known = _mirrored(model, color, known, hairy)
-    inside_mouth = np.zeros(len(color), bool)
-    for name, mouth_color in MOUTH_COLORS.items():
-        inside_mouth |= _members(model, name)
-        color[_members(model, name)] = mouth_color
-    color = _diffuse(color, known | inside_mouth, faces)
-    for eye in ("eye_left", "eye_right"):
-        _paint_unseen_eye(color, model.regions[eye], seen, sample(tracked.image, pixels))
-
-    unlit = ~(known | hairy | inside_mouth | posed.eyes)
-    color[unlit] *= _ambient(posed, model.faces)[unlit, None]
+    color = paint_mesh(tracked, model, posed, regions, faces, Seen(seen, facing, hairy))
     # From the portrait's own view whatever shows is the photo, on hair and skin alike. Teeth are not the mesh's.
-    weight = (seen & ~inside_mouth).astype(np.float32)
+    weight = (seen & ~members(model, *MOUTH_COLORS)).astype(np.float32)
     # Beside the face, a photo's ear lies where the mesh may have its cheek: from other views it is not to be seen.
     beside = np.clip(ndimage.distance_transform_edt(~regions.face)[row, column] / BESIDE_FACE, 0, 1)
     above_chin = row < tracked.landmarks[CHIN, 1]
@@ -118,19 +90,13 @@ def build_surface(
     return Surface(points, faces, weight, facing, fill_pixels, fill_weight, color)
 
 
-def _members(model: HeadModel, name: str) -> np.ndarray:
-    member = np.zeros(len(model.v_template), bool)
-    member[model.regions.get(name, np.zeros(0, int))] = True
-    return member
-
-
 def _hairy(model, posed, regions, row, column, seen, owned) -> np.ndarray:
     """Vertices that hair covers: seen under it, or on the unseen scalp of somebody who has hair."""
     if regions.hair.mean() < 0.01:
         return np.zeros(len(row), bool)
     bare_ears = np.zeros(len(row), bool)
     for shows, ear in zip(regions.ears, ("ear_left", "ear_right"), strict=True):
-        bare_ears |= _members(model, ear) & shows
+        bare_ears |= members(model, ear) & shows
     under = regions.hair[row, column] & ~owned & posed.head_vertices & ~bare_ears
     lowest = np.flatnonzero(regions.hair.any(1)).max()
     unseen = ~seen & _scalp(model) & (~owned | (posed.normals[:, 2] > 0.2)) & (row < lowest)
@@ -140,11 +106,11 @@ def _hairy(model, posed, regions, row, column, seen, owned) -> np.ndarray:
 def _scalp(model: HeadModel) -> np.ndarray:
     """(V,) bool: where hair grows, from the model's own region, else by its place relative to the eyes."""
     if "scalp" in model.regions:
-        return _members(model, "scalp")
+        return members(model, "scalp")
     left, right = (model.v_template[model.regions[eye]].mean(0) for eye in ("eye_left", "eye_right"))
     eyes, apart = (left + right) / 2, np.linalg.norm(left - right)
     _, up, forward = ((model.v_template - eyes) / apart).T
-    ears = _members(model, "ear_left") | _members(model, "ear_right")
+    ears = members(model, "ear_left") | members(model, "ear_right")
     return ((up > 1.1) | ((forward < -1.2) & (up > -1.1))) & ~ears
 
 
@@ -177,55 +143,3 @@ def _within(points: np.ndarray, row: np.ndarray, column: np.ndarray, near: np.nd
     both = np.isfinite(low) & np.isfinite(high)
     clipped = np.where(low < high, np.clip(z, low, np.maximum(low, high)), (low + high) / 2)
     return points * np.where(both, clipped / z, 1)[:, None]
-
-
-def _mirrored(model: HeadModel, color: np.ndarray, known: np.ndarray, hairy: np.ndarray):
-    """Skin that only the other side of the head shows takes its colour from there."""
-    distance, twin = cKDTree(model.v_template).query(model.v_template * [-1, 1, 1])
-    lent = ~known & known[twin] & ~hairy[twin] & (distance < 0.002)
-    color = color.copy()
-    color[lent] = color[twin[lent]]
-    return color, known | lent
-
-
-def _diffuse(color: np.ndarray, known: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Harmonic interpolation of vertex colours over the mesh from the known vertices."""
-    count = len(color)
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    edges = np.concatenate([edges, edges[:, ::-1]])
-    adjacency = sp.csr_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), (count, count))
-    adjacency.data[:] = 1
-    used = np.zeros(count, bool)
-    used[np.unique(faces)] = True
-    unknown = np.flatnonzero(~known & used)
-    anchors = np.flatnonzero(known & used)
-    if not len(unknown) or not len(anchors):
-        return color
-    # A faint pull to the mean keeps pieces that touch no known vertex from being singular.
-    laplace = sp.diags(np.asarray(adjacency.sum(1)).ravel() + 1e-6).tocsr() - adjacency
-    right = -laplace[unknown][:, anchors] @ color[anchors] + 1e-6 * color[anchors].mean(0)
-    out = color.copy()
-    out[unknown] = splu(laplace[unknown][:, unknown].tocsc()).solve(np.ascontiguousarray(right))
-    return out
-
-
-def _ambient(posed: PosedModel, faces: np.ndarray) -> np.ndarray:
-    """(V,) shade of hollows and undersides, which gives an ear its folds and a chin its shadow where no photo does."""
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    edges = np.concatenate([edges, edges[:, ::-1]])
-    count = np.bincount(edges[:, 0], minlength=len(posed.points)).clip(1)
-    step = posed.points[edges[:, 1]] - posed.points[edges[:, 0]]
-    rise = np.bincount(edges[:, 0], (step * posed.normals[edges[:, 0]]).sum(1), len(count)) / count
-    length = np.bincount(edges[:, 0], np.linalg.norm(step, axis=1), len(count)) / count
-    hollow = np.clip(1 - CAVITY_SHADE * rise / np.maximum(length, 1e-6), 0.6, 1.08)
-    return hollow * (1 - UNDERSIDE_SHADE * np.clip(posed.normals[:, 1], 0, 1))
-
-
-def _paint_unseen_eye(color: np.ndarray, eye: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> None:
-    """The hidden part of an eyeball takes the colour of the white that shows."""
-    visible = photo[eye[seen[eye]]]
-    if len(visible):
-        brightest = visible[np.argsort(-visible.sum(1))[: max(3, len(visible) // 3)]]
-        color[eye[~seen[eye]]] = brightest.mean(0)
-    else:
-        color[eye] = (200, 190, 185)
