@@ -44,12 +44,12 @@ def refiner(
     scores = judge_identities(loaded, progress_of(held_out, "identities", console=console))
     output.mkdir(parents=True, exist_ok=True)
     rows = [pictures.identity_rows(loaded, identity) for identity in held_out[:10]]
-    pictures.save(np.vstack(rows), output / "held_out.png")
+    pictures.save(np.vstack(rows), output / "held_out.jpg")
     model, portraits = load_head_model(), {}
     for name, photo in real_portraits().items():
         avatar = register_relief(photo, model)
         portraits[name] = judge_portrait(loaded, avatar, reference_image(avatar, loaded.size))
-        pictures.save(pictures.portrait_rows(loaded, avatar), output / f"{name}.png")
+        pictures.save(pictures.portrait_rows(loaded, avatar), output / f"{name}.jpg")
     report = {
         "preset": preset,
         "identities": len(held_out),

@@ -39,8 +39,8 @@ def portrait_rows(refiner: Refiner, avatar) -> np.ndarray:
 
 
 def save(picture: np.ndarray, path: Path) -> None:
-    """Write a PNG."""
-    Image.fromarray(picture).save(path)
+    """Write a picture; its suffix tells the format."""
+    Image.fromarray(picture).save(path, quality=92)
 
 
 def _recolored(rgba: np.ndarray, color: np.ndarray) -> np.ndarray:

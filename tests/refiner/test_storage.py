@@ -3,11 +3,13 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from tiny_refiners import SIZE, random_view, tiny_refiner, tiny_unet, tiny_vae
 
+from backend.avatars.base import RenderedView
 from backend.refiner import Refiner, RefinerConfig
 from backend.refiner.config import LoraSpec, preset_folder
 from backend.refiner.lora import add_lora, fold_lora, load_lora, lora_state
@@ -142,3 +144,21 @@ def test_networks_that_do_not_fit_are_refused():
         Refiner(RefinerConfig("x", SIZE, blend=True), tiny_unet(), tiny_vae(5, 3), torch.zeros(1, 1, 12))
     with pytest.raises(ValueError, match="prompt"):
         Refiner(RefinerConfig("x", SIZE), tiny_unet(), tiny_vae(3, 3), torch.zeros(1, 1, 16))
+
+
+@pytest.mark.slow
+def test_compact_ships_and_keeps_what_is_sure():
+    folder = preset_folder("compact")
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 40e6
+    assert "PSNR" in (folder / "README.md").read_text()
+    refiner = Refiner.from_preset("compact")
+    rng = np.random.default_rng(0)
+    rgba = rng.integers(0, 256, (256, 256, 4), np.uint8)
+    rgba[..., 3] = 255
+    confidence = np.tile(np.linspace(0, 1, 256, dtype=np.float32), (256, 1))
+    views = [RenderedView(rgba, np.ones((256, 256), np.float32), confidence)] * 2
+    refined = refiner.refine(views, refiner.encode_reference(rgba))
+    sure = confidence >= 0.5
+    assert (refined[0][sure] == rgba[..., :3][sure]).all()
+    assert (refined[0][~sure] != rgba[..., :3][~sure]).any()
+    assert (refined[0] == refined[1]).all()
