@@ -49,7 +49,8 @@ def view_attributes(mesh: RiggedMesh, points: np.ndarray) -> np.ndarray:
     attributes[:, PHOTO_WEIGHT] = photo
     attributes[:, FILL_WEIGHT] = mesh.fill_weight
     attributes[:, COLOR : COLOR + 3] = mesh.base_color
-    attributes[:, CONFIDENCE] = photo * np.clip(mesh.photo_facing, 0, 1)
+    # The share of a pixel's surface that the photo resolved: all of it in the portrait's own view, whatever the slope.
+    attributes[:, CONFIDENCE] = photo * np.clip(ratio, 0, 1)
     return attributes
 
 
