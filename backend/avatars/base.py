@@ -28,6 +28,12 @@ class RenderedView:
     depth: np.ndarray
     confidence: np.ndarray
 
+    @classmethod
+    def empty(cls, width: int, height: int) -> RenderedView:
+        """A view that shows nothing: fully transparent."""
+        size = (height, width)
+        return cls(np.zeros((*size, 4), np.uint8), np.full(size, np.inf, np.float32), np.zeros(size, np.float32))
+
 
 class Avatar(Protocol):
     """A registered person.

@@ -56,7 +56,7 @@ class Pipeline:
         if "compact" in self.capabilities().presets:
             refiner = self._refiner("compact")
             size = refiner.size
-            nothing = _empty(size, size)
+            nothing = RenderedView.empty(size, size)
             refiner.refine([nothing], refiner.encode_reference(nothing.rgba))
 
     def register(self, photo: bytes, maker: str, head_model: str, progress: Progress) -> Registration:
@@ -115,7 +115,7 @@ class Pipeline:
         squares = [_square(avatar.bounds(camera, parameters)) for camera in cameras]
         seen = iter(avatar.render([c for c, square in zip(cameras, squares, strict=True) if square], parameters))
         return [
-            next(seen) if square else _empty(camera.width, camera.height)
+            next(seen) if square else RenderedView.empty(camera.width, camera.height)
             for camera, square in zip(cameras, squares, strict=True)
         ]
 
@@ -182,8 +182,3 @@ class Pipeline:
 def _square(bounds: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
     """The head's square, None where it is not seen or beyond all measure (the camera touches the head)."""
     return bounds if bounds and np.isfinite(bounds).all() and bounds[2] > 0 else None
-
-
-def _empty(width: int, height: int) -> RenderedView:
-    size = (height, width)
-    return RenderedView(np.zeros((*size, 4), np.uint8), np.full(size, np.inf, np.float32), np.zeros(size, np.float32))

@@ -77,7 +77,7 @@ class ReliefAvatar:
         points = vertices @ transform[:3, :3].T + transform[:3, 3]
         samples = SAMPLES if max(camera.width, camera.height) <= LARGEST_SUPERSAMPLED else 1
         if self._inside(camera, parameters) or not (points[:, 2] > 0).any():
-            return empty_view(camera)
+            return RenderedView.empty(camera.width, camera.height)
         intrinsics = camera.intrinsics.astype(np.float32)
         depth = np.where(points[:, 2] > 0, points[:, 2], np.nan)
         screen = np.empty_like(points)
@@ -116,14 +116,6 @@ class ReliefAvatar:
         side = portrait.width * scale
         x, y = camera.project(centre) - portrait.project(portrait_centre) * scale
         return float(x), float(y), float(side)
-
-
-def empty_view(camera: Camera) -> RenderedView:
-    """A fully transparent view."""
-    shape = (camera.height, camera.width)
-    return RenderedView(
-        np.zeros((*shape, 4), np.uint8), np.full(shape, np.inf, np.float32), np.zeros(shape, np.float32)
-    )
 
 
 def register_relief(

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.tracking import TrackedPortrait
+from backend.tracking.landmarks import LOWER_INNER_LIP, UPPER_INNER_LIP
 from flame import HeadModel
 
-UPPER_INNER_LIP = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
-LOWER_INNER_LIP = (95, 88, 178, 87, 14, 317, 402, 318, 324)
-LIP_RING = UPPER_INNER_LIP + LOWER_INNER_LIP[::-1]
 LEFT_CORNER, RIGHT_CORNER, UPPER_MIDDLE, LOWER_MIDDLE = 308, 78, 13, 14
+LIP_RING = (RIGHT_CORNER, *UPPER_INNER_LIP, LEFT_CORNER, *LOWER_INNER_LIP[::-1])
 OPEN_RATIO = 0.08
 """Lip gap over mouth width from which the photo shows teeth."""
 TEETH_COLOR = (196, 184, 172)

@@ -10,12 +10,9 @@ from scipy import ndimage
 
 from backend.rasterizer import Raster, rasterize
 from backend.tracking import TrackedPortrait
+from backend.tracking.landmarks import FACE_OVAL
 from flame import HeadModel
 from flame.geometry import vertex_normals
-
-FACE_OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
-             148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
-"""Mediapipe's face oval, in order."""
 
 JAW_LINE = (234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323, 454)
 CHIN, FOREHEAD, NOSE_ROOT = 152, 10, 168

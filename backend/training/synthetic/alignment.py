@@ -14,8 +14,9 @@ from scipy.spatial import cKDTree
 
 from backend.protocol.camera import Camera
 from backend.tracking import TrackedPortrait
-from backend.training.synthetic.figure import Figure, vertex_normals
+from backend.training.synthetic.figure import Figure
 from backend.training.synthetic.noise import smoothstep
+from flame.geometry import vertex_normals
 
 FULL, NONE = 0.03, 0.09
 """Metres from the nearest landmark up to which the fitted depth is taken whole, and from which on not at all."""

@@ -14,6 +14,7 @@ from backend.training.synthetic.light import Light, draw_light, irradiance
 from backend.training.synthetic.noise import smoothstep
 from backend.training.synthetic.traits import Traits
 from flame import HeadModel
+from flame.geometry import vertex_normals
 
 
 class Part(IntEnum):
@@ -97,17 +98,6 @@ def build_figure(traits: Traits, model: HeadModel) -> Figure:
         irradiance=(exposure * received).astype(np.float32),
         hairline=hairline(traits, anatomy),
     )
-
-
-def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Area-weighted unit normals (N, 3)."""
-    a, b, c = (vertices[faces[:, i]] for i in range(3))
-    face_normals = np.cross(b - a, c - a)
-    normals = np.zeros(vertices.shape)
-    for corner in range(3):
-        for axis in range(3):
-            normals[:, axis] += np.bincount(faces[:, corner], face_normals[:, axis], len(vertices))
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
 
 
 def _below_collar(traits: Traits, anatomy: Anatomy) -> np.ndarray:
