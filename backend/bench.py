@@ -15,6 +15,7 @@ from rich.table import Table
 
 from backend.client import Client
 from backend.commands.session import BackendOption, backend_client
+from backend.evaluation.portraits import real_portraits
 from backend.protocol.camera import Camera
 from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.messages import Registered, View
@@ -35,7 +36,7 @@ def bench(
     """Registration, a raw view, and two views refined together at 256x256: medians and 95th percentiles."""
     if context.invoked_subcommand:
         return
-    photo = portrait.read_bytes() if portrait else astronaut()
+    photo = portrait.read_bytes() if portrait else real_portraits()["astronaut"]
     with Console(stderr=True).status("Measuring"), backend_client(backend) as client:
         figures = {"registration": percentiles(registrations(client, photo))}
         figures |= latencies(client, client.register(photo))
@@ -91,18 +92,6 @@ def turned(registered: Registered, yaw: float) -> HeadParameters:
 def portrait_camera(registered: Registered, size: int) -> Camera:
     """The portrait's own camera at another resolution."""
     return registered.camera.crop(0, 0, registered.camera.width, size)
-
-
-def astronaut() -> bytes:
-    """The portrait of Eileen Collins that scikit-image carries (NASA, public domain), as a PNG file's bytes."""
-    import io
-
-    import skimage.data
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(skimage.data.astronaut()).save(file, "PNG")
-    return file.getvalue()
 
 
 def machine() -> str:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from backend.client import Client, Rendered
 from backend.commands.session import BackendOption, KeysOption, backend_client
+from backend.compositing import over_grey
 from backend.protocol.camera import Camera
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.messages import Registered, View
@@ -39,7 +40,7 @@ def register(
         found = _register(client, photo, maker, head_model)
         front = client.render(found.avatar, found.parameters, [View("portrait", found.camera)], refined=False)
     _print(found)
-    _save(np.hstack([_on_grey(found.reference), _on_grey(front.raw["portrait"].rgba)]), preview)
+    _save(np.hstack([over_grey(found.reference), over_grey(front.raw["portrait"].rgba)]), preview)
 
 
 def render(
@@ -125,11 +126,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise TurboPortraitError("not_an_image", str(error)) from error
-
-
-def _on_grey(rgba: np.ndarray) -> np.ndarray:
-    alpha = rgba[..., 3:].astype(float) / 255
-    return np.rint(rgba[..., :3] * alpha + 128 * (1 - alpha)).astype(np.uint8)
 
 
 def _save(image: np.ndarray, path: Path) -> None:

@@ -14,9 +14,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from backend.bench import astronaut, latencies, machine
+from backend.bench import latencies, machine
 from backend.commands.session import backend_client
 from backend.demo import measure, pictures
+from backend.evaluation.portraits import real_portraits
 from backend.protocol.errors import TurboPortraitError
 
 app = typer.Typer(help="Animate a portrait from end to end: Blender, backend, frames, movie, report.")
@@ -43,7 +44,7 @@ def demo(
         stale.unlink()
     photo = portrait.resolve() if portrait else output / "portrait.png"
     if not portrait:
-        photo.write_bytes(astronaut())
+        photo.write_bytes(real_portraits()["astronaut"])
     if not photo.is_file():
         raise TurboPortraitError("not_an_image", sentence=f"There is no file {photo}.", hint="Check the path.")
     size -= size % 2

@@ -8,6 +8,7 @@ import numpy as np
 
 from backend.bench import VIEW_SIZE, portrait_camera, turned
 from backend.client import Client
+from backend.compositing import over_grey
 from backend.evaluation.metrics import psnr, ssim_map
 from backend.protocol.messages import Registered, View
 
@@ -46,15 +47,9 @@ def frontal_fidelity(client: Client, registered: Registered) -> dict[str, dict[s
     inside = cv2.resize(registered.reference[..., 3], size, interpolation=cv2.INTER_AREA) > 127
     result = {}
     for name, rgba in (("raw", done.raw["front"].rgba), ("refined", done.refined["front"].rgba)):
-        picture = over_grey(rgba)
+        picture = over_grey(rgba, BACKDROP)
         result[name] = {
             "psnr_db": round(psnr(picture, photo, inside), 2),
             "ssim": round(float(ssim_map(picture, photo)[inside].mean()), 4),
         }
     return result
-
-
-def over_grey(rgba: np.ndarray) -> np.ndarray:
-    """(H, W, 4) straight alpha over a grey backdrop, (H, W, 3) uint8."""
-    alpha = rgba[..., 3:] / 255
-    return np.rint(rgba[..., :3] * alpha + BACKDROP * (1 - alpha)).astype(np.uint8)

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from backend.demo.measure import SheetView, over_grey
+from backend.compositing import over_grey
+from backend.demo.measure import BACKDROP, SheetView
 
 LABEL_HEIGHT = 28
 INK, PAPER = (30, 30, 30), (255, 255, 255)
@@ -35,8 +36,8 @@ def contact_sheet(portrait: np.ndarray, views: Sequence[SheetView], path: Path) 
 
     put(0, 0, "portrait", portrait)
     for column, view in enumerate(views, 1):
-        put(column, 0, f"raw, {view.title}", over_grey(view.raw))
-        put(column, 1, f"refined, {view.title}", over_grey(view.refined))
+        put(column, 0, f"raw, {view.title}", over_grey(view.raw, BACKDROP))
+        put(column, 1, f"refined, {view.title}", over_grey(view.refined, BACKDROP))
     sheet.save(path)
 
 
