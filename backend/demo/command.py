@@ -14,7 +14,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from backend.bench import latencies, machine
+from backend.bench.product import latencies
+from backend.bench.report import machine
 from backend.commands.session import backend_client
 from backend.demo import measure, pictures
 from backend.evaluation.portraits import real_portraits

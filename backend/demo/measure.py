@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.bench import VIEW_SIZE, portrait_camera, turned
+from backend.bench.product import VIEW_SIZE, portrait_camera, turned
 from backend.client import Client
 from backend.compositing import over_grey
 from backend.evaluation.metrics import psnr, ssim_map

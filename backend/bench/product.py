@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import time
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from backend.bench.report import machine, percentiles
 from backend.client import Client
 from backend.commands.session import BackendOption, backend_client
 from backend.evaluation.portraits import real_portraits
@@ -76,12 +75,6 @@ def latencies(client: Client, registered: Registered, repeats: int = REPEATS) ->
     return result
 
 
-def percentiles(seconds: list[float]) -> dict[str, float]:
-    """Median and 95th percentile in milliseconds."""
-    p50, p95 = np.percentile(np.array(seconds) * 1000, (50, 95))
-    return {"p50_ms": round(p50, 1), "p95_ms": round(p95, 1)}
-
-
 def turned(registered: Registered, yaw: float) -> HeadParameters:
     """The portrait's expression with the head turned about the neck by so many degrees."""
     pose = np.zeros((5, 3))
@@ -92,11 +85,6 @@ def turned(registered: Registered, yaw: float) -> HeadParameters:
 def portrait_camera(registered: Registered, size: int) -> Camera:
     """The portrait's own camera at another resolution."""
     return registered.camera.crop(0, 0, registered.camera.width, size)
-
-
-def machine() -> str:
-    """A few words on the machine, for a report."""
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
 
 
 def _print(figures: dict[str, dict[str, float]], device: str) -> None:
