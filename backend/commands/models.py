@@ -11,7 +11,8 @@ from rich.table import Table
 
 def models() -> None:
     """List head models, avatar makers and refiner presets, with checksums."""
-    from backend.pipeline.catalog import Catalog, head_model_files, models_folder, preset_folders
+    from backend.models import models_folder
+    from backend.pipeline.catalog import Catalog, head_model_files, preset_folders
 
     catalog = Catalog.default()
     table = Table("kind", "name", "state", "sha256", box=None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from backend.client.discovery import state_folder
+from backend.models.folders import models_folder
 from backend.protocol.errors import TurboPortraitError
 from flame import HeadModel, default_head_path, load_head_model
 
@@ -84,11 +83,6 @@ class Catalog:
     def refiner(self, name: str, device: str) -> Refiner:
         """Raises TurboPortraitError unknown_preset."""
         return _choose(self.presets, name, "unknown_preset")(device)
-
-
-def models_folder() -> Path:
-    """Where the user's own model files lie; TURBOPORTRAIT_MODELS overrides it."""
-    return Path(os.environ.get("TURBOPORTRAIT_MODELS") or state_folder() / "models")
 
 
 def preset_folders() -> list[Path]:

@@ -36,6 +36,10 @@ ERRORS: dict[str, tuple[str, str]] = {
         "The weights of this refiner preset are not installed.",
         "Choose another preset, or train or download these; `turboportrait models` shows which are ready.",
     ),
+    "model_damaged": (
+        "An installed model's file is missing or has changed since it was installed.",
+        "Install it again with `turboportrait models add`.",
+    ),
     "bad_head_model": (
         "The head model's file cannot be read.",
         "Use a FLAME file (.pkl or .npz) as published, or the open head that ships.",

@@ -1,0 +1,67 @@
+"""What is remembered of an installed model: a small JSON file beside it."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+from pathlib import Path
+
+import msgspec
+
+from backend.protocol.errors import TurboPortraitError
+
+RECORD_NAME = "installed.json"
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One installation.
+
+    Attributes:
+        source: name or address of what it was made from.
+        licence: its name.
+        files: sha256 of every installed file, hex, by its path in the model's folder.
+        source_sha256: that of the file that it was made from; empty where `files` are the source's own.
+        installed: UTC, ISO 8601.
+    """
+
+    source: str
+    licence: str
+    files: dict[str, str]
+    source_sha256: str = ""
+    installed: str = msgspec.field(
+        default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat("T", "seconds")
+    )
+
+    def save(self, path: Path) -> None:
+        """Write it in one step."""
+        part = path.with_name(path.name + ".part")
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
+        os.replace(part, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Record | None:
+        """None where there is none, or none that can be read."""
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=cls)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+
+    def verify(self, folder: Path) -> None:
+        """Compare the files with their checksums.
+
+        Raises:
+            TurboPortraitError: model_damaged: one is missing or differs.
+        """
+        for name, expected in self.files.items():
+            path = folder / name
+            if not path.is_file():
+                raise TurboPortraitError("model_damaged", f"{path} is missing")
+            if sha256(path) != expected:
+                raise TurboPortraitError("model_damaged", f"{path} is not what was installed")
+
+
+def sha256(path: Path) -> str:
+    """The checksum of a file, hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
