@@ -25,7 +25,7 @@ setup: $(VENV)/.done
 $(VENV)/.done: pyproject.toml constraints.txt tools/system-packages
 	sh tools/system-packages
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) -e '.[backend,blender,dev]'
+	$(PIP) -e '.[backend,training,blender,dev]'
 	@touch $@
 
 # What building the shipped head model takes besides: its test, and changing it, need it.
