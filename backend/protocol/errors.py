@@ -36,6 +36,45 @@ ERRORS: dict[str, tuple[str, str]] = {
         "The weights of this refiner preset are not installed.",
         "Choose another preset, or train or download these; `turboportrait models` shows which are ready.",
     ),
+    # Installed models.
+    "bad_checkpoint": (
+        "The file is not a checkpoint that can be used.",
+        "Use the file as it was published; if its download was cut, fetch it again.",
+    ),
+    "bad_refiner": (
+        "The folder holds no refiner that can be used.",
+        "Use a folder that `turboportrait train refiner` wrote, or one in the layout of docs/models.md.",
+    ),
+    "bad_base_model": (
+        "The folder is not Stable Diffusion Turbo in the layout of diffusers.",
+        "Use a copy of stabilityai/sd-turbo with its folders unet, vae, tokenizer and text_encoder.",
+    ),
+    "bad_model_name": (
+        "The name cannot be used for a model.",
+        "Choose another with --name: letters, digits, - and _, and none that ships with the program.",
+    ),
+    "model_exists": (
+        "A model of this name is installed already.",
+        "Choose another name with --name, or remove the old one with `turboportrait models remove`.",
+    ),
+    "model_not_installed": ("No such model is installed.", "See `turboportrait models` for what is."),
+    "licence_not_agreed": (
+        "Nothing was fetched, because the licence was not agreed to.",
+        "Read it; if you agree, run the same command with --accept-licence.",
+    ),
+    "download_failed": (
+        "The download did not finish.",
+        "Check the network and run the same command again: it goes on where it stopped.",
+    ),
+    "download_refused": (
+        "The server does not give this file.",
+        "Fetch it in a browser from the page that `turboportrait models sources` names, and add it by its path.",
+    ),
+    "download_damaged": (
+        "What was downloaded is not the published file, so it was thrown away.",
+        "Run the command again; if that happens twice, the file at the source has changed: report it.",
+    ),
+    "disk_full": ("There is not enough room on the disk.", "Make room, or set TURBOPORTRAIT_MODELS to a larger disk."),
     "model_damaged": (
         "An installed model's file is missing or has changed since it was installed.",
         "Install it again with `turboportrait models add`.",
@@ -60,6 +99,60 @@ ERRORS: dict[str, tuple[str, str]] = {
     "unsupported_lens": (
         "Only perspective (pinhole) cameras are supported.",
         "Set the camera's lens type to Perspective.",
+    ),
+    # Batches of shots.
+    "batch_refused": (
+        "The batch cannot start.",
+        "Mend what is named and run it again.",
+    ),
+    "bad_pose_file": (
+        "The pose file cannot be used.",
+        "Evaluate the .blend again with this release: leave `--poses` out and give `--blend`.",
+    ),
+    "no_blender": (
+        "Blender could not evaluate the .blend.",
+        "Run `pip install bpy`, or name a Blender with `--blender` or in TURBOPORTRAIT_BLENDER.",
+    ),
+    "job_locked": (
+        "Another run works on this job.",
+        "Wait for it, stop it, or choose another output folder.",
+    ),
+    "cannot_write": (
+        "A file cannot be written.",
+        "Check the folder's permissions and the space that is left on its disk.",
+    ),
+    "worker_lost": (
+        "The process that rendered this died each time.",
+        "Look at its log for the cause, often too little memory; fewer workers or smaller batches need less.",
+    ),
+    "no_ray": (
+        "Ray cannot be used.",
+        "Run `pip install 'turboportrait3d[farm]'`, check the cluster's address, or use `--workers 0`.",
+    ),
+    "node_differs": (
+        "A node of the cluster has another release or other models.",
+        "Install the same release and models on every node.",
+    ),
+    # Training.
+    "bad_corpus": (
+        "The training corpus cannot be used.",
+        "Make one with `turboportrait train synthesize`, or name its folder with --corpus; delete damaged shards.",
+    ),
+    "bad_training_config": (
+        "The training configuration cannot be used.",
+        "Correct what is named; docs/training.md explains every setting.",
+    ),
+    "training_weights": (
+        "Weights that the training configuration asks for cannot be used.",
+        "Put the files that are named in their place, or change the configuration to do without them.",
+    ),
+    "bad_checkpoint": (
+        "The checkpoint of this training run cannot be continued.",
+        "Continue with the configuration that it was made with, or name another folder with --output.",
+    ),
+    "not_saved": (
+        "The training run's state could not be saved.",
+        "Make room on the disk and run the same command again; it goes on from the last checkpoint.",
     ),
     # The wire.
     "malformed_message": (
