@@ -1,0 +1,97 @@
+"""The published network, whole: a portrait to tri-planes, tri-planes and points to a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from backend.avatars.gpavatar.config import GPAvatarConfig
+from backend.avatars.gpavatar.merge import PlaneAttention
+from backend.avatars.gpavatar.point_field import PointField
+from backend.avatars.gpavatar.style_unet import StyleUNet
+from backend.avatars.gpavatar.volume import Rays, Rendering, render_rays
+
+
+class GPAvatarNetwork(nn.Module):
+    """GPAvatar (Chu et al., ICLR 2024; arXiv 2401.10215). Its state dict has the published checkpoint's keys."""
+
+    def __init__(self, config: GPAvatarConfig = GPAvatarConfig()) -> None:
+        super().__init__()
+        self.config = config
+        channels, style, width = config.channels, config.style_features, config.width
+        self.style_tplane = StyleUNet(
+            config.portrait_size, config.plane_size, 3, 3 * channels, style, width, colours=False
+        )
+        self.nerf_mlp = PointField(config.points, channels, config.neighbours)
+        self.up_renderer = StyleUNet(config.image_size, config.image_size, channels, 3, style, width)
+        self.query_style_tplane = nn.Parameter(torch.randn(1, 1, 3, channels, config.plane_size, config.plane_size))
+        self.attn_module = PlaneAttention(channels)
+
+    @classmethod
+    def from_file(cls, path: str | Path, config: GPAvatarConfig = GPAvatarConfig()) -> GPAvatarNetwork:
+        """The network with weights from a safetensors file, ready for use.
+
+        Raises:
+            RuntimeError: the file's tensors are not those of this network.
+        """
+        with torch.device("meta"):
+            network = cls(config)
+        network.load_state_dict(load_file(path), assign=True)
+        return network.eval().requires_grad_(False)
+
+    def encode(self, portraits: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
+        """Tri-planes of each portrait.
+
+        Args:
+            portraits: (P, 3, S, S) in [0, 1], over black, warped by `portrait.rectify`; S is `portrait_size`.
+            noise: see `StyleUNet.forward`.
+
+        Returns:
+            (P, 3, C, plane_size, plane_size).
+
+        Raises:
+            ValueError: no portrait, or one of another shape or with numbers that are not finite.
+        """
+        self._check_portraits(portraits)
+        # The planes' rows run along y upwards, an image's rows downwards.
+        return self.style_tplane(portraits.flip(-2), noise).unflatten(1, (3, -1))
+
+    def merge(self, planes: Tensor) -> Tensor:
+        """The planes (P, 3, C, S, S) of P portraits of one person to (3, C, S, S)."""
+        if planes.ndim != 5 or len(planes) == 0:
+            raise ValueError(f"planes are (P, 3, C, S, S) with P at least 1, not {tuple(planes.shape)}")
+        check_finite(planes, "tri-planes")
+        return self.attn_module(self.query_style_tplane, planes[None])[0]
+
+    def render_features(
+        self, rays: Rays, points: Tensor, planes: Tensor, generator: torch.Generator | None = None
+    ) -> Rendering:
+        """The volume rendering in the direct form, differentiable; arguments as in `render_rays` and `PointField`."""
+
+        def query(coordinates: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+            return self.nerf_mlp(coordinates, directions, points, planes)
+
+        return render_rays(rays, query, self.config.coarse_samples, self.config.fine_samples, generator)
+
+    def picture(self, features: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
+        """Feature images (N, C, render_size, render_size) to pictures (N, 3, image_size, image_size) over black."""
+        return self.up_renderer(features, noise)
+
+    def _check_portraits(self, portraits: Tensor) -> None:
+        size = self.config.portrait_size
+        if portraits.ndim != 4 or len(portraits) == 0 or portraits.shape[1:] != (3, size, size):
+            raise ValueError(
+                f"portraits are (P, 3, {size}, {size}) with P at least 1, not {tuple(portraits.shape)}: "
+                "give at least one, and bring all of them to one size"
+            )
+        check_finite(portraits, "portraits")
+
+
+def check_finite(values: Tensor, name: str) -> None:
+    """Raises ValueError where a tensor holds NaN or infinity."""
+    if not torch.isfinite(values).all():
+        raise ValueError(f"the {name} hold numbers that are not finite")
