@@ -20,8 +20,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for _command in (serve, register, render, models, doctor):
+for _command in (serve, register, render, doctor):
     app.command()(_command)
+app.add_typer(models, name="models")
 
 _APPS = {
     "demo": "backend.demo",

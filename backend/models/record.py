@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -61,7 +64,39 @@ class Record(msgspec.Struct, frozen=True):
                 raise TurboPortraitError("model_damaged", f"{path} is not what was installed")
 
 
+@contextlib.contextmanager
+def installing(folder: Path, replace: bool = False) -> Iterator[Path]:
+    """A fresh folder to fill, which takes the place of `folder` when the block ends well, and is gone otherwise.
+
+    Raises:
+        TurboPortraitError: model_exists: `folder` is there already, and shall not be replaced.
+    """
+    if folder.exists() and not replace:
+        raise TurboPortraitError("model_exists", folder.name)
+    stage, old = folder.with_name(f".{folder.name}.part"), folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(stage, ignore_errors=True)
+    stage.mkdir(parents=True)
+    try:
+        yield stage
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            os.replace(folder, old)
+        try:
+            os.replace(stage, folder)
+        except OSError:
+            if old.exists():
+                os.replace(old, folder)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
 def sha256(path: Path) -> str:
     """The checksum of a file, hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat("T", "seconds")

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from backend.models.folders import models_folder
+from backend.models.head_models import head_models_folder
+from backend.models.presets import preset_folders
+from backend.models.sd_turbo import local_base
 from backend.protocol.errors import TurboPortraitError
 from flame import HeadModel, default_head_path, load_head_model
 
@@ -24,7 +26,6 @@ Progress = Callable[[float, str], None]
 Maker = Callable[[bytes, HeadModel, Progress], "Avatar"]
 """Makes an avatar from the bytes of an image file."""
 
-_PRESETS = Path(__file__).parent.parent / "refiner" / "presets"
 _HEAD_MODEL_SUFFIXES = (".npz", ".pkl")
 
 
@@ -66,9 +67,12 @@ class Catalog:
     def default(cls) -> Catalog:
         """What is installed: our makers, the open head and the files in `models_folder`, the presets' folders."""
         return cls(
-            makers={"relief": partial(_attribute, "backend.avatars.relief", "register_relief")},
+            makers={
+                "relief": partial(_attribute, "backend.avatars.relief", "register_relief"),
+                "gpavatar": partial(_attribute, "backend.avatars.gpavatar", "register_gpavatar"),
+            },
             head_models={name: partial(load_head_model, path) for name, path in head_model_files().items()},
-            presets={path.name: partial(_load_refiner, path.name) for path in preset_folders()},
+            presets={name: partial(_load_refiner, name) for name in preset_folders()},
             preset_ready=_weights_at_hand,
         )
 
@@ -85,27 +89,22 @@ class Catalog:
         return _choose(self.presets, name, "unknown_preset")(device)
 
 
-def preset_folders() -> list[Path]:
-    """The folders of the refiner presets that ship."""
-    return sorted(path for path in _PRESETS.glob("*") if any(path.glob("*.json")))
-
-
 def head_model_files() -> dict[str, Path]:
     """The open head, and the user's own FLAME files by their stems."""
-    folder = models_folder() / "head_models"
-    own = {path.stem: path for path in sorted(folder.glob("*")) if path.suffix in _HEAD_MODEL_SUFFIXES}
+    files = sorted(head_models_folder().glob("[!.]*"))
+    own = {path.stem: path for path in files if path.suffix in _HEAD_MODEL_SUFFIXES}
     return {**own, "open_head": default_head_path()}
 
 
 def _weights_at_hand(preset: str) -> bool:
     """The preset's own weights lie in its folder, or those of the model that it builds on in the local hub cache."""
-    base = json.loads((_PRESETS / preset / "config.json").read_bytes()).get("base")
+    folder = preset_folders()[preset]
+    base = json.loads((folder / "config.json").read_bytes()).get("base")
     if not base:
-        return any((_PRESETS / preset).rglob("*.safetensors"))
+        return any(folder.rglob("*.safetensors"))
     from huggingface_hub import try_to_load_from_cache
 
-    local = Path(base["name"]).is_dir()
-    return local or isinstance(
+    return Path(local_base(base["name"])).is_dir() or isinstance(
         try_to_load_from_cache(base["name"], "unet/config.json", revision=base.get("revision")), str
     )
 

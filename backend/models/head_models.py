@@ -1,0 +1,78 @@
+"""The user's own head models: FLAME files, checked by loading them and kept as .npz."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from backend.models.folders import models_folder
+from backend.models.names import checked_name
+from backend.models.record import Record, sha256
+from backend.protocol.errors import TurboPortraitError
+from flame import HeadModel, load_head_model
+from flame.files import HeadModelError
+from flame.unpickler import load_restricted
+
+GPAVATAR_VERTICES = 5023
+"""What GPAvatar's network was trained with: the vertices of every FLAME release."""
+OPEN_HEAD = "open_head"
+
+
+def head_models_folder() -> Path:
+    """Where the user's head models lie."""
+    return models_folder() / "head_models"
+
+
+def install_head_model(path: Path, licence: str, name: str = "") -> tuple[str, HeadModel]:
+    """Check a FLAME file and keep it under a name; a pickle becomes an .npz, so that it is never unpickled again.
+
+    Args:
+        path: .pkl or .npz.
+        licence: the name of what it is used under.
+        name: the file's stem unless given.
+
+    Returns:
+        The name, and the model as it is loaded from now on.
+
+    Raises:
+        TurboPortraitError: bad_head_model, bad_model_name, model_exists.
+    """
+    name = checked_name(name or path.stem, {OPEN_HEAD})
+    folder = head_models_folder()
+    if any((folder / f"{name}{suffix}").exists() for suffix in (".npz", ".pkl")):
+        raise TurboPortraitError("model_exists", name)
+    _load(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    # The suffix stays .npz: numpy adds it otherwise.
+    part = folder / f".{name}.part.npz"
+    try:
+        if zipfile.is_zipfile(path):
+            part.write_bytes(path.read_bytes())
+        else:
+            with open(path, "rb") as file:
+                np.savez_compressed(part, **_arrays(load_restricted(file)))
+        model = _load(part)
+        target = folder / f"{name}.npz"
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+    Record(source=path.name, source_sha256=sha256(path), licence=licence, files={target.name: model.checksum}).save(
+        folder / f"{name}.json"
+    )
+    return name, model
+
+
+def _load(path: Path) -> HeadModel:
+    try:
+        return load_head_model(path)
+    except HeadModelError as error:
+        raise TurboPortraitError("bad_head_model", str(error)) from error
+
+
+def _arrays(content: dict) -> dict[str, np.ndarray]:
+    """What of a FLAME pickle an .npz can hold without pickling: all its arrays, texts and numbers."""
+    arrays = {key: np.asarray(value) for key, value in content.items()}
+    return {key: value for key, value in arrays.items() if not value.dtype.hasobject}
