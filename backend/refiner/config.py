@@ -6,7 +6,9 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-PRESETS = Path(__file__).parent / "presets"
+from backend.models.presets import SHIPPED, preset_folders
+
+PRESETS = SHIPPED
 CONFIG_NAME = "config.json"
 
 
@@ -96,16 +98,17 @@ class RefinerConfig:
 
 
 def available_presets() -> list[str]:
-    """Names of the presets that ship."""
-    return sorted(path.parent.name for path in PRESETS.glob(f"*/{CONFIG_NAME}"))
+    """Names of the presets that ship, and of the user's own."""
+    return sorted(preset_folders())
 
 
 def preset_folder(name: str) -> Path:
-    """The folder of a preset that ships.
+    """The folder of a preset that ships, or of one of the user's own.
 
     Raises:
         ValueError: there is no such preset.
     """
-    if name not in available_presets():
-        raise ValueError(f"no refiner preset is called {name!r}; there are: {', '.join(available_presets())}")
-    return PRESETS / name
+    folders = preset_folders()
+    if name not in folders:
+        raise ValueError(f"no refiner preset is called {name!r}; there are: {', '.join(folders)}")
+    return folders[name]
