@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from backend.avatars.base import RenderedView
+from backend.avatars.framing import HeadFraming
 from backend.avatars.relief.build import build_mesh
 from backend.avatars.relief.shading import shade, view_attributes
 from backend.protocol.camera import Camera
@@ -20,8 +21,6 @@ from flame import HeadModel, pose_vertices
 SAMPLES = 2
 """Samples per pixel in each direction up to LARGEST_SUPERSAMPLED, one beyond."""
 LARGEST_SUPERSAMPLED = 1024
-INSIDE_HEAD = 0.09
-"""Metres from the head's centre within which a camera is inside the head and sees nothing."""
 
 
 class ReliefAvatar:
@@ -31,9 +30,7 @@ class ReliefAvatar:
         self.id = identifier
         self.tracked = tracked
         self._mesh = mesh
-        # The face is what the portrait's framing is about; hair, shoulders and hats follow it.
-        low, high = tracked.neutral_vertices.min(0), tracked.neutral_vertices.max(0)
-        self._centre = np.array([0.0, (0.35 * low + 0.65 * high)[1], (low + high)[2] / 2])
+        self._framing = HeadFraming.of(tracked, mesh.joints, mesh.parents)
 
     def mesh(self) -> RiggedMesh:
         return self._mesh
@@ -76,7 +73,7 @@ class ReliefAvatar:
         transform = camera.extrinsics.astype(np.float32)
         points = vertices @ transform[:3, :3].T + transform[:3, 3]
         samples = SAMPLES if max(camera.width, camera.height) <= LARGEST_SUPERSAMPLED else 1
-        if self._inside(camera, parameters) or not (points[:, 2] > 0).any():
+        if self._framing.inside(camera, parameters) or not (points[:, 2] > 0).any():
             return RenderedView.empty(camera.width, camera.height)
         intrinsics = camera.intrinsics.astype(np.float32)
         depth = np.where(points[:, 2] > 0, points[:, 2], np.nan)
@@ -86,36 +83,9 @@ class ReliefAvatar:
         raster = rasterize(screen, mesh.faces, camera.width * samples, camera.height * samples)
         return RenderedView(*shade(raster, mesh.faces, view_attributes(mesh, points), mesh.texture, samples))
 
-    def _head_centre(self, parameters: HeadParameters) -> np.ndarray:
-        weights = np.zeros((1, 5), np.float32)
-        weights[0, 1] = 1
-        mesh = self._mesh
-        return pose_vertices(
-            self._centre[None].astype(np.float32),
-            mesh.joints,
-            mesh.parents,
-            weights,
-            parameters.joint_rotations,
-            np.array(parameters.translation, np.float32),
-        )[0]
-
-    def _inside(self, camera: Camera, parameters: HeadParameters) -> bool:
-        extrinsics = camera.extrinsics
-        eye = -extrinsics[:3, :3].T @ extrinsics[:3, 3]
-        return bool(np.linalg.norm(eye - self._head_centre(parameters)) < INSIDE_HEAD)
-
     def bounds(self, camera: Camera, parameters: HeadParameters) -> tuple[float, float, float] | None:
         """The square (x0, y0, side), in pixels, that frames the head as the portrait was framed; None if unseen."""
-        centre = self._head_centre(parameters).astype(float)
-        depth = camera.to_camera(centre)[2]
-        if depth < INSIDE_HEAD:
-            return None
-        portrait = self.tracked.camera
-        portrait_centre = self._centre
-        scale = (camera.intrinsics[1, 1] / depth) / (portrait.intrinsics[1, 1] / portrait.to_camera(portrait_centre)[2])
-        side = portrait.width * scale
-        x, y = camera.project(centre) - portrait.project(portrait_centre) * scale
-        return float(x), float(y), float(side)
+        return self._framing.bounds(camera, parameters)
 
 
 def register_relief(
