@@ -1,4 +1,4 @@
-"""diffusers' AutoencoderKL with features that skip from encoder to decoder.
+"""diffusers' autoencoders: the full one, with features that may skip from encoder to decoder, and the tiny one.
 
 The skips follow img2img-turbo (Parmar et al. 2024) and Difix3D (Wu et al. 2025): what enters each block of the encoder
 is added, through a 1x1 convolution that starts at zero, to what enters the decoder's block of the same resolution.
@@ -7,7 +7,7 @@ is added, through a 1x1 convolution that starts at zero, to what enters the deco
 from __future__ import annotations
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, AutoencoderTiny
 from torch import nn
 
 
@@ -24,8 +24,18 @@ class Skips(nn.ModuleList):
             nn.init.zeros_(convolution.weight)
 
 
-def encode(vae: AutoencoderKL, images: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Images (N, C, H, W) in [-1, 1] to scaled latents (N, c, h, w), the mode, and features to skip, fine to coarse."""
+def reduction(vae: AutoencoderKL | AutoencoderTiny) -> int:
+    """How many pixels are side by side in one place of the latents."""
+    return 2 ** (len(vae.config.block_out_channels) - 1)
+
+
+def encode(vae: AutoencoderKL | AutoencoderTiny, images: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Images (N, C, H, W) in [-1, 1] to scaled latents (N, c, h, w), the mode, and features to skip, fine to coarse.
+
+    The tiny autoencoder has neither moments nor features to skip.
+    """
+    if isinstance(vae, AutoencoderTiny):
+        return vae.encoder(images) * vae.config.scaling_factor, []
     encoder = vae.encoder
     hidden = encoder.conv_in(images)
     features = []
@@ -41,10 +51,15 @@ def encode(vae: AutoencoderKL, images: torch.Tensor) -> tuple[torch.Tensor, list
 
 
 def decode(
-    vae: AutoencoderKL, latents: torch.Tensor, skips: Skips | None = None, features: list[torch.Tensor] | None = None
+    vae: AutoencoderKL | AutoencoderTiny,
+    latents: torch.Tensor,
+    skips: Skips | None = None,
+    features: list[torch.Tensor] | None = None,
 ) -> torch.Tensor:
     """Scaled latents (N, c, h, w) to the decoder's raw output (N, out_channels, H, W)."""
     decoder = vae.decoder
+    if isinstance(vae, AutoencoderTiny):
+        return decoder(latents / vae.config.scaling_factor)
     hidden = latents / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
     if vae.post_quant_conv is not None:
         hidden = vae.post_quant_conv(hidden)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Literal
 
 from backend.models.presets import SHIPPED, preset_folders
 
@@ -50,12 +51,16 @@ class RefinerConfig:
         noise_level: r in z = (1 - r) z + r n, in use.
         beta_start, beta_end, train_timesteps: the scaled-linear noise schedule (sd-turbo's scheduler config).
         skips: encoder features of the view being refined go to the decoder through zero-initialised 1x1 convolutions.
-        blend: the decoder gives a correction to the raw view and a mask for it (4 channels), bounded by the photo's
-            confidence; otherwise it gives the picture itself (3 channels).
+        blend: what the photo is sure of stays as it is: the change to the raw view is bounded by the photo's
+            confidence, and by a learned mask where the decoder gives one (4 channels: a correction and its mask; 3: the
+            picture).
         full_confidence: confidence from which on the blend leaves the raw view as it is.
         prompt_tokens: length of a learned prompt embedding; 0 means the base model's embedding of the empty prompt.
         base: see `BaseModel`; None when the folder itself holds both networks.
         lora: adapters by network, "unet" and "vae".
+        vae_kind: "kl" for diffusers' AutoencoderKL, "tiny" for its AutoencoderTiny.
+        vae_base: where the autoencoder comes from, where that is not `base`.
+        latent_scale: the autoencoder's scaling factor that the U-Net knows; None takes whichever it has.
     """
 
     name: str
@@ -71,6 +76,9 @@ class RefinerConfig:
     prompt_tokens: int = 0
     base: BaseModel | None = None
     lora: dict[str, LoraSpec] = field(default_factory=dict)
+    vae_kind: Literal["kl", "tiny"] = "kl"
+    vae_base: BaseModel | None = None
+    latent_scale: float | None = None
 
     @classmethod
     def load(cls, folder: str | Path) -> RefinerConfig:
@@ -78,7 +86,7 @@ class RefinerConfig:
 
         Raises:
             FileNotFoundError: the folder has no such file.
-            ValueError: it has keys that no refiner knows.
+            ValueError: it has settings that no refiner knows, or values that it cannot have.
         """
         path = Path(folder) / CONFIG_NAME
         if not path.is_file():
@@ -87,10 +95,16 @@ class RefinerConfig:
         unknown = set(values) - {f.name for f in fields(cls)}
         if unknown:
             raise ValueError(f"{path} has unknown settings: {', '.join(sorted(unknown))}")
-        if values.get("base"):
-            values["base"] = BaseModel(**values["base"])
+        for key in ("base", "vae_base"):
+            if values.get(key):
+                values[key] = BaseModel(**values[key])
         values["lora"] = {network: LoraSpec(**spec) for network, spec in values.get("lora", {}).items()}
-        return cls(**values)
+        config = cls(**values)
+        if config.vae_kind not in ("kl", "tiny"):
+            raise ValueError(f"{path}: vae_kind is {config.vae_kind!r}; it is either 'kl' or 'tiny'")
+        if config.vae_kind == "tiny" and config.skips:
+            raise ValueError(f"{path}: skips need the full autoencoder (vae_kind 'kl'), the tiny one has none")
+        return config
 
     def save(self, folder: str | Path) -> None:
         """Write `config.json` into a folder that exists."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,26 +12,37 @@ if TYPE_CHECKING:
     from backend.avatars.base import RenderedView
 
 
-def view_tensor(rgba: np.ndarray, confidence: np.ndarray) -> torch.Tensor:
-    """A view as the network sees it.
+def network_views(rgba: torch.Tensor, confidence: torch.Tensor) -> torch.Tensor:
+    """Views as the network sees them.
 
     Args:
-        rgba: (H, W, 4) uint8, straight alpha.
-        confidence: (H, W) in [0, 1].
+        rgba: (..., H, W, 4) uint8, straight alpha.
+        confidence: (..., H, W) in [0, 1].
 
     Returns:
-        (5, H, W) float32 in [-1, 1]: RGB over mid-grey, alpha, confidence.
+        (..., 5, H, W) float32 in [-1, 1]: RGB over mid-grey, alpha, confidence; channels last in memory.
     """
-    # Copies: the arrays may be read-only views of a message's buffer.
-    pixels = torch.from_numpy(np.array(rgba)).permute(2, 0, 1).float() / 255
-    color, alpha = pixels[:3] * 2 - 1, pixels[3:]
-    trust = torch.from_numpy(np.array(confidence, np.float32))[None]
-    return torch.cat([color * alpha, alpha * 2 - 1, trust * 2 - 1])
+    pixels = rgba.float() / 255
+    color, alpha = pixels[..., :3] * 2 - 1, pixels[..., 3:]
+    stacked = torch.cat([color * alpha, alpha * 2 - 1, confidence.float()[..., None] * 2 - 1], dim=-1)
+    return stacked.movedim(-1, -3)
+
+
+def view_tensor(rgba: np.ndarray, confidence: np.ndarray) -> torch.Tensor:
+    """`network_views` of one view: (H, W, 4) uint8 and (H, W) to (5, H, W)."""
+    return network_views(*(torch.from_numpy(np.array(part)) for part in (rgba, confidence)))
 
 
 def reference_tensor(rgba: np.ndarray) -> torch.Tensor:
     """The portrait as the network sees it: (5, H, W), trusted wherever it shows the person."""
     return view_tensor(rgba, rgba[..., 3].astype(np.float32) / 255)
+
+
+def stack_moments(moments: Sequence[Sequence[RenderedView]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """B moments of V views each as (B, V, S, S, 4) uint8 and their confidence (B, V, S, S) float32."""
+    rgba = np.stack([np.stack([view.rgba for view in moment]) for moment in moments])
+    confidence = np.stack([np.stack([view.confidence for view in moment]) for moment in moments])
+    return torch.from_numpy(rgba), torch.from_numpy(confidence.astype(np.float32, copy=False))
 
 
 def check_square(rgba: np.ndarray, size: int, what: str) -> None:
@@ -41,15 +53,20 @@ def check_square(rgba: np.ndarray, size: int, what: str) -> None:
         )
 
 
-def compose(view: RenderedView, correction: np.ndarray) -> np.ndarray:
+def compose(rgba: torch.Tensor, correction: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The refined colours: the raw ones plus a correction, nowhere outside the avatar's alpha.
 
     Args:
-        view: the raw view, (H, W).
-        correction: (H, W, 3) float32, in units of 1/255; where it is 0 the raw colour stays as it is, bit by bit.
+        rgba: the raw views, (B, V, H, W, 4) uint8.
+        correction: (B, V, 3, H, W) in [-1, 1]; where it is 0 the raw colour stays as it is, bit by bit.
 
     Returns:
-        (H, W, 3) uint8.
+        (B, V, H, W, 3) uint8, and (B, V) bool: whether the view's correction was all finite. Where it was not, the
+        whole raw view is returned.
     """
-    inside = view.rgba[..., 3:] > 0
-    return np.clip(np.rint(view.rgba[..., :3] + inside * correction), 0, 255).astype(np.uint8)
+    correction = 127.5 * correction.float().movedim(2, -1)
+    sound = torch.isfinite(correction).flatten(2).all(-1)
+    use = (rgba[..., 3:] > 0) & sound[:, :, None, None, None]
+    raw = rgba[..., :3]
+    refined = (raw + torch.where(use, correction, 0)).round().clamp(0, 255).to(torch.uint8)
+    return refined, sound

@@ -33,12 +33,40 @@ def load_lora(network: nn.Module, weights: dict[str, torch.Tensor]) -> None:
     Raises:
         ValueError: the weights are not of these adapters (another base model, other modules or another rank).
     """
-    expected = {key: value.shape for key, value in lora_state(network).items()}
-    given = {key: value.shape for key, value in weights.items()}
-    if expected != given:
-        odd = sorted(set(expected.items()) ^ set(given.items()), key=str)[0]
-        raise ValueError(f"these adapters belong to another base model or rank: {odd[0]} {tuple(odd[1])} has no match")
+    expected = {key: tuple(value.shape) for key, value in lora_state(network).items()}
+    given = {key: tuple(value.shape) for key, value in weights.items()}
+    if expected.keys() != given.keys():
+        odd = sorted(expected.keys() ^ given.keys())[0]
+        raise ValueError(
+            f"these adapters belong to another base model or to other modules of it: {odd} is only on one side"
+        )
+    ranks = [{shapes[key][0] for key in shapes if ".lora_A." in key} for shapes in (expected, given)]
+    if ranks[0] != ranks[1]:
+        raise ValueError(f"these adapters are of rank {ranks[1]}, the preset's are of rank {ranks[0]}")
+    odd = [key for key in expected if expected[key] != given[key]]
+    if odd:
+        raise ValueError(
+            f"these adapters belong to another base model: {odd[0]} is {given[odd[0]]} and should be {expected[odd[0]]}"
+        )
     set_peft_model_state_dict(network, weights)
+
+
+def has_lora(network: nn.Module) -> bool:
+    """Whether adapters are on and not folded."""
+    return any(isinstance(module, BaseTunerLayer) for module in network.modules())
+
+
+def base_weights(unet: nn.Module) -> torch.Tensor:
+    """A few of a U-Net's own weights (64,), to know it again by in whatever precision it is stored."""
+    layer = unet.conv_in
+    layer = layer.get_base_layer() if isinstance(layer, BaseTunerLayer) else layer
+    return layer.weight.detach().flatten()[:64].float().cpu().clone()
+
+
+def check_base(unet: nn.Module, expected: torch.Tensor, where: str) -> None:
+    """Raise ValueError unless the U-Net is the one that `base_weights` were taken of."""
+    if not torch.allclose(base_weights(unet), expected, rtol=0.02, atol=1e-4):
+        raise ValueError(f"these adapters were trained on another base model than {where}: name the one they are for")
 
 
 def fold_lora(network: nn.Module) -> None:

@@ -2,60 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from torch import nn
 
-from backend.refiner import storage
+from backend.refiner import inference, storage
 from backend.refiner.attention import freeze_prompt, reshape_attention
 from backend.refiner.autoencoder import Skips, decode, encode
 from backend.refiner.config import RefinerConfig, preset_folder
-from backend.refiner.diffusion import clean_latent, mix_noise, seeded_noise, signal_level
-from backend.refiner.images import check_square, compose, reference_tensor, view_tensor
+from backend.refiner.diffusion import clean_latent, mix_noise, signal_level
+from backend.refiner.fit import check_networks
+from backend.refiner.refinement import ReferenceState, Refinement
+from backend.refiner.unet import predict_noise
 
 if TYPE_CHECKING:
     from backend.avatars.base import RenderedView
-
-
-@dataclass(frozen=True)
-class ReferenceState:
-    """What is computed once per portrait.
-
-    Only the latent: in the U-Net the reference's tokens attend to the novel views' from the first self-attention on, so
-    its keys and values change with them and cannot be kept exactly.
-
-    Attributes:
-        latent: (1, c, h, w), clean.
-    """
-
-    latent: torch.Tensor
-
-
-class Refinement(NamedTuple):
-    """What the networks say about V views.
-
-    Attributes:
-        correction: (B, V, 3, H, W), to be added to the raw colours (in [-1, 1]) times `change`.
-        change: (B, V, 1, H, W) in [0, 1], zero wherever the photo's confidence is full (with `blend`; else 1).
-        mask: (B, V, 1, H, W) in [0, 1], the learned part of `change`.
-        latents: (B, V, c, h, w), the views' latents before the noise.
-    """
-
-    correction: torch.Tensor
-    change: torch.Tensor
-    mask: torch.Tensor
-    latents: torch.Tensor
-
-    def apply(self, views: torch.Tensor) -> torch.Tensor:
-        """The refined colours (B, V, 3, H, W) over grey, for views (B, V, 5, H, W)."""
-        alpha = (views[:, :, 3:4] + 1) / 2
-        return views[:, :, :3] + alpha * self.change * self.correction
 
 
 class Refiner(nn.Module):
@@ -64,8 +30,8 @@ class Refiner(nn.Module):
     Args:
         config: the preset's settings.
         unet: a U-Net that predicts noise, as diffusers builds it; its attention processors are replaced.
-        vae: the autoencoder: 5 input channels (RGB over grey, alpha, confidence) or 3 (RGB over grey); 4 output
-            channels with `config.blend`, else 3.
+        vae: the autoencoder: 5 input channels (RGB over grey, alpha, confidence) or 3 (RGB over grey); 3 output
+            channels, or 4 with `config.blend`.
         prompt: (1, T, D) embedding that all images cross-attend to.
 
     Raises:
@@ -73,15 +39,21 @@ class Refiner(nn.Module):
     """
 
     def __init__(
-        self, config: RefinerConfig, unet: UNet2DConditionModel, vae: AutoencoderKL, prompt: torch.Tensor
+        self,
+        config: RefinerConfig,
+        unet: UNet2DConditionModel,
+        vae: AutoencoderKL | AutoencoderTiny,
+        prompt: torch.Tensor,
     ) -> None:
         super().__init__()
-        _check_fit(config, unet, vae, prompt)
+        check_networks(config, unet, vae, prompt)
         self.config = config
         self.unet = unet
         self.vae = vae
         self.skips = Skips(vae) if config.skips else None
         self.prompt = nn.Parameter(prompt, requires_grad=config.prompt_tokens > 0)
+        # On the device like the weights: a CUDA graph cannot bring it there.
+        self.register_buffer("timestep", torch.tensor(config.timestep), persistent=False)
         self._signal = signal_level(config)
         reshape_attention(unet)
 
@@ -94,7 +66,7 @@ class Refiner(nn.Module):
     def from_pretrained(
         cls, name: str | Path, device: str | torch.device = "cpu", base: str | Path | None = None
     ) -> Refiner:
-        """Load a refiner's folder, ready for use.
+        """Load a refiner's folder, its adapters folded in, ready for use.
 
         Args:
             name: a local folder, or a Hugging Face hub name.
@@ -103,7 +75,7 @@ class Refiner(nn.Module):
 
         Raises:
             FileNotFoundError: the weights are not there; the message says where to get them.
-            ValueError: they do not fit the config.
+            ValueError: they do not fit the config, the preset's architecture or the adapters.
         """
         return storage.load(cls, name, base).prepare(device)
 
@@ -116,9 +88,46 @@ class Refiner(nn.Module):
             nn.init.zeros_(refiner.vae.decoder.conv_out.bias)
         return refiner
 
+    @classmethod
+    def for_training(cls, folder: str | Path, base: str | Path | None = None) -> Refiner:
+        """A refiner to be trained, in float32 on the CPU.
+
+        Where the folder's config names a base model: that one, with adapters that are on and not folded (those of the
+        folder, if it holds any, else ones that change nothing yet); only the adapters, the skips and a prompt that is
+        learned are trainable. Where it names none: fresh weights, all of them trainable, as `from_config`.
+
+        Args:
+            folder: a preset's folder, or one that `save_adapters` wrote.
+            base: a hub name or diffusers folder in place of the one that the config names.
+
+        Raises:
+            FileNotFoundError, ValueError: as `from_pretrained`.
+        """
+        if base is None and RefinerConfig.load(folder).base is None:
+            return cls.from_config(folder)
+        refiner = storage.load_for_training(cls, folder, base)
+        if refiner.skips is not None:
+            refiner.skips.requires_grad_(True)
+        refiner.prompt.requires_grad_(refiner.config.prompt_tokens > 0)
+        return refiner
+
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write config and weights (safetensors) so that `from_pretrained` gives the same refiner."""
+        """Write config and weights (safetensors) so that `from_pretrained` gives the same refiner.
+
+        Raises:
+            ValueError: adapters are on and not folded.
+        """
         storage.save(self, folder)
+
+    def save_adapters(self, folder: str | Path) -> None:
+        """Write what was trained alone: config with base and lora, adapters, prompt and skips (safetensors).
+
+        `from_pretrained` puts it together with its base model again.
+
+        Raises:
+            ValueError: there are no adapters, or they are folded.
+        """
+        storage.save_adapters(self, folder)
 
     def prepare(self, device: str | torch.device = "cpu") -> Refiner:
         """Make ready for use: evaluation mode, the prompt's keys and values computed once, channels last.
@@ -139,6 +148,11 @@ class Refiner(nn.Module):
         """Where the weights are."""
         return self.prompt.device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights."""
+        return self.prompt.dtype
+
     def forward(
         self,
         views: torch.Tensor,
@@ -149,8 +163,8 @@ class Refiner(nn.Module):
         """Refine V views of each sample together.
 
         Args:
-            views: (B, V, 5, H, W), see `images.view_tensor`.
-            reference_latent: (B, c, h, w) from `encode_images`, or None for no reference.
+            views: (B, V, 5, H, W), see `images.network_views`.
+            reference_latent: (B, c, h, w), or (B, R, c, h, w) for R references, from `encode_images`; None for none.
             noise: (B, c, h, w), one drawing for all views of a sample, so that their order does not matter.
             noise_level: r, a number or (B,).
         """
@@ -168,100 +182,73 @@ class Refiner(nn.Module):
         return encode(self.vae, images[:, : self.vae.config.in_channels])
 
     def denoise(self, noisy: torch.Tensor, reference_latent: torch.Tensor | None) -> torch.Tensor:
-        """Noisy latents (B, V, c, h, w) and the clean reference (B, c, h, w) to the views' clean latents."""
-        batch, count = noisy.shape[:2]
-        if reference_latent is None:
-            images = noisy
-        else:
-            images = torch.cat([noisy, reference_latent[:, None].expand(batch, -1, -1, -1, -1)], dim=1)
-        flat = images.flatten(0, 1)
-        predicted = self.unet(
-            flat,
-            self.config.timestep,
-            self.prompt.expand(len(flat), -1, -1),
-            cross_attention_kwargs={"images": images.shape[1]},
-        ).sample
-        return clean_latent(noisy, predicted.unflatten(0, images.shape[:2])[:, :count], self._signal)
+        """Noisy latents (B, V, c, h, w) and clean references (B, [R,] c, h, w) to the views' clean latents."""
+        images = noisy
+        if reference_latent is not None:
+            latent = reference_latent if reference_latent.ndim == 5 else reference_latent[:, None]
+            images = torch.cat([noisy, latent.to(noisy).expand(len(noisy), -1, -1, -1, -1)], dim=1)
+        predicted = predict_noise(self.unet, images, self.timestep, self.prompt, noisy.shape[1])
+        return clean_latent(noisy, predicted, self._signal)
 
     def _refinement(self, views: torch.Tensor, decoded: torch.Tensor, latents: torch.Tensor) -> Refinement:
-        if not self.config.blend:
-            everywhere = torch.ones_like(views[:, :, :1])
-            return Refinement(decoded.clamp(-1, 1) - views[:, :, :3], everywhere, everywhere, latents)
-        mask = torch.sigmoid(decoded[:, :, 3:])
-        confidence = (views[:, :, 4:5] + 1) / 2
-        doubt = 1 - (confidence / self.config.full_confidence).clamp(0, 1)
-        return Refinement(decoded[:, :, :3], doubt * mask, mask, latents)
+        everywhere = torch.ones_like(views[:, :, :1])
+        doubt = mask = everywhere
+        if self.config.blend:
+            confidence = (views[:, :, 4:5] + 1) / 2
+            doubt = 1 - (confidence / self.config.full_confidence).clamp(0, 1)
+        if decoded.shape[2] == 4:
+            correction, mask = decoded[:, :, :3], torch.sigmoid(decoded[:, :, 3:])
+        else:
+            # Infinity must not be clamped to a colour: see `images.compose`.
+            picture = torch.where(decoded.isfinite(), decoded.clamp(-1, 1), torch.nan)
+            correction = picture - views[:, :, :3]
+        return Refinement(correction, doubt * mask, mask, latents)
 
-    @torch.inference_mode()
-    def encode_reference(self, rgba: np.ndarray) -> ReferenceState:
-        """Encode the portrait once.
+    def encode_reference(self, images: np.ndarray | Sequence[np.ndarray]) -> ReferenceState:
+        """Encode the portrait, or several of the same person, once.
 
         Args:
-            rgba: (S, S, 4) uint8, straight alpha (the matte), S = `size`.
+            images: (S, S, 4) uint8, straight alpha (the matte), S = `size`; or several of these.
 
         Raises:
-            ValueError: another size or type.
+            ValueError: another size or type, or none at all.
         """
-        check_square(rgba, self.size, "the reference portrait")
-        latent, _ = self.encode_images(self._on_device(reference_tensor(rgba)[None]))
-        return ReferenceState(latent)
+        return inference.encode_reference(self, [images] if isinstance(images, np.ndarray) else images)
 
-    @torch.inference_mode()
     def refine(
         self,
         views: Sequence[RenderedView],
         reference: ReferenceState | None,
         noise_level: float | None = None,
         seed: int = 0,
+        warn: Callable[[str], None] | None = None,
     ) -> list[np.ndarray]:
-        """Refine views of one moment together.
+        """Refine V views of one moment together: `refine_batch` of this moment alone."""
+        return self.refine_batch([views], reference, noise_level, seed, warn)[0]
+
+    def refine_batch(
+        self,
+        moments: Sequence[Sequence[RenderedView]],
+        reference: ReferenceState | Sequence[ReferenceState] | None,
+        noise_level: float | None = None,
+        seed: int = 0,
+        warn: Callable[[str], None] | None = None,
+    ) -> list[list[np.ndarray]]:
+        """Refine several moments in one evaluation; the views of each see one another, not those of other moments.
 
         Args:
-            views: V raw views, S x S each.
-            reference: from `encode_reference`; None leaves the portrait out.
+            moments: B moments of V raw views each, S x S.
+            reference: from `encode_reference`; one for all moments, or one for each; None leaves the portrait out.
             noise_level: r in [0, 1]; the config's if None.
             seed: decides the noise; one per avatar keeps a still camera still.
+            warn: told, in a sentence, when memory ran out and the batch was split, or when a view's result was not
+                finite and its raw colours are returned instead; by default the log is.
 
         Returns:
-            V images (S, S, 3) uint8 in the order of the views; alpha stays the raw view's.
+            For each moment V images (S, S, 3) uint8 in the order of its views; alpha stays the raw view's.
 
         Raises:
-            ValueError: a view of another size, or a noise level outside [0, 1].
+            ValueError: a view of another size, moments of different V, a noise level outside [0, 1].
+            TurboPortraitError: out_of_memory, where a single view is too much.
         """
-        level = self.config.noise_level if noise_level is None else noise_level
-        if not 0 <= level <= 1:
-            raise ValueError(f"the noise level must be in [0, 1], not {level}")
-        for view in views:
-            check_square(view.rgba, self.size, "a view to refine")
-        if not views:
-            return []
-        stacked = torch.stack([view_tensor(view.rgba, view.confidence) for view in views])
-        batch = self._on_device(stacked)[None]
-        factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
-        shape = (1, self.unet.config.in_channels, self.size // factor, self.size // factor)
-        noise = seeded_noise(shape, seed).to(self.device)
-        result = self(batch, None if reference is None else reference.latent, noise, level)
-        correction = (127.5 * result.change * result.correction)[0].permute(0, 2, 3, 1).float().cpu().numpy()
-        return [compose(view, delta) for view, delta in zip(views, correction, strict=True)]
-
-    def _on_device(self, images: torch.Tensor) -> torch.Tensor:
-        return images.to(self.device, self.vae.dtype, memory_format=torch.channels_last)
-
-
-def _check_fit(config: RefinerConfig, unet: UNet2DConditionModel, vae: AutoencoderKL, prompt: torch.Tensor) -> None:
-    outputs = 4 if config.blend else 3
-    if vae.config.in_channels not in (3, 5) or vae.config.out_channels != outputs:
-        raise ValueError(
-            f"the autoencoder has {vae.config.in_channels} input and {vae.config.out_channels} output channels; "
-            f"the refiner {config.name!r} needs 3 or 5 and {outputs}"
-        )
-    if unet.config.in_channels != vae.config.latent_channels or unet.config.out_channels != vae.config.latent_channels:
-        raise ValueError(
-            f"the U-Net works on {unet.config.in_channels} latent channels, the autoencoder gives "
-            f"{vae.config.latent_channels}: they do not belong together"
-        )
-    if prompt.ndim != 3 or prompt.shape[0] != 1 or prompt.shape[2] != unet.config.cross_attention_dim:
-        raise ValueError(
-            f"the prompt's embedding is {tuple(prompt.shape)}; "
-            f"the U-Net needs (1, T, {unet.config.cross_attention_dim})"
-        )
+        return inference.refine_batch(self, moments, reference, noise_level, seed, warn)

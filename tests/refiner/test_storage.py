@@ -6,7 +6,6 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 from tiny_refiners import SIZE, random_view, tiny_refiner, tiny_unet, tiny_vae
 
 from backend.avatars.base import RenderedView
@@ -47,73 +46,6 @@ def test_missing_weights_and_configs_are_told_plainly(tmp_path):
         Refiner.from_pretrained(tmp_path)
 
 
-@pytest.fixture
-def base_folder(tmp_path):
-    """A diffusers folder of Stable Diffusion's layout, tiny."""
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
-
-    folder = tmp_path / "base"
-    torch.manual_seed(5)
-    tiny_unet().save_pretrained(folder / "unet")
-    tiny_vae(3, 3).save_pretrained(folder / "vae")
-    (folder / "tokenizer").mkdir()
-    vocabulary = {"<|startoftext|>": 0, "<|endoftext|>": 1, "a</w>": 2}
-    (folder / "tokenizer" / "vocab.json").write_text(json.dumps(vocabulary))
-    (folder / "tokenizer" / "merges.txt").write_text("#version: 0.2\n")
-    CLIPTokenizer(
-        str(folder / "tokenizer" / "vocab.json"), str(folder / "tokenizer" / "merges.txt"), model_max_length=7
-    ).save_pretrained(folder / "tokenizer")
-    CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=3, hidden_size=12, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
-            max_position_embeddings=7, bos_token_id=0, eos_token_id=1, pad_token_id=1,
-        )
-    ).save_pretrained(folder / "text_encoder")  # fmt: skip
-    return folder
-
-
-def test_turbo_is_put_together_from_a_diffusers_folder(base_folder, tmp_path):
-    refiner = Refiner.from_preset("turbo", base=base_folder)
-    assert refiner.prompt.shape == (1, 7, 12)
-    assert refiner.skips is None
-    assert not refiner.config.blend
-    refiner.save_pretrained(tmp_path / "whole")
-    again = Refiner.from_pretrained(tmp_path / "whole")
-    torch.testing.assert_close(again.prompt, refiner.prompt)
-    assert again.size == refiner.size == 256
-
-
-def test_turbos_adapters_are_loaded_and_folded(base_folder, tmp_path):
-    plain = Refiner.from_preset("turbo", base=base_folder)
-    spec = plain.config.lora["unet"]
-    trained = tiny_unet()
-    trained.load_state_dict(plain.unet.state_dict())
-    add_lora(trained, spec)
-    generator = torch.Generator().manual_seed(3)
-    for name, parameter in trained.named_parameters():
-        if "lora_" in name:
-            parameter.data = 0.1 * torch.randn(parameter.shape, generator=generator)
-    vae = tiny_vae(3, 3)
-    add_lora(vae, plain.config.lora["vae"])
-    weights = {f"unet.{k}": v for k, v in lora_state(trained).items()} | {
-        f"vae.{k}": v for k, v in lora_state(vae).items()
-    }
-    assert not any("encoder" in key.replace("decoder", "") for key in weights if key.startswith("vae."))
-    preset = tmp_path / "preset"
-    shutil.copytree(preset_folder("turbo"), preset)
-    save_file({k: v.contiguous() for k, v in weights.items()}, preset / "lora.safetensors")
-
-    refiner = Refiner.from_pretrained(preset, base=base_folder)
-    latent, prompt = torch.randn(2, 4, 8, 8), refiner.prompt.expand(2, -1, -1)
-    with torch.inference_mode():
-        expected = trained.eval()(latent, 400, prompt).sample
-        unadapted = plain.unet(latent, 400, prompt).sample
-        got = refiner.unet(latent, 400, prompt).sample
-    assert not any("lora" in name for name, _ in refiner.unet.named_parameters())
-    torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-4)
-    assert not torch.allclose(got, unadapted, atol=1e-3)
-
-
 def test_folding_keeps_the_function():
     torch.manual_seed(6)
     network = tiny_unet().eval()
@@ -133,15 +65,26 @@ def test_adapters_of_another_rank_are_refused():
     network, other = tiny_unet(), tiny_unet()
     add_lora(network, LoraSpec(4, r".*to_q"))
     add_lora(other, LoraSpec(2, r".*to_q"))
-    with pytest.raises(ValueError, match="another base model or rank"):
+    with pytest.raises(ValueError, match=r"of rank \{2\}, the preset's are of rank \{4\}"):
         load_lora(network, lora_state(other))
+
+
+def test_adapters_of_other_modules_or_widths_are_refused():
+    network, other, wider = tiny_unet(), tiny_unet(), tiny_unet(width=32)
+    add_lora(network, LoraSpec(4, r".*to_q"))
+    add_lora(other, LoraSpec(4, r".*to_k"))
+    add_lora(wider, LoraSpec(4, r".*to_q"))
+    with pytest.raises(ValueError, match="other modules"):
+        load_lora(network, lora_state(other))
+    with pytest.raises(ValueError, match="belong to another base model"):
+        load_lora(network, lora_state(wider))
 
 
 def test_networks_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="do not belong together"):
         Refiner(RefinerConfig("x", SIZE), tiny_unet(8), tiny_vae(3, 3), torch.zeros(1, 1, 12))
     with pytest.raises(ValueError, match="channels"):
-        Refiner(RefinerConfig("x", SIZE, blend=True), tiny_unet(), tiny_vae(5, 3), torch.zeros(1, 1, 12))
+        Refiner(RefinerConfig("x", SIZE), tiny_unet(), tiny_vae(5, 4), torch.zeros(1, 1, 12))
     with pytest.raises(ValueError, match="prompt"):
         Refiner(RefinerConfig("x", SIZE), tiny_unet(), tiny_vae(3, 3), torch.zeros(1, 1, 16))
 

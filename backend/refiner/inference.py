@@ -1,0 +1,147 @@
+"""Refining in use: pictures in, pictures out, whatever the memory allows, and never a black frame."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from backend.protocol.errors import TurboPortraitError
+from backend.refiner.autoencoder import reduction
+from backend.refiner.diffusion import seeded_noise
+from backend.refiner.images import check_square, compose, network_views, reference_tensor, stack_moments
+from backend.refiner.refinement import ReferenceState
+
+if TYPE_CHECKING:
+    from backend.avatars.base import RenderedView
+    from backend.refiner.refiner import Refiner
+
+log = logging.getLogger(__name__)
+
+Warn = Callable[[str], None]
+
+
+@torch.inference_mode()
+def encode_reference(refiner: Refiner, images: Sequence[np.ndarray]) -> ReferenceState:
+    """See `Refiner.encode_reference`."""
+    if not len(images):
+        raise ValueError("there is no reference portrait to encode")
+    for image in images:
+        check_square(image, refiner.size, "the reference portrait")
+    stacked = torch.stack([reference_tensor(image) for image in images])
+    on_device = stacked.to(refiner.device, refiner.dtype, memory_format=torch.channels_last)
+    return ReferenceState(refiner.encode_images(on_device)[0])
+
+
+@torch.inference_mode()
+def refine_batch(
+    refiner: Refiner,
+    moments: Sequence[Sequence[RenderedView]],
+    reference: ReferenceState | Sequence[ReferenceState] | None,
+    noise_level: float | None,
+    seed: int,
+    warn: Warn | None,
+) -> list[list[np.ndarray]]:
+    """See `Refiner.refine_batch`."""
+    warn = warn or log.warning
+    level = refiner.config.noise_level if noise_level is None else noise_level
+    if not 0 <= level <= 1:
+        raise ValueError(f"the noise level must be in [0, 1], not {level}")
+    if len({len(moment) for moment in moments}) > 1:
+        raise ValueError("all moments of a batch must have the same number of views")
+    for view in (view for moment in moments for view in moment):
+        check_square(view.rgba, refiner.size, "a view to refine")
+    if not moments or not moments[0]:
+        return [[] for _ in moments]
+    rgba, confidence = stack_moments(moments)
+    refined, sound = _refine(refiner, rgba, confidence, _latents(reference, len(moments)), level, seed, warn)
+    if not sound.all():
+        warn(
+            f"{int((~sound).sum())} of {sound.numel()} views could not be refined, because the network's result was "
+            "not finite: they are shown as the avatar renders them"
+        )
+    return [list(moment) for moment in refined.numpy()]
+
+
+def refined_pictures(
+    refiner: Refiner,
+    rgba: torch.Tensor,
+    confidence: torch.Tensor,
+    reference: torch.Tensor | None,
+    noise: torch.Tensor,
+    level: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """One evaluation, all of it on the device.
+
+    Args:
+        refiner: prepared.
+        rgba: (B, V, S, S, 4) uint8; confidence: (B, V, S, S).
+        reference: (B or 1, R, c, h, w) or None.
+        noise: (1, c, h, w); level: ().
+
+    Returns:
+        (B, V, S, S, 3) uint8, and (B, V) bool, see `compose`.
+    """
+    views = network_views(rgba, confidence).to(refiner.dtype)
+    result = refiner(views, reference, noise, level)
+    return compose(rgba, result.change * result.correction)
+
+
+def _refine(
+    refiner: Refiner,
+    rgba: torch.Tensor,
+    confidence: torch.Tensor,
+    reference: torch.Tensor | None,
+    level: float,
+    seed: int,
+    warn: Warn,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`refined_pictures` on the CPU's side; split in two, again and again, where memory runs out."""
+    config, device = refiner.vae.config, refiner.device
+    side = refiner.size // reduction(refiner.vae)
+    noise = seeded_noise((1, config.latent_channels, side, side), seed)
+    try:
+        inputs = (rgba, confidence, reference, noise, torch.tensor(level))
+        placed = (None if x is None else x.to(device) for x in inputs)
+        return tuple(x.cpu() for x in refined_pictures(refiner, *placed))
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not _ran_out_of_memory(error):
+            raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    # Outside the handler: there the traceback would still hold the memory.
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    along, count = (0, len(rgba)) if len(rgba) > 1 else (1, rgba.shape[1])
+    if count == 1:
+        raise TurboPortraitError("out_of_memory", reason[:200])
+    what = "moments" if along == 0 else "views, which no longer see each other,"
+    warn(f"memory ran out: the batch of {count} {what} is refined in two parts ({reason[:120]})")
+    per_moment = along == 0 and reference is not None and len(reference) == count
+    halves = []
+    for part in torch.arange(count).tensor_split(2):
+        chosen = slice(int(part[0]), int(part[-1]) + 1)
+        index = (chosen,) if along == 0 else (slice(None), chosen)
+        latents = reference[chosen] if per_moment else reference
+        halves.append(_refine(refiner, rgba[index], confidence[index], latents, level, seed, warn))
+    return tuple(torch.cat(pair, dim=along) for pair in zip(*halves, strict=True))
+
+
+def _ran_out_of_memory(error: BaseException) -> bool:
+    # The CPU's allocator has no exception of its own.
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+
+
+def _latents(reference: ReferenceState | Sequence[ReferenceState] | None, count: int) -> torch.Tensor | None:
+    """(1 or B, R, c, h, w)."""
+    if reference is None:
+        return None
+    if isinstance(reference, ReferenceState):
+        return reference.latent[None]
+    if len(reference) != count:
+        raise ValueError(f"there are {len(reference)} references for {count} moments")
+    if len({len(state.latent) for state in reference}) > 1:
+        raise ValueError("all moments of a batch must have the same number of reference images")
+    return torch.stack([state.latent for state in reference])
