@@ -66,10 +66,10 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     try:
         with torch.serialization.safe_globals([(_Ignored, name) for name in unknown]):
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, IndexError) as error:
-        raise _bad(path, f"it is damaged: {_first_line(error)}") from error
     except pickle.UnpicklingError as error:
         raise _bad(path, f"it holds more than weights: {_first_line(error)}") from error
+    except Exception as error:  # whatever a hostile stream makes of the reader
+        raise _bad(path, f"it is damaged: {_first_line(error)}") from error
     state = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not state:
         raise _bad(path, "it has no state_dict")
@@ -110,7 +110,7 @@ def _check_container(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, EOFError) as error:
         cut = start[:2] == b"PK"
         what = "it is cut or damaged: download it again" if cut else "it is no file that torch.save writes since 1.6"
         raise _bad(path, what) from error

@@ -1,0 +1,11 @@
+"""A model folder of the test's own."""
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def models(tmp_path, monkeypatch):
+    """The folder that TURBOPORTRAIT_MODELS names during a test; it is not made yet."""
+    folder = tmp_path / "models"
+    monkeypatch.setenv("TURBOPORTRAIT_MODELS", str(folder))
+    return folder
