@@ -40,9 +40,6 @@ class _Ignored:
     def __setstate__(self, state: object) -> None:
         pass
 
-    def __setitem__(self, key: object, value: object) -> None:
-        pass
-
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """The `state_dict` of a file that `torch.save` wrote; its tensors are mapped from the file, not yet read.

@@ -23,7 +23,8 @@ ATTEMPTS = 5
 """How often in a row a connection may be lost without a byte being gained."""
 PAUSE_SECONDS = 2.0
 _TIMEOUTS = (15.0, 60.0)
-_BLOCK = 1 << 20
+_BLOCK = 1 << 17
+"""At most this much is lost with a connection."""
 _LATER = (408, 429, 500, 502, 503, 504)
 
 

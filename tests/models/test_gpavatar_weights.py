@@ -1,6 +1,7 @@
 """GPAvatar's checkpoint: what is taken, what is refused and how that is said."""
 
 import argparse
+import contextlib
 import pathlib
 import sys
 import types
@@ -205,14 +206,13 @@ def test_damage_anywhere_is_an_error_and_no_crash(tmp_path):
     """Each byte of pickle and directory flipped in turn: taken as the same weights, or refused."""
     good = saved(tmp_path / "good.ckpt", {"state_dict": state()}).read_bytes()
     rng = np.random.default_rng(3)
-    for place in rng.choice(len(good), 1500, replace=False):
+    for place in rng.choice(len(good), 600, replace=False):
         content = bytearray(good)
         content[place] ^= int(rng.integers(1, 256))
         (tmp_path / "x.ckpt").write_bytes(content)
-        try:
+        with contextlib.suppress(TurboPortraitError):
             install(tmp_path / "x.ckpt")
-        except TurboPortraitError as error:
-            assert error.code == "bad_checkpoint"
+            assert set(load_file(gpavatar_weights_path())) == set(SHAPES)
 
 
 def test_the_published_table_is_the_networks_own():
