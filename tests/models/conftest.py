@@ -1,6 +1,12 @@
 """A model folder of the test's own."""
 
+import sys
+from pathlib import Path
+
 import pytest
+
+for _room in ("flame", "refiner"):
+    sys.path.insert(0, str(Path(__file__).parents[1] / _room))
 
 
 @pytest.fixture(autouse=True)
