@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from backend.avatars.base import RenderedView
-from backend.compositing import composite, overlaps
 from backend.pipeline.catalog import Catalog, Progress, Refiner
+from backend.pipeline.moments import Crops, Moment, reference_state, usable_square
 from backend.pipeline.store import AvatarStore, Registration
 from backend.protocol.camera import Camera
 from backend.protocol.errors import TurboPortraitError
@@ -112,7 +111,7 @@ class Pipeline:
             raise TurboPortraitError(
                 "bad_parameters", f"{len(parameters.expression)} expression coefficients, the head model has {known}"
             )
-        squares = [_square(avatar.bounds(camera, parameters)) for camera in cameras]
+        squares = [usable_square(avatar.bounds(camera, parameters)) for camera in cameras]
         seen = iter(avatar.render([c for c, square in zip(cameras, squares, strict=True) if square], parameters))
         return [
             next(seen) if square else RenderedView.empty(camera.width, camera.height)
@@ -135,24 +134,34 @@ class Pipeline:
         where not `joint`), and what refining changed is added to the raw frame, which keeps its own detail.
         The noise is seeded by the avatar: the same request gives the same pixels.
         """
+        parts = [(tuple(cameras), tuple(raw))] if joint else [((c,), (r,)) for c, r in zip(cameras, raw, strict=True)]
+        moments = [Moment(registration, of, parameters, views) for of, views in parts]
+        return [frame for frames in self.refine_moments(moments, preset, noise_level) for frame in frames]
+
+    def refine_moments(
+        self, moments: Sequence[Moment], preset: str, noise_level: float = 0.1
+    ) -> list[list[np.ndarray]]:
+        """Refine several moments, those of one avatar in one evaluation; each gets the same frames as by itself.
+
+        Returns:
+            For each moment a frame (H, W, 4) uint8 per camera.
+        """
         refiner = self._refiner(preset)
-        avatar = registration.avatar
-        if preset not in registration.reference_states:
-            reference = cv2.resize(registration.reference, (refiner.size, refiner.size), interpolation=cv2.INTER_AREA)
-            registration.reference_states[preset] = refiner.encode_reference(reference)
-        state = registration.reference_states[preset]
-        seed = int(hashlib.sha256(avatar.id.encode()).hexdigest()[:8], 16) % 2**31
-        squares = {}
-        for i, camera in enumerate(cameras):
-            square = _square(avatar.bounds(camera, parameters))
-            if square and overlaps(square, camera.width, camera.height):
-                squares[i] = square
-        crops = avatar.render([cameras[i].crop(*square, refiner.size) for i, square in squares.items()], parameters)
-        groups = [crops] if joint else [[crop] for crop in crops]
-        refined = [image for group in groups if group for image in refiner.refine(group, state, noise_level, seed)]
-        frames = [view.rgba for view in raw]
-        for (i, square), crop, image in zip(squares.items(), crops, refined, strict=True):
-            frames[i] = composite(raw[i].rgba, square, crop.rgba, image)
+        crops = [Crops.of(moment, refiner.size) for moment in moments]
+        # The noise belongs to the avatar, and a batch has as many views in each of its moments.
+        groups: dict[tuple[str, int], list[int]] = {}
+        for number, crop in enumerate(crops):
+            groups.setdefault((crop.moment.registration.avatar.id, len(crop.views)), []).append(number)
+        frames = [[view.rgba for view in moment.raw] for moment in moments]
+        for (_, count), numbers in groups.items():
+            if not count:
+                continue
+            registration = moments[numbers[0]].registration
+            state = reference_state(registration, refiner, preset)
+            views = [crops[number].views for number in numbers]
+            refined = refiner.refine_batch(views, state, noise_level, registration.seed)
+            for number, images in zip(numbers, refined, strict=True):
+                frames[number] = crops[number].put_back(images)
         return frames
 
     def _head_model(self, name: str) -> HeadModel:
@@ -177,8 +186,3 @@ class Pipeline:
 
             self.device = "cuda" if torch.cuda.is_available() else "cpu"
         return self.device
-
-
-def _square(bounds: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
-    """The head's square, None where it is not seen or beyond all measure (the camera touches the head)."""
-    return bounds if bounds and np.isfinite(bounds).all() and bounds[2] > 0 else None

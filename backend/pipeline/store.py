@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -28,6 +29,11 @@ class Registration:
     reference: np.ndarray
     head_model_checksum: str
     reference_states: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def seed(self) -> int:
+        """Of the refiner's noise: the avatar's own, so that the same request gives the same pixels."""
+        return int(hashlib.sha256(self.avatar.id.encode()).hexdigest()[:8], 16) % 2**31
 
 
 class AvatarStore:

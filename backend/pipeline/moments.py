@@ -1,0 +1,79 @@
+"""A moment: one head in one pose as one or several cameras see it, rendered raw and about to be refined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from backend.avatars.base import RenderedView
+from backend.compositing import composite, overlaps
+from backend.pipeline.catalog import Refiner
+from backend.pipeline.store import Registration
+from backend.protocol.camera import Camera
+from backend.protocol.head_parameters import HeadParameters
+
+Square = tuple[float, float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """What is refined together.
+
+    Attributes:
+        raw: a view per camera, as the avatar renders it.
+    """
+
+    registration: Registration
+    cameras: tuple[Camera, ...]
+    parameters: HeadParameters
+    raw: tuple[RenderedView, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Crops:
+    """The head's square in each camera that sees it, rendered at the refiner's size.
+
+    Attributes:
+        squares: the camera's number -> x0, y0, side in its pixels.
+        cameras, views: of the squares, in their order.
+    """
+
+    moment: Moment
+    squares: dict[int, Square]
+    cameras: tuple[Camera, ...]
+    views: tuple[RenderedView, ...]
+
+    @classmethod
+    def of(cls, moment: Moment, size: int) -> Crops:
+        """Render them."""
+        avatar = moment.registration.avatar
+        squares = {}
+        for number, camera in enumerate(moment.cameras):
+            square = usable_square(avatar.bounds(camera, moment.parameters))
+            if square and overlaps(square, camera.width, camera.height):
+                squares[number] = square
+        cameras = tuple(moment.cameras[number].crop(*square, size) for number, square in squares.items())
+        return cls(moment, squares, cameras, tuple(avatar.render(cameras, moment.parameters)))
+
+    def put_back(self, refined: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Add what refining changed to the raw frames, which keep their own detail: (H, W, 4) uint8 per camera."""
+        frames = [view.rgba for view in self.moment.raw]
+        for (number, square), view, image in zip(self.squares.items(), self.views, refined, strict=True):
+            frames[number] = composite(frames[number], square, view.rgba, image)
+        return frames
+
+
+def reference_state(registration: Registration, refiner: Refiner, preset: str):
+    """What the refiner needs of the portrait, computed at the first time."""
+    if preset not in registration.reference_states:
+        reference = cv2.resize(registration.reference, (refiner.size, refiner.size), interpolation=cv2.INTER_AREA)
+        registration.reference_states[preset] = refiner.encode_reference(reference)
+    return registration.reference_states[preset]
+
+
+def usable_square(bounds: Square | None) -> Square | None:
+    """The head's square, None where it is not seen or beyond all measure (the camera touches the head)."""
+    return bounds if bounds and np.isfinite(bounds).all() and bounds[2] > 0 else None
