@@ -8,10 +8,12 @@ import sys
 
 import typer
 
+from backend.commands.batch import batch
 from backend.commands.doctor import doctor
 from backend.commands.models import models
 from backend.commands.portrait import register, render
 from backend.commands.serve import serve
+from backend.commands.shots import shots
 from backend.protocol.errors import TurboPortraitError
 
 app = typer.Typer(
@@ -20,9 +22,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for _command in (serve, register, render, doctor):
+for _command in (serve, register, render, batch, doctor):
     app.command()(_command)
 app.add_typer(models, name="models")
+app.add_typer(shots, name="shots")
 
 _APPS = {
     "demo": "backend.demo",

@@ -1,0 +1,126 @@
+"""A movie per shot: H.264 to look at, ProRes 4444 with alpha to edit with."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from backend.batch.atomic import whole_file
+from backend.batch.checksums import software_version
+from backend.batch.images import read_rgba
+from backend.batch.layers import TO_LINEAR, to_srgb
+from backend.batch.metadata import KEY, SYNTHETIC, as_json
+from backend.batch.plan import Plan
+from backend.batch.records import Record, RecordFile
+from backend.protocol.errors import describe
+
+KINDS = {"h264": ".mp4", "prores": ".mov"}
+
+
+class MovieTask(msgspec.Struct, frozen=True):
+    """A shot's movie.
+
+    Attributes:
+        frames: paths below the output folder, in order.
+        background: linear RGB behind the heads, for the kind without alpha.
+    """
+
+    shot: str
+    kind: str
+    key: str
+    path: str
+    frames: tuple[str, ...]
+    fps: tuple[int, int]
+    width: int
+    height: int
+    background: tuple[float, float, float]
+
+
+def movie_tasks(plan: Plan, kinds: Sequence[str]) -> list[MovieTask]:
+    """The movies of all shots."""
+    header = plan.poses.header
+    tasks = []
+    for shot, start, stop in zip(plan.shots, plan.starts[:-1], plan.starts[1:], strict=True):
+        for kind in kinds:
+            content = f"{kind} {header.fps} {header.background} {' '.join(plan.keys[start:stop])}"
+            tasks.append(
+                MovieTask(
+                    shot.name,
+                    kind,
+                    hashlib.sha256(content.encode()).hexdigest(),
+                    f"{shot.name}{KINDS[kind]}",
+                    tuple(plan.path(number) for number in range(start, stop)),
+                    header.fps,
+                    shot.width,
+                    shot.height,
+                    header.background,
+                )
+            )
+    return tasks
+
+
+def make_movie(task: MovieTask, output: Path, job: Path) -> Record:
+    """Make a movie of frames that exist; a failure is a record that says why."""
+    started = time.perf_counter()
+    path = output / task.path
+    try:
+        with whole_file(path) as part:
+            _encode(task, [output / name for name in task.frames], part)
+    except Exception as error:
+        shown = describe(error)
+        record = Record(task.key, task.shot, None, task.path, code=shown.code, sentence=shown.sentence)
+    else:
+        seconds = {"movie": round(time.perf_counter() - started, 3)}
+        record = Record(task.key, task.shot, None, task.path, path.stat().st_size, seconds)
+    RecordFile(job / "records").add([record])
+    return record
+
+
+def _encode(task: MovieTask, frames: Sequence[Path], path: Path) -> None:
+    import av
+
+    rate = Fraction(*task.fps)
+    with av.open(str(path), "w", format="mp4" if task.kind == "h264" else "mov", options=_CONTAINER) as container:
+        container.metadata["title"] = task.shot
+        container.metadata["comment"] = SYNTHETIC
+        container.metadata[KEY] = as_json({"shot": task.shot, "software": f"TurboPortrait3D {software_version()}"})
+        if task.kind == "h264":
+            stream = container.add_stream("libx264", rate=rate, options={"crf": "16"})
+            stream.pix_fmt = "yuv420p"
+        else:
+            stream = container.add_stream("prores_ks", rate=rate, options={"profile": "4444", "alpha_bits": "16"})
+            stream.pix_fmt = "yuva444p10le"
+        # H.264 with 4:2:0 colour needs even sides: an odd one gets one more row or column.
+        even = task.kind == "h264"
+        stream.width, stream.height = task.width + task.width % 2 * even, task.height + task.height % 2 * even
+        stream.color_primaries = stream.color_trc = stream.colorspace = _BT709
+        for index, frame_path in enumerate(frames):
+            rgba = read_rgba(frame_path)
+            if even:
+                padding = ((0, stream.height - rgba.shape[0]), (0, stream.width - rgba.shape[1]), (0, 0))
+                picture = np.pad(over(rgba, task.background), padding, mode="edge")
+                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            else:
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgba), format="rgba")
+            frame = frame.reformat(format=stream.pix_fmt, dst_colorspace=_BT709)
+            frame.pts = index
+            frame.time_base = 1 / rate
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+_BT709 = 1
+"""H.273's code for primaries, transfer and matrix."""
+_CONTAINER = {"movflags": "use_metadata_tags+faststart"}
+
+
+def over(rgba: np.ndarray, background: Sequence[float]) -> np.ndarray:
+    """A picture (H, W, 4) uint8 with straight alpha over linear RGB, in linear light: (H, W, 3) uint8."""
+    alpha = rgba[..., 3:] * np.float32(1 / 255)
+    return to_srgb(TO_LINEAR[rgba[..., :3]] * alpha + np.array(background, np.float32) * (1 - alpha))

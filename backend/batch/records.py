@@ -1,0 +1,77 @@
+"""What is done: a line of JSON per frame, in one file per worker, so that none waits for another."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One frame or movie that was written, or that failed.
+
+    Attributes:
+        frame: None for a movie of the whole shot.
+        key: the hash of everything that the picture depends on.
+        path: below the output folder.
+        bytes: of the file; 0 for a failure.
+        seconds: per stage (raw, refine, write).
+        worker: who rendered it: host and process.
+        code, sentence: what went wrong; empty where nothing did.
+    """
+
+    key: str
+    shot: str
+    frame: int | None
+    path: str
+    bytes: int = 0
+    seconds: dict[str, float] = {}
+    worker: str = ""
+    code: str = ""
+    sentence: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What is asked for: this content in this file."""
+        return f"{self.key} {self.path}"
+
+
+class RecordFile:
+    """A worker's own file, appended to."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / f"{uuid.uuid4().hex}.jsonl"
+
+    def add(self, records: list[Record]) -> None:
+        """Append; on the disk when this returns."""
+        with open(self._path, "ab") as file:
+            file.write(b"".join(msgspec.json.encode(record) + b"\n" for record in records))
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def read_records(folder: Path) -> Iterator[Record]:
+    """All records, the oldest file first; a line that a crash cut short is left out."""
+    files = sorted(folder.glob("*.jsonl"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    decoder = msgspec.json.Decoder(Record)
+    for path in files:
+        with open(path, "rb") as file:
+            for line in file:
+                try:
+                    yield decoder.decode(line)
+                except msgspec.MsgspecError:
+                    continue
+
+
+def compact_records(folder: Path, keep: list[Record]) -> None:
+    """Put what still counts into one file; the many small ones of earlier runs go."""
+    old = list(folder.glob("*.jsonl"))
+    if len(old) < 2:
+        return
+    RecordFile(folder).add(keep)
+    for path in old:
+        path.unlink()

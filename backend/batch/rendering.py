@@ -1,0 +1,207 @@
+"""One worker's work: batches of frames in, files and records out. Runs in any process; Ray is not needed."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from backend.batch.atomic import write_whole
+from backend.batch.checksums import preset_checksum, software_version
+from backend.batch.images import write_picture
+from backend.batch.layers import Picture, stack
+from backend.batch.metadata import SYNTHETIC
+from backend.batch.plan import FrameHead, FrameTask
+from backend.batch.records import Record, RecordFile
+from backend.pipeline import Pipeline, Registration
+from backend.pipeline.moments import Moment
+from backend.protocol.errors import TurboPortraitError, describe
+from backend.protocol.shots import RAW
+from backend.protocol.validation import check_camera, check_parameters
+
+THUMBNAIL_SIDE = 192
+
+
+class FrameRenderer:
+    """Renders batches of frames with one pipeline.
+
+    Args:
+        pipeline: what renders; its avatars are registered as frames need them.
+        output: the folder below which frames are written.
+        job: the job's own folder, for records and thumbnails.
+        photos: SHA-256 -> bytes.
+    """
+
+    def __init__(self, pipeline: Pipeline, output: Path, job: Path, photos: dict[str, bytes]) -> None:
+        self.pipeline = pipeline
+        self.output = output
+        self.job = job
+        self.photos = photos
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self._records = RecordFile(job / "records")
+
+    def render(self, tasks: Sequence[FrameTask], temporal: bool = False) -> list[Record]:
+        """Render frames together and write them; a frame that fails is a record that says why.
+
+        Args:
+            temporal: the frames are a chain: each is refined with the one before.
+        """
+        records: list[Record] = []
+        moments: dict[str, list[tuple[FrameHead, Moment]]] = {}
+        seconds: dict[str, dict[str, float]] = {}
+        for task in tasks:
+            started = time.perf_counter()
+            try:
+                moments[task.key + task.path] = [(head, self._moment(head)) for head in task.heads]
+            except Exception as error:
+                records.append(self._failure(task, error))
+            seconds[task.key + task.path] = {"raw": time.perf_counter() - started}
+        good = [task for task in tasks if task.key + task.path in moments]
+        frames = self._refine(good, moments, seconds, records, temporal)
+        for task in good:
+            name = task.key + task.path
+            if name in frames and task.write:
+                records.append(self._finish(task, moments[name], frames[name], seconds[name]))
+        records = [record for record in records if any(t.write and t.path == record.path for t in tasks)]
+        self._records.add(records)
+        return records
+
+    def _moment(self, head: FrameHead) -> Moment:
+        check_camera(head.camera)
+        check_parameters(head.parameters)
+        registration = self._registration(head)
+        raw = self.pipeline.render_raw(registration, [head.camera], head.parameters)
+        return Moment(registration, (head.camera,), head.parameters, tuple(raw))
+
+    def _registration(self, head: FrameHead) -> Registration:
+        return self.pipeline.register(self.photos[head.portrait], head.maker, head.head_model, lambda *_: None)
+
+    def _refine(
+        self,
+        tasks: list[FrameTask],
+        moments: dict[str, list[tuple[FrameHead, Moment]]],
+        seconds: dict[str, dict[str, float]],
+        records: list[Record],
+        temporal: bool,
+    ) -> dict[str, list[np.ndarray]]:
+        """Per frame a picture per head. What fails together is tried one by one, so that one bad frame fails alone."""
+        frames: dict[str, list[np.ndarray]] = {}
+        for quality, noise_level in dict.fromkeys((task.quality, task.noise_level) for task in tasks):
+            group = [task for task in tasks if (task.quality, task.noise_level) == (quality, noise_level)]
+            if quality == RAW:
+                for task in group:
+                    name = task.key + task.path
+                    frames[name] = [moment.raw[0].rgba for _, moment in moments[name]]
+                continue
+            try:
+                frames |= self._refined(group, moments, seconds, temporal)
+            except Exception:
+                for task in group:
+                    try:
+                        frames |= self._refined([task], moments, seconds, temporal)
+                    except Exception as error:
+                        records.append(self._failure(task, error))
+        return frames
+
+    def _refined(self, tasks, moments, seconds, temporal) -> dict[str, list[np.ndarray]]:
+        started = time.perf_counter()
+        flat = [moment for task in tasks for _, moment in moments[task.key + task.path]]
+        refine = self.pipeline.refine_sequence if temporal else self.pipeline.refine_moments
+        refined = iter(refine(flat, tasks[0].quality, tasks[0].noise_level))
+        share = (time.perf_counter() - started) / len(tasks)
+        frames = {}
+        for task in tasks:
+            name = task.key + task.path
+            seconds[name]["refine"] = share
+            frames[name] = [next(refined)[0] for _ in moments[name]]
+        return frames
+
+    def _finish(
+        self,
+        task: FrameTask,
+        moments: list[tuple[FrameHead, Moment]],
+        frames: list[np.ndarray],
+        seconds: dict[str, float],
+    ) -> Record:
+        started = time.perf_counter()
+        try:
+            depths = [moment.raw[0].depth * np.float32(head.scale) for head, moment in moments]
+            picture = stack([head.name for head, _ in moments], frames, depths, task.width, task.height)
+            size = write_picture(self.output / task.path, picture, self._metadata(task, moments))
+            if task.thumbnail:
+                write_thumbnail(thumbnail_path(self.job, task.key), picture)
+        except Exception as error:
+            return self._failure(task, error)
+        seconds["write"] = time.perf_counter() - started
+        rounded = {stage: round(value, 4) for stage, value in seconds.items()}
+        return Record(task.key, task.shot, task.frame, task.path, size, rounded, self.name)
+
+    def _metadata(self, task: FrameTask, moments: list[tuple[FrameHead, Moment]]) -> dict:
+        version = software_version()
+        return {
+            "shot": task.shot,
+            "frame": task.frame,
+            "quality": task.quality,
+            "noise_level": task.noise_level if task.quality != RAW else None,
+            "refiner_sha256": preset_checksum(task.quality),
+            "heads": [
+                {
+                    "name": head.name,
+                    "maker": head.maker,
+                    "avatar": moment.registration.avatar.id,
+                    "head_model": head.head_model,
+                    "head_model_sha256": moment.registration.head_model_checksum,
+                    "portrait_sha256": head.portrait,
+                    "seed": moment.registration.seed,
+                }
+                for head, moment in moments
+            ],
+            "software": f"TurboPortrait3D {version}",
+            "key": task.key,
+            "synthetic": True,
+            "digital_source_type": SYNTHETIC,
+        }
+
+    def _failure(self, task: FrameTask, error: Exception) -> Record:
+        shown = describe(error)
+        return Record(
+            task.key, task.shot, task.frame, task.path, worker=self.name, code=shown.code, sentence=shown.sentence
+        )
+
+
+def thumbnail_path(job: Path, key: str) -> Path:
+    """Where a frame's small picture is."""
+    return job / "thumbnails" / f"{key[:32]}.jpg"
+
+
+def write_thumbnail(path: Path, picture: Picture) -> None:
+    """A small JPEG over grey, for the contact sheet."""
+    from PIL import Image
+
+    from backend.compositing import over_grey
+
+    image = Image.fromarray(over_grey(picture.rgba))
+    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=85)
+    write_whole(path, buffer.getvalue())
+
+
+MakePipeline = Callable[[], Pipeline]
+"""Makes a worker's pipeline, in the worker's process."""
+
+
+def default_pipeline() -> Pipeline:
+    """A worker's pipeline with all that is installed."""
+    return Pipeline()
+
+
+def lost(task: FrameTask) -> Record:
+    """The record of a frame whose worker died each time."""
+    error = TurboPortraitError("worker_lost")
+    return Record(task.key, task.shot, task.frame, task.path, code=error.code, sentence=error.sentence)

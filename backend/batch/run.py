@@ -1,0 +1,110 @@
+"""One run of a batch: lock, plan against what is there, drive, report. The command line and the bench call this."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from backend.batch.checksums import installed
+from backend.batch.driver import Driver, Summary, Tell
+from backend.batch.job import Job
+from backend.batch.plan import Plan, split_done
+from backend.batch.rendering import default_pipeline
+from backend.batch.work import LocalPool, Pool, WorkerSettings
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Who does the work.
+
+    Attributes:
+        workers: 0 for this process; None for as many as there are GPUs or processors.
+        ray: address of a Ray cluster; empty for a local one.
+        threads: of each worker; 0 for a fair share.
+        batch: frames that are refined together.
+        pipeline: makes a worker's pipeline; importable on every node.
+    """
+
+    workers: int | None = None
+    ray: str = ""
+    threads: int = 0
+    batch: int = 4
+    pipeline: Callable = default_pipeline
+
+
+def run_job(
+    plan: Plan,
+    job: Job,
+    resources: Resources,
+    movies: Sequence[str] = (),
+    source: tuple[str, str] = ("", ""),
+    tell: Tell = lambda event: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Summary:
+    """Render what is missing of a plan.
+
+    Args:
+        movies: kinds of movies per shot, see `movies.KINDS`.
+        source: names of the shot list and the .blend, for the manifest.
+        tell: takes events.
+        stop: asked all the time.
+
+    Raises:
+        TurboPortraitError: job_locked, no_ray, node_differs.
+    """
+    from backend.batch.contact_sheet import write_contact_sheet
+
+    stale = job.lock.acquire()
+    try:
+        started = time.perf_counter()
+        if stale:
+            tell({"event": "note", "sentence": stale})
+        records = job.records()
+        kept, missing = split_done(plan, records, job.output)
+        known_movies = [record for record in records.values() if record.frame is None and not record.code]
+        removed = job.tidy(plan, [*kept, *known_movies])
+        if removed:
+            tell({"event": "note", "sentence": f"{removed} half written files of a run that was killed were removed."})
+        job.write_manifest(plan, *source)
+        tell(
+            {
+                "event": "planned",
+                "frames": len(plan),
+                "kept": len(kept),
+                "missing": len(missing),
+                "shots": [shot.name for shot in plan.shots],
+                "seconds": round(time.perf_counter() - started, 3),
+            }
+        )
+        driver = Driver(plan, job, kept, missing, resources.batch, movies, records, tell, stop)
+        summary = driver.run(lambda: make_pool(plan, job, resources, tell))
+        write_contact_sheet(plan, job, summary, movies)
+        return summary
+    finally:
+        job.lock.release()
+
+
+def make_pool(plan: Plan, job: Job, resources: Resources, tell: Tell) -> Pool:
+    """Workers on Ray, or this process as the only one where that is wanted or Ray is not installed.
+
+    Raises:
+        TurboPortraitError: no_ray, where workers are asked for.
+    """
+    settings = WorkerSettings(job.output, job.folder, plan.photos, resources.pipeline, resources.threads)
+    if resources.workers == 0:
+        return LocalPool(settings)
+    if importlib.util.find_spec("ray") is None and resources.workers is None and not resources.ray:
+        tell({"event": "note", "sentence": "Ray is not installed: this process renders alone."})
+        return LocalPool(settings)
+    from backend.batch.ray_pool import RayPool
+
+    return RayPool(settings, resources.workers, resources.ray, expected_models(plan))
+
+
+def expected_models(plan: Plan) -> dict[str, str]:
+    """What every node must have: the release, and checksums by the names of presets and head models."""
+    qualities = {plan.quality(shot) for shot in plan.shots}
+    heads = {head.head_model for head in plan.poses.header.heads}
+    return installed(qualities, heads)

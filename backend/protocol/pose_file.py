@@ -1,0 +1,197 @@
+"""Poses of shots in one file: all that a render node needs of a .blend. `docs/batch.md` describes the layout.
+
+An .npz without pickles: a JSON header, a table with one row per shot, frame and visible head, and the portraits' bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from backend.protocol import limits
+from backend.protocol.camera import Camera
+from backend.protocol.errors import TurboPortraitError
+from backend.protocol.head_parameters import HeadParameters
+from backend.protocol.shots import Shot
+
+VERSION = 1
+MAX_ROWS = 4_000_000
+MAX_FILE_BYTES = 4 << 30
+"""Of all arrays together, unpacked."""
+PORTRAIT = "portrait_"
+"""Before the SHA-256 of a portrait's bytes: the name of the array that holds them."""
+
+COLUMNS: dict[str, tuple[type, int]] = {
+    "shot": (np.int32, 1),
+    "frame": (np.int32, 1),
+    "head": (np.int32, 1),
+    "K": (np.float64, 9),
+    "world_to_camera": (np.float64, 16),
+    "scale": (np.float64, 1),
+    "pose": (np.float32, 15),
+    "translation": (np.float32, 3),
+    "expression": (np.float32, -1),
+}
+"""Column -> type, and numbers per row: the table is sorted by shot, frame and head. `expression` is as wide as the
+longest basis among the heads; `scale` is Blender units per metre of head space."""
+
+
+class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A head with a portrait: its object's name, how the avatar is made, and of which photo."""
+
+    name: str
+    maker: str
+    head_model: str
+    portrait_sha256: str
+    portrait_name: str
+    expressions: int
+
+
+class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the table is about.
+
+    Attributes:
+        blend_sha256: of the .blend that was evaluated.
+        fps: the scene's frame rate as a fraction.
+        cameras: the names of all camera objects.
+        heads: those that the rows' `head` counts.
+        shots: those that the rows' `shot` counts, with the sizes that were rendered for.
+        background: linear RGB behind the heads in movies; pictures keep their alpha.
+        problems: shot (or empty) and sentence of what could not be evaluated.
+    """
+
+    blend_sha256: str
+    fps: tuple[int, int]
+    cameras: tuple[str, ...]
+    heads: tuple[Head, ...]
+    shots: tuple[Shot, ...]
+    background: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    problems: tuple[tuple[str, str], ...] = ()
+    format: str = "turboportrait poses"
+    version: int = VERSION
+
+
+@dataclass(frozen=True, eq=False)
+class PoseFile:
+    """A pose file's content.
+
+    Attributes:
+        header: what the table is about.
+        columns: see `COLUMNS`; arrays of R rows.
+        portraits: SHA-256 -> the photo's bytes.
+    """
+
+    header: Header
+    columns: dict[str, np.ndarray]
+    portraits: dict[str, bytes] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.columns["shot"])
+
+    def camera(self, row: int) -> Camera:
+        """A row's camera over head space."""
+        shot = self.header.shots[self.columns["shot"][row]]
+        return Camera(
+            tuple(self.columns["K"][row].tolist()),
+            tuple(self.columns["world_to_camera"][row].tolist()),
+            shot.width,
+            shot.height,
+        )
+
+    def parameters(self, row: int) -> HeadParameters:
+        """A row's head parameters."""
+        head = self.header.heads[self.columns["head"][row]]
+        return HeadParameters(
+            tuple(self.columns["pose"][row].tolist()),
+            tuple(self.columns["expression"][row, : head.expressions].tolist()),
+            tuple(self.columns["translation"][row].tolist()),
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write in one step: a reader sees the old file or the whole new one."""
+        arrays = {"header": np.frombuffer(msgspec.json.encode(self.header), np.uint8)}
+        for name, (kind, _) in COLUMNS.items():
+            arrays[name] = np.ascontiguousarray(self.columns[name], kind)
+        for digest, photo in self.portraits.items():
+            arrays[PORTRAIT + digest] = np.frombuffer(photo, np.uint8)
+        part = Path(f"{path}.part")
+        with open(part, "wb") as file:
+            np.savez_compressed(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> PoseFile:
+        """Read and check; sizes are checked before anything is unpacked.
+
+        Raises:
+            TurboPortraitError: bad_pose_file.
+        """
+        try:
+            with zipfile.ZipFile(path) as archive:
+                arrays = _read_arrays(archive)
+            header = msgspec.json.decode(arrays.pop("header").tobytes(), type=Header)
+        except (OSError, zipfile.BadZipFile, msgspec.MsgspecError, KeyError, ValueError, EOFError) as error:
+            raise TurboPortraitError("bad_pose_file", f"{Path(path).name}: {error}"[:300]) from error
+        portraits = {
+            name.removeprefix(PORTRAIT): arrays.pop(name).tobytes()
+            for name in list(arrays)
+            if name.startswith(PORTRAIT)
+        }
+        poses = cls(header, arrays, portraits)
+        if problem := poses._problem():
+            raise TurboPortraitError("bad_pose_file", f"{Path(path).name}: {problem}")
+        return poses
+
+    def _problem(self) -> str:
+        """What is wrong with the structure; the numbers themselves are checked frame by frame when they are used."""
+        header, columns = self.header, self.columns
+        if header.format != "turboportrait poses" or header.version != VERSION:
+            return f"version {header.version} of {header.format[:40]!r}, this program reads version {VERSION}"
+        if set(columns) != set(COLUMNS):
+            return f"the columns are {', '.join(sorted(columns))[:200]}"
+        rows = len(columns["shot"])
+        widest = max((head.expressions for head in header.heads), default=0)
+        for name, (kind, width) in COLUMNS.items():
+            shape = (rows,) if width == 1 else (rows, widest if width < 0 else width)
+            if columns[name].shape != shape or columns[name].dtype != kind:
+                return f"the column {name} is {columns[name].shape} {columns[name].dtype}, not {shape}"
+        if rows:
+            shot, frame, head = (columns[name] for name in ("shot", "frame", "head"))
+            if (np.lexsort((head, frame, shot)) != np.arange(rows)).any():
+                return "the rows are not sorted by shot, frame and head"
+            if min(shot[0], head.min()) < 0 or shot[-1] >= len(header.shots) or head.max() >= len(header.heads):
+                return "a row names a shot or a head that the header does not have"
+        for digest, photo in self.portraits.items():
+            if hashlib.sha256(photo).hexdigest() != digest:
+                return "a portrait's bytes do not have the hash that names them"
+        missing = {head.portrait_sha256 for head in header.heads} - set(self.portraits)
+        return f"the portrait of {len(missing)} heads is missing" if missing else ""
+
+
+def _read_arrays(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
+    members = archive.infolist()
+    if len(members) > 1000 or sum(member.file_size for member in members) > MAX_FILE_BYTES:
+        raise ValueError("too large")
+    arrays = {}
+    for member in members:
+        name = member.filename.removesuffix(".npy")
+        limit = limits.MAX_PHOTO_BYTES if name.startswith(PORTRAIT) else MAX_FILE_BYTES
+        with archive.open(member) as file:
+            version = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, fortran, kind = read(file)
+            size = int(np.prod(shape, dtype=np.float64)) * kind.itemsize
+            rows_fit = not shape or shape[0] <= MAX_ROWS or kind == np.uint8
+            if kind.hasobject or fortran or len(shape) > 2 or not rows_fit or size > min(limit, member.file_size):
+                raise ValueError(f"the array {name[:40]!r} is not one of a pose file")
+            data = file.read(size)
+        arrays[name] = np.frombuffer(data, kind).reshape(shape)
+    return arrays

@@ -1,0 +1,43 @@
+"""A shot, as Blender, the command line and a farm's nodes speak of it."""
+
+from __future__ import annotations
+
+import msgspec
+
+DEFAULT_OUTPUT = "{shot}/{shot}.{frame:04d}.png"
+RAW = "raw"
+"""The quality that leaves the refiner out; any other names a refiner preset."""
+
+
+class Shot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A range of a scene's frames seen by one camera.
+
+    Attributes:
+        name: unique in its list; names files and folders.
+        first, last: frames of the scene, both included.
+        camera: the name of a camera object; empty for the scene's own at each frame (markers bound to cameras count).
+        avatar: the name of the head object to be seen; empty for every visible head.
+        portrait: path of a photo in place of the one in the .blend; empty to keep that.
+        width, height: pixels; 0 for the scene's.
+        quality: "raw", or a refiner preset; empty for the job's.
+        output: pattern of the files below the output folder, with {shot}, {camera} and {frame} or {frame:04d}; ends in
+            .png or .exr; empty for the job's.
+        line: where the shot stands in its list's file; 0 where there are no lines.
+    """
+
+    name: str
+    first: int
+    last: int
+    camera: str = ""
+    avatar: str = ""
+    portrait: str = ""
+    width: int = 0
+    height: int = 0
+    quality: str = ""
+    output: str = ""
+    line: int = 0
+
+    @property
+    def frames(self) -> range:
+        """The scene's frames."""
+        return range(self.first, self.last + 1)
