@@ -48,7 +48,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         path: a file with a dictionary that has the key `state_dict` (Lightning's layout), or a plain state dictionary.
 
     Raises:
-        TurboPortraitError: bad_checkpoint: it is missing, cut, packed, no checkpoint at all, asks for code, or holds
+        TurboPortraitError: bad_weights: it is missing, cut, packed, no checkpoint at all, asks for code, or holds
             something else than dense floating-point tensors.
     """
     _check_container(path)
@@ -82,7 +82,7 @@ def as_float32(path: Path, name: str, tensor: Tensor) -> Tensor:
     """A dense float32 copy of one tensor of a checkpoint.
 
     Raises:
-        TurboPortraitError: bad_checkpoint: it is no dense floating-point tensor, or has values that are not finite.
+        TurboPortraitError: bad_weights: it is no dense floating-point tensor, or has values that are not finite.
     """
     if tensor.layout != torch.strided or tensor.dtype not in _DTYPES or tensor.device.type != "cpu":
         raise _bad(path, f"{name} is not of dense floating-point values ({tensor.dtype}, {tensor.layout})")
@@ -137,4 +137,4 @@ def _first_line(error: BaseException) -> str:
 
 
 def _bad(path: Path, what: str) -> TurboPortraitError:
-    return TurboPortraitError("bad_checkpoint", f"{path.name}: {what}")
+    return TurboPortraitError("bad_weights", f"{path.name}: {what}")

@@ -59,7 +59,7 @@ def install_gpavatar(path: Path, licence: str, expected: dict[str, tuple[int, ..
         expected: names and shapes; those of the published network unless given.
 
     Raises:
-        TurboPortraitError: bad_checkpoint: see `read_checkpoint` and `check_shapes`.
+        TurboPortraitError: bad_weights: see `read_checkpoint` and `check_shapes`.
     """
     from safetensors.torch import save_file
 
@@ -80,7 +80,7 @@ def convert(path: Path, expected: dict[str, tuple[int, ...]]) -> dict[str, Tenso
     """The network's weights in float32.
 
     Raises:
-        TurboPortraitError: bad_checkpoint.
+        TurboPortraitError: bad_weights.
     """
     from backend.models.checkpoint import as_float32, read_checkpoint
     from backend.models.tensors import read_safetensors
@@ -95,7 +95,7 @@ def check_shapes(path: Path, given: dict[str, tuple[int, ...]], expected: dict[s
     """Compare names and shapes with what the network needs.
 
     Raises:
-        TurboPortraitError: bad_checkpoint: the first few names that are missing, unknown or of another shape.
+        TurboPortraitError: bad_weights: the first few names that are missing, unknown or of another shape.
     """
     missing = [name for name in expected if name not in given]
     unknown = [name for name in given if name not in expected]
@@ -111,6 +111,6 @@ def check_shapes(path: Path, given: dict[str, tuple[int, ...]], expected: dict[s
     ]
     if faults:
         raise TurboPortraitError(
-            "bad_checkpoint",
+            "bad_weights",
             f"{path.name} is not GPAvatar's published network of {len(expected)} tensors: {'; '.join(faults)}",
         )

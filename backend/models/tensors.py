@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def read_shapes(paths: Iterable[Path], code: str = "bad_checkpoint") -> dict[str, tuple[int, ...]]:
+def read_shapes(paths: Iterable[Path], code: str = "bad_weights") -> dict[str, tuple[int, ...]]:
     """Names and shapes of all tensors of some safetensors files; the library checks that the data is all there.
 
     Raises:
@@ -34,7 +34,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     """All tensors of a safetensors file.
 
     Raises:
-        TurboPortraitError: bad_checkpoint: it is missing or damaged.
+        TurboPortraitError: bad_weights: it is missing or damaged.
     """
     from safetensors.torch import load_file
 

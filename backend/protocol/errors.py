@@ -37,8 +37,8 @@ ERRORS: dict[str, tuple[str, str]] = {
         "Choose another preset, or train or download these; `turboportrait models` shows which are ready.",
     ),
     # Installed models.
-    "bad_checkpoint": (
-        "The file is not a checkpoint that can be used.",
+    "bad_weights": (
+        "The file's weights cannot be used.",
         "Use the file as it was published; if its download was cut, fetch it again.",
     ),
     "bad_refiner": (
@@ -82,6 +82,10 @@ ERRORS: dict[str, tuple[str, str]] = {
     "bad_head_model": (
         "The head model's file cannot be read.",
         "Use a FLAME file (.pkl or .npz) as published, or the open head that ships.",
+    ),
+    "wrong_head_model": (
+        "The avatar maker was trained on another head model.",
+        "Choose a FLAME file with 5,023 vertices as the head model, or the relief avatar, which takes any head.",
     ),
     "no_mesh": (
         "Avatars of this maker are no mesh.",
@@ -149,6 +153,10 @@ ERRORS: dict[str, tuple[str, str]] = {
     "bad_checkpoint": (
         "The checkpoint of this training run cannot be continued.",
         "Continue with the configuration that it was made with, or name another folder with --output.",
+    ),
+    "diverged": (
+        "The training diverged: its loss is no longer a number.",
+        "Lower learning_rate or the adversarial weight, then run the command again; it goes on from the checkpoint.",
     ),
     "not_saved": (
         "The training run's state could not be saved.",

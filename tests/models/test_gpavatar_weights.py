@@ -41,7 +41,7 @@ def refusal(path, expected=SHAPES):
     """What the error says; nothing may be left behind."""
     with pytest.raises(TurboPortraitError) as caught:
         install(path, expected)
-    assert caught.value.code == "bad_checkpoint"
+    assert caught.value.code == "bad_weights"
     assert not gpavatar_folder().exists()
     assert not list(gpavatar_folder().parent.glob(".*"))
     return caught.value.sentence
