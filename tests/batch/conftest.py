@@ -1,0 +1,19 @@
+"""Little heads for batch work."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+for _folder in (Path(__file__).parent.parent / "pipeline", Path(__file__).parent):
+    sys.path.insert(0, str(_folder))
+
+from little_shots import little_poses
+
+
+@pytest.fixture
+def poses():
+    """Two shots of a little head, six frames each."""
+    return little_poses()

@@ -1,0 +1,69 @@
+"""Poses of a little head without a .blend, and a pipeline that renders it: a ball turning before a camera."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from little_head import LittleHead, little_catalog, looking_from, make_little_head, photo
+
+from backend.pipeline import Pipeline
+from backend.protocol.pose_file import COLUMNS, Head, Header, PoseFile
+from backend.protocol.shots import Shot
+
+SHOTS = (Shot("turn", 1, 6, "Cam", width=64, height=48), Shot("nod", 10, 15, "Cam", width=40, height=40))
+
+
+def little_poses(shots=SHOTS, heads=("Ball",), fps=(24, 1), apart=0.25) -> PoseFile:
+    """Heads beside each other, each turning by a tenth of a radian per frame."""
+    face = photo()
+    digest = hashlib.sha256(face).hexdigest()
+    infos = tuple(Head(name, "little", "open_head", digest, "ball.png", 2) for name in heads)
+    rows = []
+    for index, shot in enumerate(shots):
+        camera = looking_from((0, 0, 1), shot.width, shot.height, focal=2.0 * shot.height)
+        for frame in shot.frames:
+            for number, _ in enumerate(heads):
+                pose = np.zeros(15)
+                pose[4] = 0.1 * frame
+                place = (apart * (number - (len(heads) - 1) / 2), 0, 0.05 * number)
+                rows.append((index, frame, number, camera.K, camera.world_to_camera, 1.0, pose, place, (0.1, 0.0)))
+    columns = {
+        name: np.array([row[i] for row in rows], kind).reshape(
+            (len(rows),) if width == 1 else (len(rows), 2 if width < 0 else width)
+        )
+        for i, (name, (kind, width)) in enumerate(COLUMNS.items())
+    }
+    header = Header("0" * 64, fps, ("Cam",), infos, tuple(shots), (0.1, 0.2, 0.3))
+    return PoseFile(header, columns, {digest: face})
+
+
+def little_pipeline() -> Pipeline:
+    """A worker's pipeline of little heads; importable by Ray's workers."""
+    return Pipeline(little_catalog(), device="cpu")
+
+
+class _Slow(LittleHead):
+    """Renders, then waits for a file to be made: a test decides when the worker goes on."""
+
+    def render(self, cameras, parameters):
+        gate = os.environ.get("LITTLE_GATE")
+        if gate and round(parameters.pose[4] * 10) >= int(os.environ["LITTLE_GATE_FRAME"]):
+            Path(gate + ".reached").touch()
+            while not Path(gate).exists():
+                time.sleep(0.01)
+        return super().render(cameras, parameters)
+
+
+def _make_slow(data, model, progress):
+    head = make_little_head(data, model, progress)
+    head.__class__ = _Slow
+    return head
+
+
+def gated_pipeline() -> Pipeline:
+    """Like `little_pipeline`, but from the frame LITTLE_GATE_FRAME on rendering waits for the file LITTLE_GATE."""
+    return Pipeline(little_catalog(maker=_make_slow), device="cpu")
