@@ -1,8 +1,9 @@
 """TurboPortrait3D: one portrait photo becomes a head that Blender can pose and film, refined."""
 
 from . import backend_link, engine, operators, panel, preferences, properties
+from .live import overlay, session
 
-MODULES = (preferences, properties, engine, operators, panel, backend_link)
+MODULES = (preferences, properties, engine, operators, panel, session, overlay, backend_link)
 
 
 def register() -> None:

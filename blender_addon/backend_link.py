@@ -138,6 +138,11 @@ class Link:
         return self._client is not None and self._client.lost is None
 
     @property
+    def current(self) -> Client | None:
+        """The client while it is ready; another one after a loss."""
+        return self._client if self.ready else None
+
+    @property
     def busy(self) -> bool:
         """Something is under way."""
         return bool(self._tasks) or self._ending is not None

@@ -103,12 +103,15 @@ def intrinsics(
         kind = {"ORTHO": "orthographic", "PANO": "panoramic"}.get(camera.data.type, camera.data.type.lower())
         raise CameraError(f"'{camera.name}' is {kind}: portraits need a camera whose lens type is Perspective")
     width, height = render_size(render)
-    matrix = np.array(
-        camera.calc_matrix_camera(
-            depsgraph, x=width, y=height, scale_x=render.pixel_aspect_x, scale_y=render.pixel_aspect_y
-        ),
-        float,
+    projection = camera.calc_matrix_camera(
+        depsgraph, x=width, y=height, scale_x=render.pixel_aspect_x, scale_y=render.pixel_aspect_y
     )
+    return _intrinsics_of(projection, width, height)
+
+
+def _intrinsics_of(projection: Matrix, width: int, height: int) -> np.ndarray:
+    """(3, 3), pixels, of Blender's (OpenGL's) perspective projection onto a frame of this size."""
+    matrix = np.array(projection, float)
     return np.array(
         [
             [matrix[0, 0] * width / 2, 0, (1 - matrix[0, 2]) * width / 2],
@@ -139,12 +142,28 @@ def view_of_head(
     x0, y0, width, height = render_window(render)
     K[0, 2] -= x0
     K[1, 2] -= y0
-    rigid, scale = split_scale(head_matrix)
     # A camera's own scale does not matter to Blender.
-    place = np.array(evaluated.matrix_world.normalized(), float)
+    return _head_view(K, evaluated.matrix_world.normalized().inverted(), head_matrix, width, height)
+
+
+def view_from_viewport(region: bpy.types.Region, view: bpy.types.RegionView3D, head_matrix: Matrix) -> HeadView:
+    """The camera over head space that sees what a region of a 3D viewport shows, freely or through a camera.
+
+    Raises:
+        CameraError: the view is orthographic, or `head_matrix` is stretched.
+    """
+    if not view.is_perspective:
+        raise CameraError("This view is orthographic: press Numpad 5 for perspective, or Numpad 0 for the camera")
+    K = _intrinsics_of(view.window_matrix, region.width, region.height)
+    return _head_view(K, view.view_matrix, head_matrix, region.width, region.height)
+
+
+def _head_view(K: np.ndarray, world_to_view: Matrix, head_matrix: Matrix, width: int, height: int) -> HeadView:
+    """`world_to_view` leads from the world to Blender's camera axes."""
+    rigid, scale = split_scale(head_matrix)
     head_local = np.eye(4)
     head_local[:3, :3] = HEAD_TO_BLENDER
-    world_to_camera = FLIP_CAMERA @ np.linalg.inv(place) @ rigid @ head_local
+    world_to_camera = FLIP_CAMERA @ np.array(world_to_view, float) @ rigid @ head_local
     # A pinhole sees a big head far away as a small one near by: scale is distance.
     world_to_camera[:3, 3] /= scale
     return HeadView(Camera.from_arrays(K, world_to_camera, width, height), scale)

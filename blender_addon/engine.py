@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import blf
+import time
+
 import bpy
 import numpy as np
 
 from backend.client import TurboPortraitError
 
 from . import frame, preferences
-from .backend_link import START_SECONDS, connecting, message_of
+from .backend_link import START_SECONDS, connecting, link, message_of
 from .camera import render_window
+from .live import session
+from .live.meter import meter
+from .live.viewport import ViewportView
 from .steps import HeadRequest, Settings, Steps, complete, rendering
 
 
@@ -36,7 +40,8 @@ class TurboPortraitEngine(bpy.types.RenderEngine):
     def _picture(self, depsgraph: bpy.types.Depsgraph) -> tuple[np.ndarray, np.ndarray]:
         """The window's colour (H, W, 4), linear and premultiplied, and depth (H, W)."""
         scene = depsgraph.scene
-        heads = frame.head_requests(depsgraph, scene)
+        others = joint_cameras(scene) if scene.turboportrait.joint else []
+        heads = frame.head_requests(depsgraph, scene, others=others)
         if not heads:
             self.report({"WARNING"}, "The scene shows no head with a portrait: register one in the TurboPortrait panel")
         _, _, width, height = render_window(scene.render)
@@ -69,15 +74,19 @@ class TurboPortraitEngine(bpy.types.RenderEngine):
             self.register_pass(scene, renderlayer, "Depth", 1, "Z", "VALUE")
 
     def view_update(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
-        """The Rendered viewport asks the backend for nothing."""
+        """The scene has changed: the redraw that follows reads it."""
 
     def view_draw(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
-        """Say where the picture is."""
-        font = 0
-        blf.size(font, 16)
-        blf.color(font, 0.8, 0.8, 0.8, 1.0)
-        blf.position(font, 24, 24, 0)
-        blf.draw(font, "TurboPortrait3D renders with F12; Material Preview shows the head while you pose it")
+        """Draw what the backend has sent, and let it know what the viewport sees now."""
+        view = getattr(self, "_view", None)
+        if view is None:
+            view = self._view = ViewportView(session.recover, session.hand)
+            session.wake()
+        with meter.call("draw"):
+            view.observe(context, depsgraph, session.live_settings(context.scene))
+            session.ask(view.stream, time.perf_counter())
+            line = "" if link.ready else link.message or "Connecting to the backend"
+            view.draw(self, context, line)
 
     def _say(self, line: str) -> None:
         self.update_stats("TurboPortrait3D", line)
@@ -104,10 +113,16 @@ def _rendering(wanted: preferences.Connection, heads: list[HeadRequest], setting
         client.close()
 
 
+def joint_cameras(scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """The cameras beside the active one whose views are refined together with its own."""
+    groups = session.camera_groups(scene)
+    return groups[0][1:] if groups else []
+
+
 def render_settings(scene: bpy.types.Scene) -> Settings:
     """The scene's settings for a final render."""
     chosen = scene.turboportrait
-    return Settings(chosen.output == "REFINED", chosen.preset, chosen.noise_level)
+    return Settings(chosen.output == "REFINED", chosen.preset, chosen.noise_level, chosen.joint)
 
 
 def register() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import bpy
 import numpy as np
+from mathutils import Matrix
 
 from backend.protocol.messages import ViewPixels
 
-from .camera import view_of_head
+from .camera import HeadView, view_of_head
 from .head import visible_heads
 from .parameters import head_parameters
 from .steps import HeadRequest
@@ -21,15 +23,36 @@ TO_LINEAR = np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1
 """sRGB byte to linear float (IEC 61966-2-1)."""
 
 
+Sight = Callable[[Matrix], HeadView]
+"""What sees heads: gives the camera over head space for a head object's world matrix, or raises CameraError."""
+
+
 def head_requests(
-    depsgraph: bpy.types.Depsgraph, scene: bpy.types.Scene, camera: bpy.types.Object | None = None
+    depsgraph: bpy.types.Depsgraph,
+    scene: bpy.types.Scene,
+    camera: bpy.types.Object | None = None,
+    others: Sequence[bpy.types.Object] = (),
 ) -> list[HeadRequest]:
     """Every visible head with a portrait as a camera sees it, by default the scene's.
+
+    Args:
+        others: cameras whose views are refined together with the first.
 
     Raises:
         CameraError: see `view_of_head`; the message names the head.
         ValueError: a head's bones or mesh are missing.
     """
+    cameras = [camera or scene.camera, *others]
+    return heads_in_sight(depsgraph, [camera_sight(each, scene.render, depsgraph) for each in cameras])
+
+
+def camera_sight(camera: bpy.types.Object, render: bpy.types.RenderSettings, depsgraph: bpy.types.Depsgraph) -> Sight:
+    """What a camera sees in a render."""
+    return lambda head_matrix: view_of_head(camera, head_matrix, render, depsgraph)
+
+
+def heads_in_sight(depsgraph: bpy.types.Depsgraph, sights: Sequence[Sight]) -> list[HeadRequest]:
+    """Every visible head with a portrait, with one view per sight; errors as `head_requests`."""
     requests = []
     for head in visible_heads(depsgraph):
         properties = head.turboportrait
@@ -37,7 +60,7 @@ def head_requests(
             continue
         try:
             place = head.evaluated_get(depsgraph).matrix_world
-            view = view_of_head(camera or scene.camera, place, scene.render, depsgraph)
+            views = tuple(sight(place) for sight in sights)
         except ValueError as error:
             raise type(error)(f"{head.name}: {error}") from None
         requests.append(
@@ -46,17 +69,18 @@ def head_requests(
                 avatar=properties.avatar_id,
                 maker=properties.maker,
                 head_model=properties.head_model,
-                portrait=portrait_bytes(head),
+                portrait_sha256=properties.portrait_sha256,
+                portrait=partial(portrait_bytes, properties.portrait.name if properties.portrait else ""),
                 parameters=head_parameters(head, depsgraph),
-                view=view,
+                views=views,
             )
         )
     return requests
 
 
-def portrait_bytes(head: bpy.types.Object) -> bytes:
+def portrait_bytes(image_name: str) -> bytes:
     """The portrait file as it was registered, from the .blend itself; empty if the user removed it."""
-    image = head.turboportrait.portrait
+    image = bpy.data.images.get(image_name)
     return bytes(image.packed_file.data) if image and image.packed_file else b""
 
 
@@ -75,7 +99,7 @@ def composite(
     color = np.zeros((height, width, 4), np.float32)
     if not views:
         return color, np.full((height, width), NO_DEPTH, np.float32)
-    layers = np.stack([_premultiplied(view.rgba) for view in views])
+    layers = np.stack([premultiplied(view.rgba) for view in views])
     depths = np.stack([np.nan_to_num(v.depth * s, posinf=NO_DEPTH) for v, s in zip(views, scales, strict=True)])
     for layer in np.argsort(-depths, axis=0, kind="stable"):
         top = np.take_along_axis(layers, layer[None, ..., None], axis=0)[0]
@@ -99,8 +123,9 @@ def over(color: np.ndarray, background: np.ndarray) -> np.ndarray:
     return color + background * (1 - color[..., 3:])
 
 
-def _premultiplied(rgba: np.ndarray) -> np.ndarray:
-    color = TO_LINEAR[rgba]
+def premultiplied(rgba: np.ndarray) -> np.ndarray:
+    """sRGB bytes with straight alpha (..., 4) as linear, premultiplied float32."""
+    color = np.take(TO_LINEAR, rgba, mode="clip")
     color[..., 3] = rgba[..., 3] * np.float32(1 / 255)
     color[..., :3] *= color[..., 3:]
     return color
@@ -112,3 +137,27 @@ def to_bytes(color: np.ndarray) -> np.ndarray:
     linear = np.clip(color[..., :3] / np.maximum(alpha, 1e-6), 0, 1)
     encoded = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
     return np.rint(np.concatenate([encoded, np.clip(alpha, 0, 1)], -1) * 255).astype(np.uint8)
+
+
+def flatten(views: Sequence[ViewPixels], scales: Sequence[float]) -> np.ndarray:
+    """Views over each other as (H, W, 4) uint8 sRGB, straight alpha: as `composite`, fast enough for the live preview.
+
+    Only pixels where a half transparent one lies before another are blended; of several such layers, two at a time.
+    """
+    pixels, depth = views[0].rgba, views[0].depth
+    for view, scale in zip(views[1:], scales[1:], strict=True):
+        if depth is views[0].depth:
+            depth = depth * np.float32(scales[0])
+        other, other_depth = view.rgba, view.depth * np.float32(scale)
+        nearer = other_depth < depth
+        words, other_words = (np.ascontiguousarray(p).view(np.uint32)[..., 0] for p in (pixels, other))
+        top, bottom = np.where(nearer, other_words, words), np.where(nearer, words, other_words)
+        alpha_top, alpha_bottom = (np.ascontiguousarray(p)[..., None].view(np.uint8)[..., 3] for p in (top, bottom))
+        seen_through = np.nonzero((alpha_top < 255) & (alpha_bottom > 0))
+        pixels = top[..., None].view(np.uint8)
+        if len(seen_through[0]):
+            front = premultiplied(pixels[seen_through])
+            back = premultiplied(bottom[..., None].view(np.uint8)[seen_through])
+            pixels[seen_through] = to_bytes(front + back * (1 - front[..., 3:]))
+        depth = np.minimum(depth, other_depth)
+    return pixels

@@ -5,14 +5,19 @@ from __future__ import annotations
 import bpy
 
 from .backend_link import link
+from .live import session
 
 
 def _presets(settings: bpy.types.PropertyGroup, context: bpy.types.Context, typed: str) -> list[str]:
     return list(link.capabilities.presets) if link.capabilities else []
 
 
+def _switch_live(settings: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
+    session.switch(settings.id_data)
+
+
 class HeadProperties(bpy.types.PropertyGroup):
-    """On every object; only a head's armature object uses it."""
+    """On every object; a head's armature object uses it, and cameras use `live`."""
 
     is_head: bpy.props.BoolProperty(
         name="Is a head", description="This armature is a TurboPortrait head", options={"HIDDEN"}
@@ -26,6 +31,10 @@ class HeadProperties(bpy.types.PropertyGroup):
         type=bpy.types.Image,
         name="Portrait",
         description="The portrait photo, packed into the .blend file so that any backend can register it again",
+    )
+    live: bpy.props.BoolProperty(
+        name="Live camera",
+        description="Keep this camera's image up to date in the live preview, also while another camera is active",
     )
     portrait_sha256: bpy.props.StringProperty(name="Portrait hash", description="SHA-256 of the portrait file's bytes")
 
@@ -67,6 +76,30 @@ class SceneProperties(bpy.types.PropertyGroup):
         max=0.5,
         step=5,
         precision=2,
+    )
+
+    joint: bpy.props.BoolProperty(
+        name="Refine cameras together",
+        description="Refine the views of all live cameras of a frame together, so that they agree; slower than one",
+        default=True,
+    )
+    live: bpy.props.BoolProperty(
+        name="Live preview",
+        description="Keep the cameras' images up to date while heads and cameras move",
+        update=_switch_live,
+    )
+    live_size: bpy.props.IntProperty(
+        name="Preview size",
+        description="Pixels along the longer side of the live images; smaller is faster",
+        default=512,
+        min=64,
+        soft_max=1024,
+        max=4096,
+        subtype="PIXEL",
+    )
+    show_figures: bpy.props.BoolProperty(
+        name="Show figures",
+        description="Draw into the 3D viewports what the live preview costs and how fast it is",
     )
 
 

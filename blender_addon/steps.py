@@ -6,10 +6,9 @@ The same steps are driven by Blender's timer (interactive work), by the render t
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,24 +32,42 @@ class Settings:
     refined: bool = True
     preset: str = "compact"
     noise_level: float = 0.1
+    joint: bool = True
     priority: str = "batch"
 
 
 @dataclass(frozen=True)
 class HeadRequest:
-    """One head to be rendered, read from the scene, so that no step needs Blender's data.
+    """One head to be rendered, read from the scene.
 
     Attributes:
-        portrait: the photo's bytes, for a backend that does not know the avatar.
+        portrait_sha256: of the photo's bytes.
+        portrait: gives the photo's bytes, empty if they are lost; asked for a backend that does not know the avatar.
+        views: the cameras; all of them are refined together, and the first is the one that is shown.
     """
 
     name: str
     avatar: str
     maker: str
     head_model: str
-    portrait: bytes
+    portrait_sha256: str
+    portrait: Callable[[], bytes] = field(compare=False)
     parameters: HeadParameters
-    view: HeadView
+    views: tuple[HeadView, ...]
+
+    @property
+    def view(self) -> HeadView:
+        """What the first camera sees."""
+        return self.views[0]
+
+    @property
+    def current_avatar(self) -> str:
+        """The avatar's id in the backend: another than the file's where the portrait was registered again."""
+        return _current_ids.get(self._identity, self.avatar)
+
+    @property
+    def _identity(self) -> tuple[str, str, str]:
+        return self.portrait_sha256, self.maker, self.head_model
 
 
 def complete(
@@ -124,37 +141,51 @@ def rendering(client: Client, heads: list[HeadRequest], settings: Settings) -> G
     views = []
     for number, head in enumerate(heads, 1):
         line = f"Rendering {head.name}" + (f" ({number} of {len(heads)})" if len(heads) > 1 else "")
-        identity = (hashlib.sha256(head.portrait).hexdigest(), head.maker, head.head_model)
-        avatar = _current_ids.get(identity, head.avatar)
         try:
-            view = yield from _view(client, head, avatar, settings, line)
+            view = yield from _view(client, head, settings, line)
         except TurboPortraitError as error:
-            if error.code != "unknown_avatar" or not head.portrait:
+            if error.code != "unknown_avatar":
                 raise
-            request = client.submit(
-                Register, photo=np.frombuffer(head.portrait, np.uint8), maker=head.maker, head_model=head.head_model
-            )
-            again = yield from finish(client, request, f"Registering {head.name} again")
-            avatar = _current_ids[identity] = again.result.avatar
-            view = yield from _view(client, head, avatar, settings, line)
+            yield from registering_again(client, head, error)
+            view = yield from _view(client, head, settings, line)
         views.append(view)
     return views
 
 
-def _view(
-    client: Client, head: HeadRequest, avatar: str, settings: Settings, line: str
-) -> Generator[str, None, ViewPixels]:
+def registering_again(client: Client, head: HeadRequest, reason: TurboPortraitError) -> Steps:
+    """Have the backend make an avatar again that it does not know; raises `reason` where the photo is lost."""
+    portrait = head.portrait()
+    if not portrait:
+        raise reason
     request = client.submit(
+        Register, photo=np.frombuffer(portrait, np.uint8), maker=head.maker, head_model=head.head_model
+    )
+    again = yield from finish(client, request, f"Registering {head.name} again")
+    _current_ids[head._identity] = again.result.avatar
+
+
+def submit_render(
+    client: Client, head: HeadRequest, settings: Settings, keys: Sequence[str], raw: bool, refined: bool, depth: bool
+) -> Handle:
+    """Ask for a head's views, called by `keys`; see `backend.protocol.messages.Render`."""
+    return client.submit(
         Render,
-        avatar=avatar,
+        avatar=head.current_avatar,
         parameters=head.parameters,
-        views=(View(head.name, head.view.camera),),
-        raw=not settings.refined,
-        refined=settings.refined,
-        depth=True,
+        views=tuple(View(key, view.camera) for key, view in zip(keys, head.views, strict=True)),
+        raw=raw,
+        refined=refined,
+        depth=depth,
         preset=settings.preset,
         noise_level=settings.noise_level,
+        joint=settings.joint,
         priority=settings.priority,
     )
+
+
+def _view(client: Client, head: HeadRequest, settings: Settings, line: str) -> Generator[str, None, ViewPixels]:
+    refined = settings.refined
+    keys = [f"{head.name}/{number}" for number in range(len(head.views))]
+    request = submit_render(client, head, settings, keys, raw=not refined, refined=refined, depth=True)
     done = yield from finish(client, request, line)
-    return (done.refined if settings.refined else done.raw).views[0]
+    return (done.refined if refined else done.raw).views[0]

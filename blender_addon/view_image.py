@@ -17,15 +17,22 @@ def image_name(camera: bpy.types.Object) -> str:
     return f"TP3D {camera.name}"
 
 
-def update_image(camera: bpy.types.Object, rgba: np.ndarray) -> bpy.types.Image:
-    """Write (H, W, 4) uint8 sRGB into a camera's image, which is made at the first time and scaled when need be."""
-    height, width = rgba.shape[:2]
+def image_of_camera(camera: bpy.types.Object) -> bpy.types.Image:
+    """A camera's image, made clear and small where it has none yet."""
     name = image_name(camera)
     image = bpy.data.images.get(name)
     if image is None:
-        image = bpy.data.images.new(name, width, height, alpha=True)
+        image = bpy.data.images.new(name, 4, 4, alpha=True)
         image.alpha_mode = "STRAIGHT"
-    elif tuple(image.size) != (width, height):
+        set_pixels(image, np.zeros((4, 4, 4), np.uint8))
+    return image
+
+
+def update_image(camera: bpy.types.Object, rgba: np.ndarray) -> bpy.types.Image:
+    """Write (H, W, 4) uint8 sRGB into a camera's image, which is made at the first time and scaled when need be."""
+    height, width = rgba.shape[:2]
+    image = image_of_camera(camera)
+    if tuple(image.size) != (width, height):
         image.scale(width, height)
     set_pixels(image, rgba)
     return image
@@ -46,6 +53,6 @@ def request_view(context: bpy.types.Context) -> tuple[list[HeadRequest], Setting
     scene = context.scene
     chosen = scene.turboportrait
     heads = frame.head_requests(context.evaluated_depsgraph_get(), scene)
-    settings = Settings(chosen.output == "REFINED", chosen.preset, chosen.noise_level, priority="live")
+    settings = Settings(chosen.output == "REFINED", chosen.preset, chosen.noise_level, chosen.joint, priority="live")
     _, _, width, height = render_window(scene.render)
     return heads, settings, width, height

@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
+from backend.avatars.base import RenderedView
 from backend.protocol import limits
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.messages import GetMesh, Register, Render, View
@@ -17,13 +18,21 @@ _LIVE_IN_A_ROW = 4
 
 @dataclass(eq=False)
 class Job:
-    """A request that waits or is at work. The router's thread flags it, the worker's thread looks at the flags."""
+    """A request that waits or is at work. The router's thread flags it, the worker's thread looks at the flags.
+
+    Attributes:
+        superseded: keys of views that a newer request took over.
+        raw: of a render whose raw views were sent already, while its refined ones wait their turn.
+        timings: seconds, by stage.
+    """
 
     client: bytes
     request: Register | Render | GetMesh
     received: float = field(default_factory=time.monotonic)
     superseded: set[str] = field(default_factory=set)
     cancelled: bool = False
+    raw: dict[str, RenderedView] | None = None
+    timings: dict[str, float] = field(default_factory=dict)
 
     @property
     def live(self) -> bool:
@@ -111,6 +120,16 @@ class Scheduler:
         with self._changed:
             self._running = None
 
+    def give_way(self, job: Job) -> bool:
+        """Let raw live views go before a live job's refined ones; True if some wait, and the job with them now."""
+        with self._changed:
+            queue = self._queues.get(job.client)
+            if not job.live or queue is None or not any(self._first_live(other) for other in self._queues.values()):
+                return False
+            queue.live.append(job)
+            self._running = None
+            return True
+
     def cancel(self, client: bytes, request_id: int) -> Job | None:
         """Stop a job: returned if it waited, flagged if it is at work."""
         with self._changed:
@@ -168,7 +187,9 @@ class Scheduler:
 
     def _next(self) -> Job | None:
         ready = [(client, queue) for client, queue in self._queues.items() if not queue.paused]
-        live = next(((client, queue) for client, queue in ready if queue.live), None)
+        # A raw view is quick, and the hand waits for it; refined ones have time.
+        live = next(((client, queue) for client, queue in ready if self._first_live(queue)), None)
+        live = live or next(((client, queue) for client, queue in ready if queue.live), None)
         batch = next(((client, queue) for client, queue in ready if queue.batch), None)
         if batch and (not live or self._live_in_a_row >= _LIVE_IN_A_ROW):
             self._live_in_a_row = 0
@@ -177,5 +198,12 @@ class Scheduler:
         if live:
             self._live_in_a_row += 1
             self._queues.move_to_end(live[0])
-            return live[1].live.pop(0)
+            job = self._first_live(live[1]) or live[1].live[0]
+            live[1].live.remove(job)
+            return job
         return None
+
+    @staticmethod
+    def _first_live(queue: _Queue) -> Job | None:
+        """The first whose raw views are yet to be rendered."""
+        return next((job for job in queue.live if job.raw is None), None)

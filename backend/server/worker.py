@@ -6,8 +6,10 @@ import logging
 import threading
 import time
 
+import numpy as np
 import zmq
 
+from backend.avatars.base import RenderedView
 from backend.pipeline import Pipeline
 from backend.protocol.codec import encode
 from backend.protocol.errors import describe
@@ -63,20 +65,25 @@ class Worker(threading.Thread):
         self._outlet.close()
 
     def _do(self, job: Job) -> None:
-        started = time.monotonic()
-        timings = {"queue": started - job.received}
+        if job.raw is None:
+            job.timings["queue"] = time.monotonic() - job.received
         try:
             job.check()
             match job.request:
                 case Register():
                     self._register(job)
                 case Render():
-                    self._render(job, timings)
+                    if job.raw is None:
+                        self._render(job)
+                        if job.request.refined and self._scheduler.give_way(job):
+                            return
+                    if job.request.refined:
+                        self._refine(job)
                 case GetMesh():
                     mesh = self._pipeline.mesh(job.request.avatar)
                     self._send(job, MeshReply(id=job.request.id, mesh=mesh))
-            timings["total"] = time.monotonic() - job.received
-            self._send(job, Done(id=job.request.id, timings=timings, superseded=job.unwanted))
+            job.timings["total"] = time.monotonic() - job.received
+            self._send(job, Done(id=job.request.id, timings=job.timings, superseded=job.unwanted))
         except Exception as error:
             shown = describe(error)
             if shown.code == "internal":
@@ -108,7 +115,7 @@ class Worker(threading.Thread):
             ),
         )
 
-    def _render(self, job: Job, timings: dict[str, float]) -> None:
+    def _render(self, job: Job) -> None:
         request = job.request
         registration = self._pipeline.find(request.avatar)
         if request.refined:
@@ -116,33 +123,35 @@ class Worker(threading.Thread):
         self._report(job, 0.0, "rendering")
         started = time.monotonic()
         views = job.wanted
-        raw = self._pipeline.render_raw(registration, [view.camera for view in views], request.parameters)
-        timings["raw"] = time.monotonic() - started
+        frames = self._pipeline.render_raw(registration, [view.camera for view in views], request.parameters)
+        job.timings["raw"] = time.monotonic() - started
         job.check()
-        pixels = [
-            ViewPixels(view.key, frame.rgba, frame.depth if request.depth else None)
-            for view, frame in zip(views, raw, strict=True)
-        ]
+        job.raw = {view.key: frame for view, frame in zip(views, frames, strict=True)}
         if request.raw:
+            pixels = [_pixels(view.key, frame.rgba, frame, request) for view, frame in zip(views, frames, strict=True)]
             self._send(job, RawViews(id=request.id, views=tuple(pixels)))
-        if not request.refined:
-            return
+
+    def _refine(self, job: Job) -> None:
+        request = job.request
         self._report(job, 0.5, "refining")
         started = time.monotonic()
-        wanted = {view.key for view in job.wanted}
-        kept = [i for i, view in enumerate(views) if view.key in wanted]
+        views = [view for view in job.wanted if view.key in job.raw]
+        raw = [job.raw[view.key] for view in views]
         frames = self._pipeline.refine(
-            registration,
-            [views[i].camera for i in kept],
+            self._pipeline.find(request.avatar),
+            [view.camera for view in views],
             request.parameters,
-            [raw[i] for i in kept],
+            raw,
             request.preset,
             request.noise_level,
             request.joint,
         )
-        timings["refined"] = time.monotonic() - started
+        job.timings["refined"] = time.monotonic() - started
         job.check()
-        refined = [ViewPixels(views[i].key, frame, pixels[i].depth) for i, frame in zip(kept, frames, strict=True)]
+        refined = [
+            _pixels(view.key, frame, rendered, request)
+            for view, frame, rendered in zip(views, frames, raw, strict=True)
+        ]
         self._send(job, RefinedViews(id=request.id, views=tuple(refined)))
 
     def _report(self, job: Job, fraction: float, stage: str) -> None:
@@ -151,3 +160,7 @@ class Worker(threading.Thread):
 
     def _send(self, job: Job, reply: Message) -> None:
         self._outlet.send_multipart([job.client, *encode(reply)], copy=False)
+
+
+def _pixels(key: str, rgba: np.ndarray, rendered: RenderedView, request: Render) -> ViewPixels:
+    return ViewPixels(key, rgba, rendered.depth if request.depth else None)

@@ -158,3 +158,26 @@ def test_every_request_is_computed_once_or_superseded_and_the_latest_always_comp
     assert sorted(computed + superseded) == list(range(min(len(requests), limits.MAX_QUEUED_REQUESTS)))
     batch = {i for i, (_, priority, _) in enumerate(requests[: limits.MAX_QUEUED_REQUESTS]) if priority == "batch"}
     assert batch | set(latest.values()) == set(computed)
+
+
+def test_refining_gives_way_to_raw_live_views_and_is_done_after_them():
+    scheduler = Scheduler()
+    scheduler.submit(render(b"A", 1, "a"))
+    job = scheduler.take()
+    assert not scheduler.give_way(job), "nothing else waits"
+    scheduler.submit(render(b"A", 2, "b"))
+    scheduler.submit(render(b"B", 3, "b", "batch"))
+    job.raw = {}
+    assert scheduler.give_way(job)
+    assert taken(scheduler, 2) == [(b"A", 2), (b"A", 1)]
+
+
+def test_a_job_that_gave_way_can_become_stale_while_it_waits():
+    scheduler = Scheduler()
+    scheduler.submit(render(b"A", 1, "a"))
+    job = scheduler.take()
+    scheduler.submit(render(b"A", 2, "b"))
+    job.raw = {}
+    assert scheduler.give_way(job)
+    assert scheduler.submit(render(b"A", 3, "a")) == [job]
+    assert taken(scheduler, 2) == [(b"A", 2), (b"A", 3)]

@@ -2,12 +2,14 @@
 
 import os
 import sys
+from pathlib import Path
 
 import bpy
 import numpy as np
 import pytest
 
 import blender_addon
+from backend.client import BackendProcess
 from backend.protocol.rigged_mesh import RiggedMesh
 from flame import load_head_model
 
@@ -94,3 +96,25 @@ def rigged_mesh(head_model) -> RiggedMesh:
         fill_weight=0 * one,
         base_color=np.full((len(vertices), 3), 128, np.uint8),
     )
+
+
+PIPELINE_TESTS = Path(__file__).parents[2] / "pipeline"
+
+
+@pytest.fixture(scope="session")
+def little_backend(tmp_path_factory):
+    """The address of a real backend process whose avatars are quick to make: coloured balls."""
+    folder = tmp_path_factory.mktemp("little")
+    command = [sys.executable, str(PIPELINE_TESTS / "little_backend.py")]
+    process = BackendProcess.start(command=command, endpoint_path=folder / "backend.json", log=folder / "backend.log")
+    yield process.wait_ready().address
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+def little_photo() -> bytes:
+    """A portrait for that backend."""
+    sys.path.insert(0, str(PIPELINE_TESTS))
+    from little_head import photo
+
+    return photo()

@@ -205,7 +205,7 @@ def test_a_selected_head_takes_the_portrait_and_keeps_its_place_and_expression(s
     assert tuple(head.location) == (1, 2, 3)
     assert mesh_of(head).data.shape_keys.key_blocks["jawOpen"].value == 0.5
     assert head.turboportrait.avatar_id
-    assert frame.portrait_bytes(head) == photo.read_bytes()
+    assert frame.portrait_bytes(head.turboportrait.portrait.name) == photo.read_bytes()
     assert scene.view_settings.view_transform == "Standard"
 
 
