@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -16,10 +19,14 @@ console = Console()
 CONFIGS = Path(__file__).parent / "configs"
 
 
-def _progress() -> Progress:
+SHOWN = {"picture": "loss", "raw_picture": "raw", "lpips": "lpips", "adversarial": "adv", "discriminator": "D"}
+"""Terms beside the progress bar, with short names; raw is what the loss would be if nothing were refined."""
+
+
+def _progress(disable: bool = False) -> Progress:
     return Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
-        console=console,
+        console=console, disable=disable,
     )  # fmt: skip
 
 
@@ -52,29 +59,53 @@ def synthesize(
 
 @app.command()
 def refiner(
-    config: Path = typer.Option(CONFIGS / "compact.toml", exists=True, help="The run (TOML)."),
-    corpus: Path | None = typer.Option(None, help="Folder of the shards, in place of the config's."),
-    output: Path | None = typer.Option(None, help="Folder for checkpoint, log and result, in place of the config's."),
-    steps: int | None = typer.Option(None, help="Last step, in place of the config's."),
+    config: Path = typer.Option(CONFIGS / "compact_stage1.toml", help="The run (TOML)."),
+    corpus: str | None = typer.Option(None, help="Folder of the shards, in place of the config's."),
+    output: str | None = typer.Option(None, help="Folder for checkpoint, log and result, in place of the config's."),
+    initial: str | None = typer.Option(None, help="Folder of the refiner to start from, in place of the config's."),
+    base: str | None = typer.Option(None, help="Diffusers folder of the base model, in place of the preset's."),
+    steps: int | None = typer.Option(None, min=1, help="Last step, in place of the config's."),
     minutes: float | None = typer.Option(None, help="Stop after so many minutes; the same command goes on later."),
+    processes: int = typer.Option(1, min=1, help="So many processes on this machine, each with a GPU or some cores."),
 ) -> None:
-    """Train a refiner; goes on from its checkpoint if there is one."""
-    from backend.training.trainer import RESULT_NAME, Trainer, TrainingConfig
+    """Train a refiner; goes on from its checkpoint if there is one. Ctrl+C saves, then stops."""
+    if processes > 1:
+        given = dict(
+            config=config, corpus=corpus, output=output, initial=initial, base=base, steps=steps, minutes=minutes
+        )
+        _launch(processes, [f"--{name}={value}" for name, value in given.items() if value is not None])
 
-    settings = TrainingConfig.load(config)
-    settings = replace(
-        settings,
-        corpus=str(corpus or settings.corpus),
-        folder=str(output or settings.folder),
-        steps=steps or settings.steps,
+    import msgspec
+
+    from backend.training.config import TrainingConfig
+    from backend.training.trainer import RESULT_NAME, Trainer
+
+    given = {"corpus": corpus, "folder": output, "initial": initial, "base": base, "steps": steps}
+    settings = msgspec.structs.replace(
+        TrainingConfig.load(config), **{name: value for name, value in given.items() if value is not None}
     )
     trainer = Trainer(settings)
-    with _progress() as progress:
+    with _progress(disable=not trainer.is_main) as progress:
         task = progress.add_task("steps", total=settings.steps, completed=trainer.step)
 
         def report(step: int, terms: dict[str, float]) -> None:
-            progress.update(task, completed=step, description=f"loss {terms['picture']:.3f}/{terms['raw_picture']:.3f}")
+            shown = " ".join(f"{short} {terms[name]:.3f}" for name, short in SHOWN.items() if name in terms)
+            progress.update(task, completed=step, description=shown)
 
         trainer.run(report, minutes)
-    console.print(f"{trainer.step} steps, {trainer.seconds:.0f} s of training; the refiner is in "
-                  f"{trainer.folder / RESULT_NAME}")  # fmt: skip
+    if trainer.is_main:
+        console.print(f"{trainer.step} of {settings.steps} steps, {trainer.seconds:.0f} s of training; the refiner is "
+                      f"in {trainer.folder / RESULT_NAME}")  # fmt: skip
+        if trainer.step < settings.steps:
+            console.print("The same command goes on from here.")
+    if trainer.interrupted:
+        # As a shell says it, so that a script does not start the next stage.
+        raise typer.Exit(128 + trainer.interrupted)
+
+
+def _launch(processes: int, options: list[str]) -> NoReturn:
+    """Become the launcher of several processes that run this command and know of each other."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+    # In place of this process, so that signals reach the launcher, which passes them on and waits.
+    os.execv(sys.executable, [*launcher, "-m", "backend.training", "refiner", *options])

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+import zipfile
+import zlib
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
+
+from backend.protocol.errors import TurboPortraitError
 
 FORMAT = 1
 HELD_OUT_EVERY = 8
@@ -38,7 +42,16 @@ class SynthesisConfig:
 
 @dataclass(frozen=True)
 class Identity:
-    """A shard's content; the arrays are described in `backend.training.synthetic.pairs.Pairs`."""
+    """A shard's content, N views of S x S pixels; the first is the portrait's own.
+
+    Attributes:
+        seed: the identity's number.
+        reference: (S, S, 4) uint8, the portrait with its matte; straight alpha here and below.
+        raw, truth: (N, S, S, 4) uint8, the avatar's views and the true ones.
+        confidence: (N, S, S) uint8, how sure the photo is of a pixel of the raw view; 255 for 1.
+        head: (N, S, S) uint8, 255 where the loss shall look.
+        angles: (N, 2) float32, yaw and pitch off the portrait's view, degrees.
+    """
 
     seed: int
     reference: np.ndarray
@@ -47,6 +60,9 @@ class Identity:
     confidence: np.ndarray
     head: np.ndarray
     angles: np.ndarray
+
+
+_ARRAYS = tuple(field.name for field in fields(Identity) if field.name != "seed")
 
 
 def is_held_out(seed: int) -> bool:
@@ -92,23 +108,70 @@ def load_identities(folder: str | Path, held_out: bool) -> list[Identity]:
     """All identities of a split, in memory.
 
     Raises:
-        FileNotFoundError: the corpus has none.
-        ValueError: a shard is of another format.
+        TurboPortraitError: `bad_corpus`: the folder has none, or a shard is damaged or of another format.
     """
-    found = list(_read(path for path in shards(folder) if is_held_out(_seed_of(path)) == held_out))
+    found = [read_identity(path) for path in shards(folder) if is_held_out(_seed_of(path)) == held_out]
     if not found:
         kind = "held-out" if held_out else "training"
-        raise FileNotFoundError(f"{folder} has no {kind} identities: run `turboportrait train synthesize` first")
+        raise TurboPortraitError("bad_corpus", f"{folder} has no {kind} identities")
     return found
 
 
-def _read(paths: Iterator[Path]) -> Iterator[Identity]:
-    for path in paths:
+def load_probe_identities(folder: str | Path, most: int = 4) -> list[Identity]:
+    """A few identities to watch a run by: held-out ones, or any if none is held out.
+
+    Raises:
+        TurboPortraitError: `bad_corpus`, as `load_identities`.
+    """
+    paths = shards(folder)
+    held_out = [path for path in paths if is_held_out(_seed_of(path))]
+    return [read_identity(path) for path in (held_out or paths)[:most]]
+
+
+def read_identity(path: Path) -> Identity:
+    """A shard's content.
+
+    Raises:
+        TurboPortraitError: `bad_corpus`: it is damaged or of another format.
+    """
+    try:
         with np.load(path, allow_pickle=False) as shard:
             if int(shard["format"]) != FORMAT:
-                raise ValueError(f"{path} is of format {int(shard['format'])}, not {FORMAT}: synthesise it again")
-            names = ("reference", "raw", "truth", "confidence", "head", "angles")
-            yield Identity(_seed_of(path), **{name: shard[name] for name in names})
+                raise ValueError(f"format {int(shard['format'])} in place of {FORMAT}")
+            identity = Identity(_seed_of(path), **{name: shard[name] for name in _ARRAYS})
+        _check(identity)
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise TurboPortraitError("bad_corpus", f"{path}: {error}") from error
+    return identity
+
+
+def write_identity(folder: str | Path, identity: Identity, **more: np.ndarray) -> None:
+    """Write a shard whole or not at all; `more` are arrays that training does not read.
+
+    Raises:
+        ValueError: the arrays do not fit each other.
+    """
+    _check(identity)
+    path = Path(folder) / f"identity_{identity.seed:06d}.npz"
+    partial = path.with_suffix(f".{os.getpid()}.part")
+    with partial.open("wb") as file:
+        np.savez_compressed(file, format=FORMAT, **(asdict(identity) | more))
+    partial.rename(path)
+
+
+def _check(identity: Identity) -> None:
+    if identity.raw.ndim != 4:
+        raise ValueError(f"raw has {identity.raw.ndim} dimensions in place of 4")
+    count, size = identity.raw.shape[:2]
+    if count < 2 or size < 8:
+        raise ValueError(f"{count} views of {size} pixels are too few: the portrait's own and one more are needed")
+    images = {name: (np.uint8, (count, size, size)) for name in ("confidence", "head")}
+    images |= {name: (np.uint8, (count, size, size, 4)) for name in ("raw", "truth")}
+    images |= {"reference": (np.uint8, (size, size, 4)), "angles": (np.float32, (count, 2))}
+    for name, (kind, shape) in images.items():
+        array = getattr(identity, name)
+        if array.dtype != kind or array.shape != shape:
+            raise ValueError(f"{name} is {array.shape} {array.dtype} in place of {shape} {np.dtype(kind)}")
 
 
 def _seed_of(path: Path) -> int:
@@ -133,10 +196,6 @@ def _make_shard(seed: int, size: int, folder: str) -> str | None:
         pairs = make_pairs(seed, with_landmarks(load_head_model()), size)
     except Rejected as reason:
         return str(reason)
-    path = Path(folder) / f"identity_{seed:06d}.npz"
-    # Renamed when whole: an interrupted run leaves no half shard.
-    partial = path.with_suffix(f".{os.getpid()}.part")
-    with partial.open("wb") as file:
-        np.savez_compressed(file, format=FORMAT, seed=seed, **asdict(pairs))
-    partial.rename(path)
+    arrays = asdict(pairs)
+    write_identity(folder, Identity(seed, **{name: arrays.pop(name) for name in _ARRAYS}), **arrays)
     return None

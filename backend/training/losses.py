@@ -1,4 +1,4 @@
-"""What training minimises, inside a weight mask only; no weights to download."""
+"""What training minimises, inside a weight mask only."""
 
 from __future__ import annotations
 
@@ -6,63 +6,83 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d
 
-from backend.refiner.refiner import Refinement
+from backend.refiner.refinement import Refinement
+from backend.training.config import LossConfig
+from backend.training.lpips import Lpips
 from backend.training.samples import Batch
 
 SSIM_WINDOW = 7
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
+PICTURE_TERMS = ("l1", "l2", "gradient", "structure")
 
 
 class RefinerLoss(nn.Module):
-    """Weighted L1, gradients over a pyramid, and structure (Wang et al. 2004), plus two penalties.
+    """L1, L2, gradients over a pyramid, structure (Wang et al. 2004) and LPIPS (Zhang et al. 2018), plus two penalties.
+
+    The paper names none of its terms but the discriminator's; L2 + LPIPS + adversarial is img2img-turbo's (Parmar et
+    al. 2024), whose adversarial term is `backend.training.adversary`'s.
 
     Args:
-        gradient, structure: weights of these terms beside L1.
-        change: weight of the mean change, so that nothing is changed without need.
-        latent: weight that keeps the latents' variance near 1, or the noise would be no noise to them.
-        levels: of the pyramid.
+        config: the terms' weights.
+        lpips: None leaves that term out whatever its weight.
     """
 
-    def __init__(
-        self, gradient: float = 1.0, structure: float = 0.2, change: float = 0.01, latent: float = 0.01, levels: int = 4
-    ) -> None:
+    def __init__(self, config: LossConfig, lpips: Lpips | None = None) -> None:
         super().__init__()
-        self.gradient, self.structure, self.change, self.latent = gradient, structure, change, latent
-        self.levels = levels
+        self.config = config
+        self.lpips = lpips if config.lpips else None
 
-    def forward(self, result: Refinement, batch: Batch) -> dict[str, torch.Tensor]:
-        """All terms and their weighted "total", scalars."""
-        terms = self.picture(result.apply(batch.views), batch)
-        alpha = (batch.views[:, :, 3:4] + 1) / 2
-        terms["change"] = (result.change * alpha).sum() / alpha.sum().clamp(min=1)
-        terms["latent"] = (result.latents.pow(2).mean() - 1).pow(2)
-        terms["total"] = terms["picture"] + self.change * terms["change"] + self.latent * terms["latent"]
-        return terms
+    def forward(self, result: Refinement, refined: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
+        """All terms and their weighted "total", scalars, of a result and its pictures (B, V, 3, H, W)."""
+        terms = self.picture(refined, batch)
+        total = terms["picture"]
+        if self.lpips is not None:
+            # Outside the mask both show the truth: nothing there can be learnt from.
+            seen = within(refined, batch)
+            terms["lpips"] = self.lpips(*(x.flatten(0, 1) for x in (seen, batch.truth, batch.weight)))
+            total = total + self.config.lpips * terms["lpips"]
+        if self.config.change:
+            alpha = (batch.views[:, :, 3:4] + 1) / 2
+            terms["change"] = (result.change * alpha).sum() / alpha.sum().clamp(min=1)
+            total = total + self.config.change * terms["change"]
+        if self.config.latent:
+            terms["latent"] = (result.latents.float().pow(2).mean() - 1).pow(2)
+            total = total + self.config.latent * terms["latent"]
+        return terms | {"total": total}
 
     def picture(self, refined: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
-        """The terms that compare pictures (B, V, 3, H, W), and their weighted sum "picture"."""
+        """The terms that compare pixels of (B, V, 3, H, W), and their weighted sum "picture"."""
         a, b, weight = refined.flatten(0, 1), batch.truth.flatten(0, 1), batch.weight.flatten(0, 1)
-        terms = {
-            "l1": _mean((a - b).abs(), weight),
-            "gradient": self._gradients(a, b, weight),
-            "structure": 1 - _structure((a + 1) / 2, (b + 1) / 2, weight),
+        compute = {
+            "l1": lambda: weighted_mean((a - b).abs(), weight),
+            "l2": lambda: weighted_mean((a - b).square(), weight),
+            "gradient": lambda: self._gradients(a, b, weight),
+            "structure": lambda: 1 - _structure((a + 1) / 2, (b + 1) / 2, weight),
         }
-        terms["picture"] = terms["l1"] + self.gradient * terms["gradient"] + self.structure * terms["structure"]
-        return terms
+        weights = {name: getattr(self.config, name) for name in PICTURE_TERMS if getattr(self.config, name)}
+        terms = {name: compute[name]() for name in weights}
+        picture = sum((weights[name] * term for name, term in terms.items()), start=a.new_zeros(()))
+        return terms | {"picture": picture}
 
     def _gradients(self, a: torch.Tensor, b: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         total = a.new_zeros(())
-        for _ in range(self.levels):
+        for _ in range(self.config.levels):
             difference = a - b
             across = torch.minimum(weight[..., 1:], weight[..., :-1])
             down = torch.minimum(weight[..., 1:, :], weight[..., :-1, :])
-            total = total + _mean((difference[..., 1:] - difference[..., :-1]).abs(), across)
-            total = total + _mean((difference[..., 1:, :] - difference[..., :-1, :]).abs(), down)
+            total = total + weighted_mean((difference[..., 1:] - difference[..., :-1]).abs(), across)
+            total = total + weighted_mean((difference[..., 1:, :] - difference[..., :-1, :]).abs(), down)
             a, b, weight = (avg_pool2d(x, 2) for x in (a, b, weight))
-        return total / self.levels
+        return total / self.config.levels
 
 
-def _mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+def within(refined: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """The refined pictures (B, V, 3, H, W) inside the weight mask, the true ones outside it."""
+    return torch.where(batch.weight > 0, refined, batch.truth)
+
+
+def weighted_mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """The mean of values (N, C, H, W) by weight (N, 1, H, W); 0 where there is no weight at all."""
     return (values * weight).sum() / (values.shape[1] * weight.sum()).clamp(min=1e-3)
 
 
@@ -78,4 +98,4 @@ def _structure(a: torch.Tensor, b: torch.Tensor, weight: torch.Tensor) -> torch.
     similarity = (2 * mean_a * mean_b + SSIM_C1) * (2 * covariance + SSIM_C2)
     similarity = similarity / ((mean_a**2 + mean_b**2 + SSIM_C1) * (var_a + var_b + SSIM_C2))
     whole = pool((weight > 0).float()) > 0.999
-    return _mean(similarity, pool(weight) * whole)
+    return weighted_mean(similarity, pool(weight) * whole)

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import torch
 
+from backend.protocol.errors import TurboPortraitError
 from backend.refiner.images import reference_tensor, view_tensor
+from backend.training.config import SampleConfig
 from backend.training.corpus import Identity
 
 NOISE_LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 """r in training (paper, section 3.2)."""
-
-
-@dataclass(frozen=True)
-class SampleConfig:
-    """How samples are drawn.
-
-    Attributes:
-        views: V, novel views of a sample.
-        crop: pixels of the square that is trained on.
-        portrait_view: how often one of the views is the portrait's own, where nothing is to be changed.
-        dropped: how often a raw view loses a large part.
-        sure_weight: how much a pixel counts that the photo is sure of, beside 1 for one that it says nothing about.
-    """
-
-    views: int = 2
-    crop: int = 192
-    portrait_view: float = 0.25
-    dropped: float = 0.5
-    sure_weight: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -43,6 +26,7 @@ class Batch:
         truth: (B, V, 3, H, W) over grey.
         weight: (B, V, 1, H, W), zero where the loss does not look: outside head and neck, outside either alpha.
         noise_level: (B,).
+        noise_seed: decides the noise of all samples.
     """
 
     views: torch.Tensor
@@ -50,6 +34,28 @@ class Batch:
     truth: torch.Tensor
     weight: torch.Tensor
     noise_level: torch.Tensor
+    noise_seed: int
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
+        return replace(self, **{name: value.to(device) for name, value in tensors.items()})
+
+
+def check_samples(identities: list[Identity], config: SampleConfig) -> None:
+    """Whether such samples can be drawn.
+
+    Raises:
+        TurboPortraitError: `bad_training_config`: an identity has too few views, or too small ones.
+    """
+    for identity in identities:
+        count, size = identity.raw.shape[:2]
+        if config.views >= count or config.crop > size:
+            raise TurboPortraitError(
+                "bad_training_config",
+                f"identity {identity.seed} has {count} views of {size} pixels, its portrait's among them; "
+                f"views = {config.views} and crop = {config.crop} ask for more",
+            )
 
 
 def draw_batch(identities: list[Identity], config: SampleConfig, size: int, rng: np.random.Generator) -> Batch:
@@ -57,7 +63,7 @@ def draw_batch(identities: list[Identity], config: SampleConfig, size: int, rng:
     samples = [_draw(identities[rng.integers(len(identities))], config, rng) for _ in range(size)]
     views, reference, truth, weight = (torch.stack(column) for column in zip(*samples, strict=True))
     levels = torch.tensor(rng.choice(NOISE_LEVELS, size), dtype=torch.float32)
-    return Batch(views, reference, truth, weight, levels)
+    return Batch(views, reference, truth, weight, levels, int(rng.integers(2**62)))
 
 
 def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) -> tuple[torch.Tensor, ...]:

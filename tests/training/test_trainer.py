@@ -1,128 +1,168 @@
-"""Training learns, resumes to the step, and never looks where it must not."""
+"""Training learns, shows what it does, and resumes to the step."""
 
-import dataclasses
+import json
+import signal
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tiny_corpus import write_tiny_corpus
-from tiny_preset import write_tiny_preset
+from msgspec.structs import replace
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from backend.protocol.errors import TurboPortraitError
 from backend.refiner import Refiner
-from backend.training.corpus import is_held_out, load_identities
-from backend.training.losses import RefinerLoss
-from backend.training.samples import NOISE_LEVELS, Batch, SampleConfig, draw_batch, drop_part
-from backend.training.trainer import Trainer, TrainingConfig
+from backend.training.config import DiscriminatorConfig, LossConfig, SampleConfig
+from backend.training.trainer import Trainer
+
+ADVERSARIAL = {"loss": LossConfig(adversarial=0.1), "discriminator": DiscriminatorConfig(width=8, learning_rate=1e-3)}
 
 
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("corpus")
-    write_tiny_corpus(folder, range(9))
-    return folder
-
-
-@pytest.fixture
-def config(corpus, tmp_path):
-    return TrainingConfig(
-        corpus=str(corpus), folder=str(tmp_path / "run"), preset=str(write_tiny_preset(tmp_path / "tiny")), steps=6,
-        batch=2, warmup=1, checkpoint_every=3, log_every=1, threads=1, samples=SampleConfig(crop=24),
-    )  # fmt: skip
-
-
-def _quiet(step, terms):
+def quiet(step, terms):
     pass
 
 
-def test_an_interrupted_run_goes_on_bit_equal(config, tmp_path):
-    straight = Trainer(config)
-    straight.run(_quiet)
-    broken = dataclasses.replace(config, folder=str(tmp_path / "broken"))
+def checkpoint(folder):
+    return torch.load(folder / "checkpoint.pt", weights_only=True)
+
+
+def assert_same(a, b, where="state"):
+    """Tensors equal bit by bit, through containers."""
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), where
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for key in a.keys() - {"seconds"}:
+            assert_same(a[key], b[key], f"{where}.{key}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), where
+        for index, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_same(x, y, f"{where}.{index}")
+    else:
+        assert a == b, where
+
+
+@pytest.mark.parametrize("settings", [{}, ADVERSARIAL | {"accumulation": 2}, {"precision": "bf16"}])
+def test_an_interrupted_run_goes_on_bit_equal(config, tmp_path, settings):
+    straight = replace(config, log_every=2, **settings)
+    Trainer(straight).run(quiet)
+    broken = replace(straight, folder=str(tmp_path / "broken"))
     first = Trainer(broken)
-    first.run(_quiet, minutes=0.0)
+    first.run(quiet, minutes=0.0)
     assert first.step == 1
     second = Trainer(broken)
     assert second.step == 1
-    second.run(_quiet)
-    for name, value in straight.average.items():
-        assert torch.equal(value, second.average[name]), name
-    assert (tmp_path / "broken" / "log.jsonl").read_text().count("\n") == 6
+    second.run(quiet)
+    assert_same(checkpoint(tmp_path / "run"), checkpoint(tmp_path / "broken"))
+    logs = [[json.loads(line) for line in (tmp_path / name / "log.jsonl").open()] for name in ("run", "broken")]
+    assert len(logs[0]) == 3
+    assert_same(*logs)
 
 
-def test_the_result_is_a_refiner(config):
+def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(config, tmp_path):
+    class Killed(Exception):
+        pass
+
+    def kill(step, terms):
+        if step == 5:
+            raise Killed
+
+    with pytest.raises(Killed):
+        Trainer(config).run(kill)
+    again = Trainer(config)
+    assert again.step == 3
+    again.run(quiet)
+    straight = replace(config, folder=str(tmp_path / "straight"))
+    Trainer(straight).run(quiet)
+    assert_same(checkpoint(tmp_path / "run"), checkpoint(tmp_path / "straight"))
+    # What was logged after the checkpoint is not there twice.
+    assert [json.loads(line)["step"] for line in (tmp_path / "run" / "log.jsonl").open()] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_stops(config, number):
     trainer = Trainer(config)
-    trainer.run(_quiet)
+    trainer.run(lambda step, terms: signal.raise_signal(number) if step == 2 else None)
+    assert trainer.interrupted == number
+    # The signal came after step 2 had been agreed on.
+    assert Trainer(config).step == 3
+
+
+def test_the_result_is_a_refiner_of_the_averaged_weights(config):
+    trainer = Trainer(config)
+    trainer.run(quiet)
     refiner = Refiner.from_pretrained(trainer.folder / "refiner")
-    torch.testing.assert_close(refiner.unet.conv_in.weight, trainer.average["unet.conv_in.weight"])
+    average = trainer.learner.average.values["unet.conv_in.weight"]
+    torch.testing.assert_close(refiner.unet.conv_in.weight, average)
+    assert not torch.equal(average, trainer.learner.trained["unet.conv_in.weight"])
+
+
+def test_a_second_stage_starts_from_the_first_ones_result(config, tmp_path):
+    first = Trainer(config)
+    first.run(quiet)
+    second = Trainer(replace(config, folder=str(tmp_path / "second"), initial=str(first.folder / "refiner")))
+    for name, value in first.learner.average.values.items():
+        torch.testing.assert_close(second.learner.trained[name].data, value)
+    assert second.step == 0
 
 
 def test_training_lowers_the_loss(config):
-    config = dataclasses.replace(config, steps=60, learning_rate=3e-3, ema=0.9)
-    trainer, ratios = Trainer(config), []
+    ratios = []
+    trainer = Trainer(replace(config, steps=60, learning_rate=3e-3, ema=0.9, pictures_every=1000))
     trainer.run(lambda step, terms: ratios.append(terms["picture"] / terms["raw_picture"]))
     assert np.mean(ratios[-10:]) < 0.97 * np.mean(ratios[:10])
 
 
-def test_held_out_identities_never_leak(corpus):
-    train = {identity.seed for identity in load_identities(corpus, held_out=False)}
-    held = {identity.seed for identity in load_identities(corpus, held_out=True)}
-    assert not train & held
-    assert held == {seed for seed in range(9) if is_held_out(seed)} == {7}
+def test_the_discriminator_learns_beside_the_refiner(config):
+    verdicts = []
+    steps = replace(config, steps=60, pictures_every=1000, samples=SampleConfig(crop=32), **ADVERSARIAL)
+    Trainer(steps).run(lambda step, terms: verdicts.append(terms["verdict_true"] - terms["verdict_refined"]))
+    assert abs(verdicts[0]) < 0.1
+    assert np.mean(verdicts[-10:]) > 0.3
 
 
-def test_an_empty_corpus_is_told_plainly(tmp_path):
-    with pytest.raises(FileNotFoundError, match="train synthesize"):
-        load_identities(tmp_path, held_out=False)
+def test_tensorboard_has_curves_and_pictures(config, tmp_path):
+    Trainer(config).run(quiet)
+    board = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    assert [event.step for event in board.Scalars("picture")] == [1, 2, 3, 4, 5, 6]
+    (name,) = board.Tags()["images"]
+    pictures = board.Images(name)
+    assert [event.step for event in pictures] == [3, 6]
+    assert (pictures[0].width, pictures[0].height) == (4 * 24, 4 * 2 * 24)
 
 
-@settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 10_000))
-def test_samples_are_sound(seed, corpus):
-    identities = load_identities(corpus, held_out=False)
-    batch = draw_batch(identities, SampleConfig(crop=24), 2, np.random.default_rng(seed))
-    again = draw_batch(identities, SampleConfig(crop=24), 2, np.random.default_rng(seed))
-    assert torch.equal(batch.views, again.views)
-    assert batch.views.shape == (2, 2, 5, 24, 24)
-    assert batch.reference.shape == (2, 5, 24, 24)
-    assert batch.views.abs().max() <= 1 + 1e-5
-    assert set(np.round(batch.noise_level.tolist(), 3)) <= set(NOISE_LEVELS)
-    # No loss outside the raw view's alpha.
-    assert (batch.weight[batch.views[:, :, 3:4] < 0.9] == 0).all()
+def test_a_checkpoint_of_another_run_is_refused(config, tmp_path):
+    Trainer(config).run(quiet, minutes=0.0)
+    with pytest.raises(TurboPortraitError, match="adversarial") as caught:
+        Trainer(replace(config, **ADVERSARIAL))
+    assert caught.value.code == "bad_checkpoint"
+    (tmp_path / "run" / "checkpoint.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(TurboPortraitError, match=r"checkpoint\.pt") as caught:
+        Trainer(config)
+    assert caught.value.code == "bad_checkpoint"
 
 
-@settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 10_000))
-def test_dropping_only_takes_away(seed):
-    rng = np.random.default_rng(seed)
-    raw = rng.integers(0, 256, (32, 32, 4), np.uint8)
-    confidence = rng.random((32, 32)).astype(np.float32)
-    dropped, trust = drop_part(raw, confidence, rng)
-    assert (trust <= confidence).all()
-    assert (dropped[..., 3] == raw[..., 3]).all()
-    untouched = trust == confidence
-    assert (dropped[..., :3][untouched] == raw[..., :3][untouched]).all()
+def test_a_run_that_diverges_stops_and_keeps_its_checkpoint(config, tmp_path):
+    Trainer(config).run(quiet, minutes=0.0)
+    before = checkpoint(tmp_path / "run")
+    trainer = Trainer(config)
+    trainer.learner.trained["unet.conv_in.weight"].data.fill_(float("nan"))
+    with pytest.raises(TurboPortraitError) as caught:
+        trainer.run(quiet)
+    assert caught.value.code == "diverged"
+    assert_same(checkpoint(tmp_path / "run"), before)
 
 
-def test_the_loss_looks_only_inside_the_weight():
-    torch.manual_seed(0)
-    truth = torch.rand(1, 1, 3, 32, 32) * 2 - 1
-    weight = torch.zeros(1, 1, 1, 32, 32)
-    weight[..., 8:24, 8:24] = 1
-    views = torch.zeros(1, 1, 5, 32, 32)
-    batch = Batch(views, views[:, 0], truth, weight, torch.zeros(1))
-    outside = truth + torch.rand_like(truth) * (weight == 0)
-    assert RefinerLoss(levels=1).picture(outside, batch)["picture"].item() == pytest.approx(0, abs=1e-4)
-    inside = truth + 0.5 * weight
-    assert RefinerLoss(levels=1).picture(inside, batch)["l1"].item() == pytest.approx(0.5, abs=1e-4)
+@pytest.mark.parametrize("samples", [SampleConfig(crop=64), SampleConfig(crop=24, views=3)])
+def test_samples_that_the_corpus_cannot_give_are_told_plainly(config, samples):
+    with pytest.raises(TurboPortraitError, match="identity 0") as caught:
+        Trainer(replace(config, samples=samples))
+    assert caught.value.code == "bad_training_config"
 
 
-def test_the_configs_that_ship_load():
-    import tomllib
-
-    from backend.training.cli import CONFIGS
-    from backend.training.corpus import SynthesisConfig
-
-    assert TrainingConfig.load(CONFIGS / "compact.toml").preset == "compact"
-    assert SynthesisConfig(**tomllib.loads((CONFIGS / "corpus.toml").read_text())).identities > 0
+@pytest.mark.parametrize(
+    "settings", [{"initial": "nowhere"}, {"preset": "nowhere"}, {"preset": "turbo", "base": "nowhere"}]
+)
+def test_weights_that_are_not_there_are_told_plainly(config, settings):
+    with pytest.raises(TurboPortraitError, match="nowhere") as caught:
+        Trainer(replace(config, **settings))
+    assert caught.value.code == "training_weights"

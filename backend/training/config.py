@@ -1,0 +1,167 @@
+"""A training run's settings, typed: what a TOML file under `configs` may say. docs/training.md explains them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from backend.protocol.errors import TurboPortraitError
+
+Count = Annotated[int, Meta(ge=1)]
+Whole = Annotated[int, Meta(ge=0)]
+Weight = Annotated[float, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all settings; unknown names and wrong types are refused."""
+
+
+class SampleConfig(Settings):
+    """How samples are drawn.
+
+    Attributes:
+        views: V, novel views of a sample.
+        crop: pixels of the square that is trained on.
+        portrait_view: how often one of the views is the portrait's own, where nothing is to be changed.
+        dropped: how often a raw view loses a large part.
+        sure_weight: how much a pixel counts that the photo is sure of, beside 1 for one that it says nothing about.
+    """
+
+    views: Count = 2
+    crop: Count = 192
+    portrait_view: Share = 0.25
+    dropped: Share = 0.5
+    sure_weight: Share = 0.1
+
+
+class LossConfig(Settings):
+    """The weights of the loss's terms, see `backend.training.losses`; a term of weight 0 is not computed.
+
+    Attributes:
+        l1, l2, gradient, structure: differences of the pictures, in [-1, 1], inside the weight mask.
+        levels: of the gradient term's pyramid.
+        lpips, adversarial: see `LpipsConfig` and `DiscriminatorConfig`.
+        change: the mean change, so that nothing is changed without need.
+        latent: how far the latents' variance is from 1, or the noise would be no noise to them.
+    """
+
+    l1: Weight = 1.0
+    l2: Weight = 0.0
+    gradient: Weight = 1.0
+    structure: Weight = 0.2
+    levels: Count = 4
+    lpips: Weight = 0.0
+    adversarial: Weight = 0.0
+    change: Weight = 0.01
+    latent: Weight = 0.01
+
+
+class LpipsConfig(Settings):
+    """The perceptual term.
+
+    Attributes:
+        net: whose features are compared.
+        folder: where the backbone's weights lie; torch hub's cache if empty.
+        required: whether a run without these weights is refused; else the term is left out with a warning.
+    """
+
+    net: Literal["vgg", "alex"] = "vgg"
+    folder: str = ""
+    required: bool = False
+
+
+class DiscriminatorConfig(Settings):
+    """The discriminator of the adversarial term.
+
+    Attributes:
+        backbone: empty for the patch discriminator that is trained from nothing; or a folder in transformers' format
+            with a vision transformer (DINOv2, CLIP), whose frozen features small heads then judge.
+        width, scales: of the patch discriminator: channels after its first layer, and pictures of how many sizes.
+        layers: of the backbone, how many hidden states get a head.
+        learning_rate: constant after the warm-up.
+        start: the generator hears of the discriminator from this step on, which has learnt by then.
+    """
+
+    backbone: str = ""
+    width: Count = 64
+    scales: Count = 2
+    layers: Count = 4
+    learning_rate: Weight = 2e-4
+    start: Whole = 0
+
+
+class TrainingConfig(Settings):
+    """A training run.
+
+    Attributes:
+        corpus: the folder of shards.
+        folder: where checkpoint, logs and result go.
+        preset: a preset's name or a refiner's folder; its architecture is trained.
+        base: a diffusers folder or hub name in place of the base model that the preset names.
+        initial: the folder of a refiner to start from, such as the result of an earlier stage.
+        seed: decides the first weights and, with step and process, every sample.
+        steps, batch, accumulation: how long; samples per forward pass; passes per step, in every process.
+        learning_rate, weight_decay, betas, warmup, clip: of AdamW; the rate rises over `warmup` steps and falls
+            linearly over the last `cooldown` part of the run.
+        ema: decay of the averaged weights, which are the result.
+        precision: "bf16" runs the networks in mixed precision; weights, losses and optimizers stay float32.
+        gradient_checkpointing: recompute activations in the backward pass, to fit into less memory.
+        checkpoint_every, log_every, pictures_every: steps.
+        threads: of the CPU, in every process; 0 leaves them as they are.
+        workers: processes that prepare samples ahead; 0 for none.
+        device: "auto" takes the GPUs where there are any.
+    """
+
+    corpus: str
+    folder: str
+    preset: str = "compact"
+    base: str = ""
+    initial: str = ""
+    seed: Whole = 0
+    steps: Count = 2000
+    batch: Count = 1
+    accumulation: Count = 1
+    learning_rate: Weight = 5e-4
+    weight_decay: Weight = 1e-3
+    betas: tuple[Share, Share] = (0.9, 0.98)
+    warmup: Whole = 100
+    cooldown: Share = 0.3
+    clip: Weight = 1.0
+    ema: Share = 0.995
+    precision: Literal["no", "bf16"] = "no"
+    gradient_checkpointing: bool = False
+    checkpoint_every: Count = 100
+    log_every: Count = 20
+    pictures_every: Count = 200
+    threads: Whole = 0
+    workers: Whole = 0
+    device: Literal["auto", "cpu"] = "auto"
+    samples: SampleConfig = msgspec.field(default_factory=SampleConfig)
+    loss: LossConfig = msgspec.field(default_factory=LossConfig)
+    lpips: LpipsConfig = msgspec.field(default_factory=LpipsConfig)
+    discriminator: DiscriminatorConfig = msgspec.field(default_factory=DiscriminatorConfig)
+
+    @classmethod
+    def load(cls, path: str | Path) -> TrainingConfig:
+        """Read a TOML file.
+
+        Raises:
+            TurboPortraitError: `bad_training_config`, with the setting's name.
+        """
+        try:
+            return msgspec.toml.decode(Path(path).read_bytes(), type=cls)
+        except (OSError, ValueError) as error:
+            # msgspec's and tomllib's errors are ValueErrors that name the setting or the line.
+            raise TurboPortraitError("bad_training_config", f"{path}: {error}") from error
+
+    def schedule(self, step: int) -> float:
+        """The factor in (0, 1] of the refiner's learning rate at a step."""
+        return self.rise(step) * min(1.0, (self.steps - step) / max(self.cooldown * self.steps, 1))
+
+    def rise(self, step: int) -> float:
+        """The factor in (0, 1] of the discriminator's learning rate, which only warms up."""
+        return min(1.0, (step + 1) / max(self.warmup, 1))

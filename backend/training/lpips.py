@@ -1,0 +1,146 @@
+"""LPIPS (Zhang et al. 2018): how different two pictures look, by the features of a network trained on photographs.
+
+The backbone's layers are torchvision's (VGG16, AlexNet) and so are its weights, a file that the user has or not; the
+linear weights are LPIPS' own, version 0.1, and come with torchmetrics. torchvision itself is not needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import logging
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.functional import interpolate
+
+from backend.protocol.errors import TurboPortraitError
+from backend.training.config import LpipsConfig
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network whose features LPIPS compares.
+
+    Attributes:
+        file: torchvision's weights as torch hub keeps them; the name ends in the first digits of their SHA-256.
+        layers: the feature layers: (channels, kernel, stride, padding) of a convolution with its ReLU, or (kernel,
+            stride) of a maximum.
+        taps: the indices of the ReLUs that are compared.
+    """
+
+    file: str
+    layers: tuple[tuple[int, ...], ...]
+    taps: tuple[int, ...]
+
+    def build(self) -> nn.Sequential:
+        """The feature layers with fresh weights, numbered as torchvision does."""
+        modules, channels = [], 3
+        for layer in self.layers:
+            if len(layer) == 2:
+                modules.append(nn.MaxPool2d(*layer))
+            else:
+                modules += [nn.Conv2d(channels, *layer), nn.ReLU()]
+                channels = layer[0]
+        return nn.Sequential(*modules)
+
+
+def _vgg(*blocks: tuple[int, int]) -> tuple[tuple[int, ...], ...]:
+    """(channels, convolutions) per block to layers; what follows the last block is not needed."""
+    parts = [((channels, 3, 1, 1),) * count for channels, count in blocks]
+    return tuple(layer for part in parts for layer in (*part, (2, 2)))[:-1]
+
+
+BACKBONES = {
+    "vgg": Backbone(
+        "vgg16-397923af.pth", _vgg((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)), (3, 8, 15, 22, 29)
+    ),
+    "alex": Backbone(
+        "alexnet-owt-7be5be79.pth",
+        ((64, 11, 4, 2), (3, 2), (192, 5, 1, 2), (3, 2), (384, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1)),
+        (1, 4, 7, 9, 11),
+    ),
+}  # fmt: skip
+
+
+class Lpips(nn.Module):
+    """The distance of two pictures; all its weights are frozen.
+
+    Args:
+        features: the backbone's feature layers.
+        taps: see `Backbone`.
+        linear: per tap, (C,) weights of the channels' squared differences.
+    """
+
+    def __init__(self, features: nn.Sequential, taps: tuple[int, ...], linear: list[torch.Tensor]) -> None:
+        super().__init__()
+        self.features, self.taps = features, taps
+        for index, weight in enumerate(linear):
+            self.register_buffer(f"linear{index}", weight.reshape(1, -1, 1, 1))
+        self.register_buffer("shift", torch.tensor([-0.030, -0.088, -0.188]).reshape(1, 3, 1, 1))
+        self.register_buffer("scale", torch.tensor([0.458, 0.448, 0.450]).reshape(1, 3, 1, 1))
+        self.eval().requires_grad_(False)
+
+    @classmethod
+    def load(cls, config: LpipsConfig) -> Lpips | None:
+        """With the weights that the user has; None, with a warning, if there are none and none are required.
+
+        Raises:
+            TurboPortraitError: `training_weights`: they are required and missing, or they are not what their name says.
+        """
+        backbone = BACKBONES[config.net]
+        path = Path(config.folder or Path(torch.hub.get_dir()) / "checkpoints") / backbone.file
+        if not path.is_file():
+            missing = f"LPIPS needs torchvision's weights {backbone.file}: put the file at {path}"
+            if config.required:
+                raise TurboPortraitError("training_weights", missing)
+            log.warning("%s. Until then the term is left out.", missing)
+            return None
+        features = backbone.build()
+        features.load_state_dict(_feature_weights(path, features))
+        return cls(features, backbone.taps, _linear_weights(config.net, len(backbone.taps)))
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """The mean distance of pictures (N, 3, H, W) in [-1, 1] where the weight (N, 1, H, W) is, a scalar."""
+        total = a.new_zeros(())
+        x, y = ((picture - self.shift) / self.scale for picture in (a, b))
+        for index, layer in enumerate(self.features):
+            x, y = layer(x), layer(y)
+            if index in self.taps:
+                linear = getattr(self, f"linear{self.taps.index(index)}")
+                difference = ((_unit(x) - _unit(y)).square() * linear).sum(1, keepdim=True)
+                shown = interpolate(weight, difference.shape[-2:], mode="area")
+                total = total + (difference * shown).sum() / shown.sum().clamp(min=1e-3)
+        return total
+
+
+def _unit(features: torch.Tensor) -> torch.Tensor:
+    return features / (features.square().sum(1, keepdim=True) + 1e-8).sqrt()
+
+
+def _feature_weights(path: Path, features: nn.Sequential) -> dict[str, torch.Tensor]:
+    digits = path.stem.rpartition("-")[2]
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if not found.startswith(digits):
+        raise TurboPortraitError("training_weights", f"{path} is damaged: its SHA-256 is {found}, not {digits}...")
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+        return {name: weights[f"features.{name}"] for name in features.state_dict()}
+    except (KeyError, TypeError, RuntimeError, pickle.UnpicklingError) as error:
+        raise TurboPortraitError("training_weights", f"{path} does not hold the features' weights: {error}") from error
+
+
+def _linear_weights(net: str, taps: int) -> list[torch.Tensor]:
+    # Found, not imported: torchmetrics as a whole loads slowly.
+    package = importlib.util.find_spec("torchmetrics")
+    if package is None:
+        raise TurboPortraitError("training_weights", "LPIPS' linear weights come with torchmetrics: install it")
+    path = Path(package.origin).parent / "functional" / "image" / "lpips_models" / f"{net}.pth"
+    weights = torch.load(path, map_location="cpu", weights_only=True)
+    return [weights[f"lin{index}.model.1.weight"].flatten() for index in range(taps)]

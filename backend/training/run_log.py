@@ -1,0 +1,75 @@
+"""A run's log: lines of JSON for machines, TensorBoard with picture grids for people."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+log = logging.getLogger(__name__)
+
+LOG_NAME, BOARD_NAME = "log.jsonl", "tensorboard"
+
+
+class RunLog:
+    """The log in a run's folder.
+
+    Args:
+        folder: the run's.
+        first_step: where the run goes on; what was logged after it is forgotten.
+        state: what `state_dict` gave for the checkpoint, empty at a run's start.
+    """
+
+    def __init__(self, folder: Path, first_step: int, state: dict[str, Any]) -> None:
+        self.path = folder / LOG_NAME
+        self.sums: dict[str, float] = dict(state.get("sums", {}))
+        self.count: int = state.get("count", 0)
+        if self.path.is_file():
+            kept = [line for line in self.path.read_text().splitlines() if json.loads(line)["step"] <= first_step]
+            self.path.write_text("".join(f"{line}\n" for line in kept))
+        self._board = _open_board(folder / BOARD_NAME, first_step)
+
+    def add(self, terms: dict[str, float]) -> None:
+        """Take a step's terms in."""
+        for name, value in terms.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.count += 1
+
+    def write(self, step: int, seconds: float) -> None:
+        """Write an entry: the means since the last one. Single samples differ too much to be compared."""
+        means = {name: total / self.count for name, total in self.sums.items()}
+        self.sums, self.count = {}, 0
+        entry = {"step": step, "seconds": round(seconds, 1), **{name: round(value, 5) for name, value in means.items()}}
+        with self.path.open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+        if self._board is not None:
+            for name, value in means.items():
+                self._board.add_scalar(name, value, step)
+            self._board.flush()
+
+    def picture(self, name: str, image: np.ndarray, step: int) -> None:
+        """Show an image (H, W, 3) uint8 in TensorBoard."""
+        if self._board is not None:
+            self._board.add_image(name, image, step, dataformats="HWC")
+            self._board.flush()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The sums since the last entry, so that entries do not depend on interruptions."""
+        return {"sums": dict(self.sums), "count": self.count}
+
+    def close(self) -> None:
+        """Write out what TensorBoard's file still lacks."""
+        if self._board is not None:
+            self._board.close()
+
+
+def _open_board(folder: Path, first_step: int):
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        log.warning("No log for TensorBoard: %s. Install the package tensorboard to have it.", error)
+        return None
+    return SummaryWriter(str(folder), purge_step=first_step + 1)

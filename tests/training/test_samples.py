@@ -1,0 +1,108 @@
+"""Samples are sound, decided by seed, step and process alone, and never of held-out identities."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_corpus import write_tiny_corpus
+
+from backend.training.batches import StepBatches, batches_from
+from backend.training.config import SampleConfig, TrainingConfig
+from backend.training.corpus import is_held_out, load_identities, load_probe_identities
+from backend.training.probe import draw_probe, picture_grid
+from backend.training.samples import NOISE_LEVELS, Batch, draw_batch, drop_part
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("corpus")
+    write_tiny_corpus(folder, range(9))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def identities(corpus):
+    return load_identities(corpus, held_out=False)
+
+
+def same(a: Batch, b: Batch) -> bool:
+    pairs = zip(dataclasses.astuple(a), dataclasses.astuple(b), strict=True)
+    return all(torch.equal(x, y) if isinstance(x, torch.Tensor) else x == y for x, y in pairs)
+
+
+def test_held_out_identities_never_leak(corpus, identities):
+    train = {identity.seed for identity in identities}
+    held = {identity.seed for identity in load_identities(corpus, held_out=True)}
+    assert not train & held
+    assert held == {seed for seed in range(9) if is_held_out(seed)} == {7}
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_samples_are_sound(seed, identities):
+    batch = draw_batch(identities, SampleConfig(crop=24), 2, np.random.default_rng(seed))
+    assert same(batch, draw_batch(identities, SampleConfig(crop=24), 2, np.random.default_rng(seed)))
+    assert batch.views.shape == (2, 2, 5, 24, 24)
+    assert batch.reference.shape == (2, 5, 24, 24)
+    assert batch.views.abs().max() <= 1 + 1e-5
+    assert set(np.round(batch.noise_level.tolist(), 3)) <= set(NOISE_LEVELS)
+    # No loss outside the raw view's alpha.
+    assert (batch.weight[batch.views[:, :, 3:4] < 0.9] == 0).all()
+
+
+def test_every_noise_level_of_the_paper_is_drawn(identities):
+    rng = np.random.default_rng(0)
+    drawn = torch.cat([draw_batch(identities, SampleConfig(crop=8), 4, rng).noise_level for _ in range(40)])
+    assert set(np.round(drawn.tolist(), 3)) == {0.0, 0.1, 0.2, 0.3, 0.4, 0.5}
+
+
+@pytest.mark.parametrize("views", [1, 2])
+def test_a_sample_has_as_many_views_as_the_config_says(identities, views):
+    batch = draw_batch(identities, SampleConfig(views=views, crop=16), 3, np.random.default_rng(0))
+    assert batch.views.shape[:2] == batch.truth.shape[:2] == (3, views)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_dropping_only_takes_away(seed):
+    rng = np.random.default_rng(seed)
+    raw = rng.integers(0, 256, (32, 32, 4), np.uint8)
+    confidence = rng.random((32, 32)).astype(np.float32)
+    dropped, trust = drop_part(raw, confidence, rng)
+    assert (trust <= confidence).all()
+    assert (dropped[..., 3] == raw[..., 3]).all()
+    untouched = trust == confidence
+    assert (dropped[..., :3][untouched] == raw[..., :3][untouched]).all()
+
+
+def test_seed_step_and_process_alone_decide_the_batches(identities):
+    config = TrainingConfig(corpus="", folder="", steps=6, accumulation=2, samples=SampleConfig(crop=16))
+    straight = list(batches_from(StepBatches(identities, config, process=0), 0))
+    later = list(batches_from(StepBatches(identities, config, process=0), 4))
+    other = list(batches_from(StepBatches(identities, config, process=1), 0))
+    assert [len(batches) for batches in straight] == [2] * 6
+    for step in (4, 5):
+        assert all(map(same, straight[step], later[step - 4]))
+    everything = [batch for batches in (*straight, *other) for batch in batches]
+    assert len({batch.noise_seed for batch in everything}) == len(everything) == 24
+
+
+def test_workers_prepare_the_same_batches_in_the_same_order(identities):
+    config = TrainingConfig(corpus="", folder="", steps=5, workers=2, samples=SampleConfig(crop=16))
+    dataset = StepBatches(identities, config, process=0)
+    for step, batches in enumerate(batches_from(dataset, 0)):
+        assert all(map(same, batches, dataset[step]))
+
+
+def test_the_grid_shows_raw_refined_truth_and_reference(corpus):
+    probe = draw_probe(load_probe_identities(corpus), SampleConfig(crop=16))
+    grid = picture_grid(probe, torch.full_like(probe.truth, -1.0))
+    assert grid.shape == (4 * 2 * 16, 4 * 16, 3)
+    assert (grid[:, 16:32] == 0).all()
+    # The second view of the first sample, its truth and its reference.
+    for column, tensor in ((2, probe.truth[0, 1]), (3, probe.reference[0, :3])):
+        shown = grid[16:32, 16 * column : 16 * column + 16] / 127.5 - 1
+        np.testing.assert_allclose(shown, tensor.permute(1, 2, 0).numpy(), atol=0.005)

@@ -1,0 +1,79 @@
+"""What is saved is whole or not there; a full disk costs nothing that was saved before."""
+
+import logging
+import resource
+
+import pytest
+import torch
+
+from backend.protocol.errors import TurboPortraitError
+from backend.training.checkpoint import load_checkpoint, save_checkpoint, save_folder
+from backend.training.trainer import Trainer
+
+
+@pytest.fixture
+def full_disk():
+    """Call it, and no file can grow beyond so many bytes any more: writing fails as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda most: resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_checkpoint_comes_back(tmp_path):
+    state = {"step": 3, "weights": {"a": torch.arange(4.0)}, "none": None}
+    save_checkpoint(tmp_path / "checkpoint.pt", state)
+    again = load_checkpoint(tmp_path / "checkpoint.pt")
+    assert again["step"] == 3
+    assert torch.equal(again["weights"]["a"], torch.arange(4.0))
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, full_disk):
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"step": 1})
+    full_disk(8192)
+    with pytest.raises(TurboPortraitError) as caught:
+        save_checkpoint(path, {"step": 2, "weights": torch.zeros(100_000)})
+    assert caught.value.code == "not_saved"
+    assert load_checkpoint(path)["step"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_a_folder_is_replaced_whole_or_stays(tmp_path, full_disk):
+    def write(text):
+        def fill(folder):
+            folder.mkdir()
+            (folder / "a.txt").write_text(text)
+
+        return fill
+
+    save_folder(tmp_path / "result", write("first"))
+    save_folder(tmp_path / "result", write("second"))
+    assert (tmp_path / "result" / "a.txt").read_text() == "second"
+    full_disk(8192)
+    with pytest.raises(TurboPortraitError, match="result"):
+        save_folder(tmp_path / "result", write("third" * 10_000))
+    assert (tmp_path / "result" / "a.txt").read_text() == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["result"]
+
+
+def test_a_run_outlives_a_disk_that_is_full_for_a_while(config, full_disk, caplog):
+    steps = []
+
+    def report(step, terms):
+        steps.append(step)
+        # Before the checkpoint of step 3, and gone before the last one.
+        full_disk(8192 if step in (2, 3) else resource.RLIM_INFINITY)
+
+    with caplog.at_level(logging.WARNING):
+        Trainer(config).run(report)
+    assert "step 3" in caplog.text
+    assert steps == [1, 2, 3, 4, 5, 6]
+    assert Trainer(config).step == 6
+
+
+def test_another_programs_objects_are_not_loaded(tmp_path):
+    torch.save({"step": quit}, tmp_path / "checkpoint.pt")
+    with pytest.raises(TurboPortraitError) as caught:
+        load_checkpoint(tmp_path / "checkpoint.pt")
+    assert caught.value.code == "bad_checkpoint"
