@@ -17,6 +17,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+if __name__ == "__main__":
+    # Python puts this file's folder first, where tests/flame would stand before the package flame.
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
 from backend.avatars.gpavatar.config import GPAvatarConfig
 from backend.avatars.gpavatar.network import GPAvatarNetwork
 from backend.avatars.gpavatar.volume import published_depth, published_rays, render_rays

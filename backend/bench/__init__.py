@@ -1,5 +1,8 @@
 """`turboportrait bench`: speed on this machine, as ratios measured side by side in one run where two ways exist."""
 
+from backend.bench.gpavatar import gpavatar
 from backend.bench.product import app
+
+app.command()(gpavatar)
 
 __all__ = ["app"]

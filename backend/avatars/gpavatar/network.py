@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from backend.avatars.gpavatar.config import GPAvatarConfig
 from backend.avatars.gpavatar.merge import PlaneAttention
-from backend.avatars.gpavatar.point_field import PointField
-from backend.avatars.gpavatar.style_unet import StyleUNet
+from backend.avatars.gpavatar.nearest import nearest_points
+from backend.avatars.gpavatar.point_field import PointField, inverse_sums
+from backend.avatars.gpavatar.style_unet import ModulatedConvolution, StyleUNet
 from backend.avatars.gpavatar.volume import Rays, Rendering, render_rays
 
 
@@ -68,12 +69,34 @@ class GPAvatarNetwork(nn.Module):
         return self.attn_module(self.query_style_tplane, planes[None])[0]
 
     def render_features(
-        self, rays: Rays, points: Tensor, planes: Tensor, generator: torch.Generator | None = None
+        self,
+        rays: Rays,
+        points: Tensor,
+        planes: Tensor,
+        generator: torch.Generator | None = None,
+        chunk: int | None = None,
+        search: Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]] = nearest_points,
     ) -> Rendering:
-        """The volume rendering in the direct form, differentiable; arguments as in `render_rays` and `PointField`."""
+        """The volume rendering in the direct form, differentiable.
+
+        Args:
+            rays, generator: see `render_rays`.
+            points, planes: see `PointField.forward`.
+            chunk: samples decoded at once; all if None. The result is the same: the distances' sums stay whole.
+            search: finds the nearest points.
+        """
+        field = self.nerf_mlp
 
         def query(coordinates: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-            return self.nerf_mlp(coordinates, directions, points, planes)
+            distances, index = search(coordinates, points, self.config.neighbours)
+            sums = inverse_sums(distances)
+            parts = [
+                field(x, d, points, planes, (near, i), sums)
+                for x, d, near, i in zip(
+                    *(t.split(chunk or t.shape[1], 1) for t in (coordinates, directions, distances, index)), strict=True
+                )
+            ]
+            return torch.cat([o for o, _ in parts], 1), torch.cat([f for _, f in parts], 1)
 
         return render_rays(rays, query, self.config.coarse_samples, self.config.fine_samples, generator)
 
@@ -89,6 +112,16 @@ class GPAvatarNetwork(nn.Module):
                 "give at least one, and bring all of them to one size"
             )
         check_finite(portraits, "portraits")
+
+
+def channels_last(network: nn.Module) -> nn.Module:
+    """Bring all convolutions' weights into the order that is fastest for them, in place."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(memory_format=torch.channels_last)
+        elif isinstance(module, ModulatedConvolution):
+            module.weight.data = module.weight.data[0].contiguous(memory_format=torch.channels_last)[None]
+    return network
 
 
 def check_finite(values: Tensor, name: str) -> None:
