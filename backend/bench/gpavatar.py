@@ -168,7 +168,7 @@ def _print(report: dict) -> None:
     if found := report.get("volume_rendering"):
         console.print(
             f"volume rendering of one view: direct {found['direct_s']} s (nearest points {found['nearest_direct_s']}), "
-            f"folded {found['folded_s']} s (nearest points {found['nearest_folded_s']}): {found['ratio']} times faster, "
-            f"relative difference {found['relative_difference']:.0e}",
+            f"folded {found['folded_s']} s (nearest points {found['nearest_folded_s']}): "
+            f"{found['ratio']} times faster, relative difference {found['relative_difference']:.0e}",
             soft_wrap=True,
         )

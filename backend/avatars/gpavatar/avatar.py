@@ -1,0 +1,247 @@
+"""The avatar of the paper: GPAvatar's network behind the interface that all makers share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.avatars.base import RenderedView
+from backend.avatars.framing import HeadFraming
+from backend.avatars.gpavatar.cameras import camera_rays, head_points, rectify
+from backend.avatars.gpavatar.config import GPAvatarConfig
+from backend.avatars.gpavatar.folded import FoldedField
+from backend.avatars.gpavatar.network import GPAvatarNetwork, channels_last
+from backend.avatars.gpavatar.placing import place
+from backend.avatars.gpavatar.preview import preview_mesh
+from backend.avatars.gpavatar.volume import Rays
+from backend.protocol.camera import Camera
+from backend.protocol.errors import TurboPortraitError
+from backend.protocol.head_parameters import HeadParameters
+from backend.protocol.rigged_mesh import RiggedMesh
+from backend.tracking import TrackedPortrait, track
+from flame import HeadModel
+
+Noise = Literal["avatar", "stored", "drawn"]
+"""Where StyleGAN's noise comes from: drawn once for each avatar from its id, so that a still camera gives still pixels;
+the checkpoint's own; or drawn afresh at every call, as the published code does."""
+
+SEEN = 1 / 255
+"""Opacity from which on a pixel has a depth."""
+
+
+class Renderer:
+    """The network on its device, made ready once and shared by all its avatars.
+
+    Args:
+        network: in float32 on any device.
+        device: "cpu" or "cuda".
+        dtype: of everything but distances; by default half precision on a GPU and float32 on a CPU.
+    """
+
+    def __init__(self, network: GPAvatarNetwork, device: str = "cpu", dtype: torch.dtype | None = None) -> None:
+        self.device = torch.device(device)
+        self.dtype = dtype or (torch.float16 if self.device.type == "cuda" else torch.float32)
+        self.network = channels_last(network.to(self.device, self.dtype)).eval()
+        self.config = network.config
+        self.field = FoldedField(self.network.nerf_mlp)
+
+    @torch.inference_mode()
+    def build_planes(self, portraits: Tensor, noise: Sequence[Tensor] | None) -> Tensor:
+        """The merged planes (3, C, S, S) of portraits (P, 3, S, S); see `GPAvatarNetwork.encode`."""
+        planes = self.network.encode(self._image(portraits), noise)
+        return self.network.merge(planes)
+
+    @torch.inference_mode()
+    def render(
+        self, rays: Rays, points: Tensor, planes: Tensor, noise: Sequence[Tensor] | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Pictures (V, 3, image, image) in [0, 1] over black, opacities and mean ray depths (V, render, render).
+
+        Depths are in the box's unit and times the opacity.
+        """
+        config = self.config
+        rays = Rays(rays.origins.to(self.device), rays.directions.to(self.device))
+        seen = self.field.render(rays, points.to(self.device), planes, config.coarse_samples, config.fine_samples)
+        shape = (config.render_size, config.render_size)
+        features = seen.features.transpose(1, 2).unflatten(-1, shape)
+        pictures = self.network.picture(self._image(features), noise)
+        return pictures.clamp(0, 1), seen.opacity[..., 0].unflatten(-1, shape), seen.depth[..., 0].unflatten(-1, shape)
+
+    def noise(self, part: Literal["style_tplane", "up_renderer"], kind: Noise, seed: int) -> list[Tensor] | None:
+        """Noise images for one of the two style U-Nets; None stands for the checkpoint's own."""
+        if kind == "stored":
+            return None
+        decoder = getattr(self.network, part).stylegan_decoder
+        generator = torch.Generator().manual_seed(seed) if kind == "avatar" else None
+        return [image.to(self.device, self.dtype) for image in decoder.drawn_noise(1, generator)]
+
+    def _image(self, images: Tensor) -> Tensor:
+        return images.to(self.device, self.dtype, memory_format=torch.channels_last)
+
+
+class GPAvatar:
+    """See `backend.avatars.base.Avatar`.
+
+    Args:
+        identifier: the id.
+        tracked: the first portrait's tracking.
+        model: the head model; it must have the network's number of points.
+        renderer: the network.
+        portraits: (P, 3, S, S) float32 from `cameras.rectify`, all of one person.
+        noise: see `Noise`.
+    """
+
+    def __init__(
+        self, identifier: str, tracked: TrackedPortrait, model: HeadModel, renderer: Renderer, portraits: Tensor,
+        noise: Noise = "avatar",
+    ) -> None:  # fmt: skip
+        self.id = identifier
+        self.tracked = tracked
+        self._model, self._renderer, self._noise = model, renderer, noise
+        self._mesh = preview_mesh(tracked, model)
+        self._framing = HeadFraming.of(tracked, self._mesh.joints, self._mesh.parents)
+        self._seed = int(hashlib.sha256(identifier.encode()).hexdigest()[:8], 16)
+        self._planes = renderer.build_planes(portraits, renderer.noise("style_tplane", noise, self._seed))
+        self._picture_noise = renderer.noise("up_renderer", noise, self._seed)
+
+    def mesh(self) -> RiggedMesh:
+        """The head model with the photo on it, for previews; the views come from the network."""
+        return self._mesh
+
+    def bounds(self, camera: Camera, parameters: HeadParameters) -> tuple[float, float, float] | None:
+        """The square (x0, y0, side), in pixels, that frames the head as the portrait was framed; None if unseen."""
+        return self._framing.bounds(camera, parameters)
+
+    def render(self, cameras: Sequence[Camera], parameters: HeadParameters) -> list[RenderedView]:
+        """Raw views of one pose, one per camera, of any size. A camera that sees nothing gives an empty view.
+
+        The network renders the head's square of each camera in its trained framing; the result is put into the
+        camera's frame. The confidence is zero: the network vouches for no pixel of the photo.
+        """
+        views = [RenderedView.empty(camera.width, camera.height) for camera in cameras]
+        squares = {
+            i: square
+            for i, camera in enumerate(cameras)
+            if not self._framing.inside(camera, parameters) and (square := self.bounds(camera, parameters))
+        }
+        squares = {i: s for i, s in squares.items() if _overlaps(s, cameras[i])}
+        if not squares:
+            return views
+        config = self._renderer.config
+        transform = self._framing.head_transform(parameters)
+        cast = [
+            camera_rays(cameras[i].crop(*square, config.image_size), transform, config.render_size, config.head_scale)
+            for i, square in squares.items()
+        ]
+        rays = Rays(*(torch.cat([getattr(r, name) for r, _ in cast]) for name in ("origins", "directions")))
+        points = torch.from_numpy(head_points(self._model, self.tracked.betas, parameters, config.head_scale))
+        noise = self._picture_noise
+        if self._noise == "drawn":
+            noise = self._renderer.noise("up_renderer", "drawn", 0)
+        pictures, opacities, depths = (
+            x.float().cpu() for x in self._renderer.render(rays, points, self._planes, noise)
+        )
+        for index, (i, square) in enumerate(squares.items()):
+            axial = depths[index] * cast[index][1].view_as(depths[index]) / config.head_scale
+            views[i] = _view(cameras[i], square, pictures[index], opacities[index], axial)
+        return views
+
+
+def _overlaps(square: tuple[float, float, float], camera: Camera) -> bool:
+    x0, y0, side = square
+    finite = np.isfinite(square).all() and side > 0
+    return bool(finite and x0 < camera.width and y0 < camera.height and x0 + side > 0 and y0 + side > 0)
+
+
+def _view(
+    camera: Camera, square: tuple[float, float, float], picture: Tensor, opacity: Tensor, depth: Tensor
+) -> RenderedView:
+    """A picture (3, S, S) over black, opacity and opacity times depth (R, R) in the camera's frame."""
+    size = picture.shape[-1]
+    # The rays run from border to border of the image, so their ends lie on its edges, not half a cell inside.
+    rows = np.linspace(0, len(opacity) - 1, 2 * size + 1, dtype=np.float32)[1::2]
+    x, y = np.meshgrid(rows, rows)
+    soft = cv2.remap(np.dstack([opacity.numpy(), depth.numpy()]), x, y, cv2.INTER_LINEAR)
+    layers = np.dstack([picture.permute(1, 2, 0).numpy(), soft])
+    frame = place(layers, square, camera.width, camera.height)
+    alpha = frame[..., 3].clip(0, 1)
+    visible = alpha > SEEN
+    weight = np.where(visible, alpha, 1)[..., None]
+    rgb = np.where(visible[..., None], frame[..., :3] / weight, 0)
+    rgba = np.dstack([rgb, alpha]).clip(0, 1)
+    metres = np.where(visible, frame[..., 4] / weight[..., 0], np.inf).astype(np.float32)
+    return RenderedView(np.rint(rgba * 255).astype(np.uint8), metres, np.zeros_like(metres))
+
+
+def register_gpavatar(
+    photos: bytes | Sequence[bytes],
+    model: HeadModel,
+    progress: Callable[[float, str], None] = lambda fraction, stage: None,
+    renderer: Renderer | None = None,
+    noise: Noise = "avatar",
+) -> GPAvatar:
+    """Make an avatar from one portrait, or from several of one person.
+
+    Args:
+        photos: the bytes of an image file, or of several; the first gives shape, camera and framing.
+        model: a FLAME head model of 5,023 vertices.
+        progress: called with a fraction in [0, 1] and the name of the stage that begins.
+        renderer: the network; the installed weights if None.
+        noise: see `Noise`.
+
+    Raises:
+        TrackingError: no image, no face, and the like.
+        TurboPortraitError: wrong_head_model, weights_missing.
+        ValueError: no photo at all.
+    """
+    photos = [photos] if isinstance(photos, bytes) else list(photos)
+    if not photos:
+        raise ValueError("an avatar needs at least one portrait")
+    needed = (renderer.config if renderer else GPAvatarConfig()).points
+    if len(model.v_template) != needed:
+        raise TurboPortraitError(
+            "wrong_head_model", f"{model.name} has {len(model.v_template)} vertices, gpavatar needs {needed:,}"
+        )
+    progress(0.0, "loading the network")
+    renderer = renderer or installed_renderer()
+    tracked = []
+    for index, photo in enumerate(photos):
+        progress(0.1 + 0.5 * index / len(photos), "tracking")
+        tracked.append(track(photo, model))
+    progress(0.6, "building")
+    config = renderer.config
+    portraits = np.stack(
+        [rectify(t.image, t.matte, t.camera, config.portrait_size, config.head_scale) for t in tracked]
+    )
+    digests = ":".join(t.image_digest for t in tracked)
+    identifier = hashlib.sha256(f"gpavatar:{digests}:{model.checksum}".encode()).hexdigest()
+    avatar = GPAvatar(identifier, tracked[0], model, renderer, torch.from_numpy(portraits), noise)
+    progress(1.0, "done")
+    return avatar
+
+
+def installed_renderer() -> Renderer:
+    """The network with the user's weights, on the GPU if there is one.
+
+    Raises:
+        TurboPortraitError: weights_missing.
+    """
+    from backend.models import gpavatar_weights_path
+
+    try:
+        path = gpavatar_weights_path()
+    except FileNotFoundError as error:
+        raise TurboPortraitError("weights_missing", str(error)) from error
+    return _renderer(str(path), path.stat().st_mtime_ns, "cuda" if torch.cuda.is_available() else "cpu")
+
+
+@lru_cache(maxsize=1)
+def _renderer(path: str, modified: int, device: str) -> Renderer:
+    return Renderer(GPAvatarNetwork.from_file(path), device)
