@@ -20,7 +20,8 @@ def _merge(tokens: torch.Tensor) -> torch.Tensor:
 
 def _project_out(attention: Attention, tokens: torch.Tensor) -> torch.Tensor:
     linear, dropout = attention.to_out
-    return dropout(linear(tokens)) / attention.rescale_output_factor
+    tokens = dropout(linear(tokens))
+    return tokens if attention.rescale_output_factor == 1 else tokens / attention.rescale_output_factor
 
 
 class ReshapedSelfAttention:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from backend.refiner.autoencoder import reduction
 from backend.refiner.diffusion import seeded_noise
 from backend.refiner.images import check_square, compose, network_views, reference_tensor, stack_moments
 from backend.refiner.refinement import ReferenceState
+from backend.refiner.runtime import Inputs, StaticRunner, can_compile
 
 if TYPE_CHECKING:
     from backend.avatars.base import RenderedView
@@ -90,6 +92,15 @@ def refined_pictures(
     return compose(rgba, result.change * result.correction)
 
 
+def runner(refiner: Refiner) -> StaticRunner:
+    """`refined_pictures` on kept buffers; on a GPU the paper's case, two views of one moment, is compiled as well."""
+
+    def compile_when(inputs: Inputs) -> bool:
+        return can_compile(refiner.device) and tuple(inputs[0].shape[:2]) == (1, 2)
+
+    return StaticRunner(partial(refined_pictures, refiner), refiner.device, compile_when)
+
+
 def _refine(
     refiner: Refiner,
     rgba: torch.Tensor,
@@ -106,13 +117,14 @@ def _refine(
     try:
         inputs = (rgba, confidence, reference, noise, torch.tensor(level))
         placed = (None if x is None else x.to(device) for x in inputs)
-        return tuple(x.cpu() for x in refined_pictures(refiner, *placed))
+        return tuple(x.to("cpu", copy=True) for x in refiner.runner(*placed))
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         if not _ran_out_of_memory(error):
             raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     # Outside the handler: there the traceback would still hold the memory.
     if device.type == "cuda":
+        refiner.runner.forget()
         torch.cuda.empty_cache()
     along, count = (0, len(rgba)) if len(rgba) > 1 else (1, rgba.shape[1])
     if count == 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from backend.refiner.config import RefinerConfig, preset_folder
 from backend.refiner.diffusion import clean_latent, mix_noise, signal_level
 from backend.refiner.fit import check_networks
 from backend.refiner.refinement import ReferenceState, Refinement
+from backend.refiner.runtime import StaticRunner, keep_freed_memory
 from backend.refiner.unet import predict_noise
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class Refiner(nn.Module):
         # On the device like the weights: a CUDA graph cannot bring it there.
         self.register_buffer("timestep", torch.tensor(config.timestep), persistent=False)
         self._signal = signal_level(config)
+        self._runner: StaticRunner | None = None
         reshape_attention(unet)
 
     @classmethod
@@ -129,14 +132,29 @@ class Refiner(nn.Module):
         """
         storage.save_adapters(self, folder)
 
-    def prepare(self, device: str | torch.device = "cpu") -> Refiner:
+    def prepare(self, device: str | torch.device = "cpu", dtype: torch.dtype | None = None) -> Refiner:
         """Make ready for use: evaluation mode, the prompt's keys and values computed once, channels last.
 
-        Channels-last float32 measured fastest on the CPU; bfloat16 was slower on one without matrix units.
+        Args:
+            device: where it shall run.
+            dtype: of weights and activations; by default float16 on a GPU and float32 elsewhere (on CPUs without
+                matrix units bfloat16 measured slower: `docs/measurements/refiner_speed.md`).
         """
-        self.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        device = torch.device(device)
+        dtype = dtype or (torch.float16 if device.type == "cuda" else torch.float32)
+        self.to(device, dtype).to(memory_format=torch.channels_last).eval().requires_grad_(False)
         freeze_prompt(self.unet, self.prompt)
+        if device.type == "cpu":
+            keep_freed_memory()
+        else:
+            torch.backends.cudnn.benchmark = True
+        self._runner = inference.runner(self)
         return self
+
+    @property
+    def runner(self) -> Callable[..., tuple[torch.Tensor, ...]]:
+        """`inference.refined_pictures` of this refiner; once prepared, on buffers and graphs that are kept."""
+        return self._runner or partial(inference.refined_pictures, self)
 
     @property
     def size(self) -> int:
