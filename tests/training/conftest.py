@@ -1,4 +1,7 @@
-"""Runs that take seconds."""
+"""Runs that take seconds, and the refiner tests' tiny base model."""
+
+import sys
+from pathlib import Path
 
 import pytest
 from accelerate.state import AcceleratorState
@@ -6,6 +9,8 @@ from tiny_corpus import write_tiny_corpus
 from tiny_preset import write_tiny_preset
 
 from backend.training.config import SampleConfig, TrainingConfig
+
+sys.path.append(str(Path(__file__).parents[1] / "refiner"))
 
 
 @pytest.fixture(autouse=True)
