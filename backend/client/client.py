@@ -41,11 +41,12 @@ _TICK = 0.05
 
 @dataclass
 class Rendered:
-    """The outcome of a blocking render: views by key, timings in seconds."""
+    """The outcome of a blocking render: views by key, timings in seconds, what is not as asked in sentences."""
 
     raw: dict[str, ViewPixels] = field(default_factory=dict)
     refined: dict[str, ViewPixels] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 class Client:
@@ -203,7 +204,7 @@ class Client:
         raw, refined = (
             {view.key: view for view in part.views} if part else {} for part in (handle.raw, handle.refined)
         )
-        return Rendered(raw, refined, handle.done.timings)
+        return Rendered(raw, refined, handle.done.timings, handle.done.warnings)
 
     def mesh(self, avatar: str, timeout: float | None = None) -> RiggedMesh:
         """The avatar's mesh; errors as `wait`."""

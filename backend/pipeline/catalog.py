@@ -46,6 +46,16 @@ class Refiner(Protocol):
     ) -> list[np.ndarray]:
         """Views of one pose, refined together: (size, size, 3) uint8 each."""
 
+    def refine_batch(
+        self,
+        moments: Sequence[Sequence[RenderedView]],
+        reference: Any,
+        noise_level: float = 0.1,
+        seed: int = 0,
+        warn: Callable[[str], None] | None = None,
+    ) -> list[list[np.ndarray]]:
+        """`refine` of several poses at once; `warn` is told what is not as asked."""
+
 
 @dataclass(frozen=True)
 class Catalog:

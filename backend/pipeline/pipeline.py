@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -127,19 +127,25 @@ class Pipeline:
         preset: str,
         noise_level: float = 0.1,
         joint: bool = True,
+        warn: Callable[[str], None] | None = None,
     ) -> list[np.ndarray]:
         """Refined frames (H, W, 4) uint8, each of its camera's size.
 
         The head's square crop is rendered at the refiner's size, all of them are refined together (each for itself
         where not `joint`), and what refining changed is added to the raw frame, which keeps its own detail.
-        The noise is seeded by the avatar: the same request gives the same pixels.
+        The noise is seeded by the avatar: the same request gives the same pixels. `warn` is told in a sentence what is
+        not as asked: views that could not be refined, or not together.
         """
         parts = [(tuple(cameras), tuple(raw))] if joint else [((c,), (r,)) for c, r in zip(cameras, raw, strict=True)]
         moments = [Moment(registration, of, parameters, views) for of, views in parts]
-        return [frame for frames in self.refine_moments(moments, preset, noise_level) for frame in frames]
+        return [frame for frames in self.refine_moments(moments, preset, noise_level, warn) for frame in frames]
 
     def refine_moments(
-        self, moments: Sequence[Moment], preset: str, noise_level: float = 0.1
+        self,
+        moments: Sequence[Moment],
+        preset: str,
+        noise_level: float = 0.1,
+        warn: Callable[[str], None] | None = None,
     ) -> list[list[np.ndarray]]:
         """Refine several moments, those of one avatar in one evaluation; each gets the same frames as by itself.
 
@@ -159,7 +165,7 @@ class Pipeline:
             registration = moments[numbers[0]].registration
             state = reference_state(registration, refiner, preset)
             views = [crops[number].views for number in numbers]
-            refined = refiner.refine_batch(views, state, noise_level, registration.seed)
+            refined = refiner.refine_batch(views, state, noise_level, registration.seed, warn)
             for number, images in zip(numbers, refined, strict=True):
                 frames[number] = crops[number].put_back(images)
         return frames
@@ -178,6 +184,8 @@ class Pipeline:
                 self._refiners[preset] = self.catalog.refiner(preset, self._settle_device())
             except OSError as error:
                 raise TurboPortraitError("weights_missing", str(error)[:300]) from error
+            except ValueError as error:
+                raise TurboPortraitError("bad_refiner", str(error)[:300]) from error
         return self._refiners[preset]
 
     def _settle_device(self) -> str:

@@ -254,11 +254,18 @@ class StatusReply(Message):
 
 
 class Done(Message):
-    """The request is finished. `timings` in seconds; `superseded` names views that a newer request took over."""
+    """The request is finished.
+
+    Attributes:
+        timings: of its stages, in seconds.
+        superseded: keys of the views that a newer request took over.
+        warnings: sentences on what is not as asked, such as views that could not be refined and are shown raw.
+    """
 
     id: Id
     timings: dict[str, float] = {}
     superseded: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class ErrorReply(Message):

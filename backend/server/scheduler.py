@@ -24,6 +24,7 @@ class Job:
         superseded: keys of views that a newer request took over.
         raw: of a render whose raw views were sent already, while its refined ones wait their turn.
         timings: seconds, by stage.
+        warnings: sentences for whoever asked.
     """
 
     client: bytes
@@ -33,6 +34,7 @@ class Job:
     cancelled: bool = False
     raw: dict[str, RenderedView] | None = None
     timings: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def live(self) -> bool:

@@ -83,7 +83,8 @@ class Worker(threading.Thread):
                     mesh = self._pipeline.mesh(job.request.avatar)
                     self._send(job, MeshReply(id=job.request.id, mesh=mesh))
             job.timings["total"] = time.monotonic() - job.received
-            self._send(job, Done(id=job.request.id, timings=job.timings, superseded=job.unwanted))
+            done = Done(id=job.request.id, timings=job.timings, superseded=job.unwanted, warnings=tuple(job.warnings))
+            self._send(job, done)
         except Exception as error:
             shown = describe(error)
             if shown.code == "internal":
@@ -145,8 +146,11 @@ class Worker(threading.Thread):
             request.preset,
             request.noise_level,
             request.joint,
+            job.warnings.append,
         )
         job.timings["refined"] = time.monotonic() - started
+        for sentence in job.warnings:
+            log.warning("request %d: %s", request.id, sentence)
         job.check()
         refined = [
             _pixels(view.key, frame, rendered, request)
