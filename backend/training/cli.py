@@ -1,4 +1,4 @@
-"""`turboportrait train`: the synthetic corpus, and the refiner's training."""
+"""`turboportrait train`: the synthetic corpus, the refiner's training and GPAvatar's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-app = typer.Typer(help="Make training data and train the refiner.", no_args_is_help=True)
+app = typer.Typer(help="Make training data, train the refiner or GPAvatar.", no_args_is_help=True)
 console = Console()
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -100,6 +100,40 @@ def refiner(
             console.print("The same command goes on from here.")
     if trainer.interrupted:
         # As a shell says it, so that a script does not start the next stage.
+        raise typer.Exit(128 + trainer.interrupted)
+
+
+@app.command()
+def gpavatar(
+    config: Path = typer.Option(CONFIGS / "gpavatar.toml", help="The run (TOML)."),
+    corpus: str | None = typer.Option(None, help="Folder of the shards, in place of the config's."),
+    output: str | None = typer.Option(None, help="Folder for checkpoint, log and result, in place of the config's."),
+    steps: int | None = typer.Option(None, min=1, help="Last step, in place of the config's."),
+    minutes: float | None = typer.Option(None, help="Stop after so many minutes; the same command goes on later."),
+) -> None:
+    """Train GPAvatar's network; goes on from its checkpoint if there is one. Ctrl+C saves, then stops."""
+    import msgspec
+
+    from backend.pipeline.catalog import Catalog
+    from backend.training.gpavatar.config import GPAvatarTrainingConfig
+    from backend.training.gpavatar.trainer import RESULT_NAME, GPAvatarTrainer
+
+    given = {"corpus": corpus, "folder": output, "steps": steps}
+    settings = msgspec.structs.replace(
+        GPAvatarTrainingConfig.load(config), **{name: value for name, value in given.items() if value is not None}
+    )
+    trainer = GPAvatarTrainer(settings, Catalog.default().head_model(settings.head_model))
+    with _progress() as progress:
+        task = progress.add_task("steps", total=settings.steps, completed=trainer.step)
+
+        def report(step: int, terms: dict[str, float]) -> None:
+            shown = " ".join(f"{name} {value:.3f}" for name, value in terms.items())
+            progress.update(task, completed=step, description=shown)
+
+        trainer.run(report, minutes)
+    console.print(f"{trainer.step} of {settings.steps} steps, {trainer.seconds:.0f} s of training; the network is in "
+                  f"{trainer.folder / RESULT_NAME}")  # fmt: skip
+    if trainer.interrupted:
         raise typer.Exit(128 + trainer.interrupted)
 
 

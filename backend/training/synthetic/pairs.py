@@ -45,6 +45,7 @@ class Pairs:
         angles: (N, 2) float32, yaw and pitch off the portrait's view, degrees.
         cameras: (N, 25) float64, K and world_to_camera row by row.
         expressions: (N, E) float32.
+        betas: (B,) float32, the identity that the tracker fitted.
         agreement: dB between portrait and truth at the portrait's view.
     """
 
@@ -56,6 +57,7 @@ class Pairs:
     angles: np.ndarray
     cameras: np.ndarray
     expressions: np.ndarray
+    betas: np.ndarray
     agreement: float
 
 
@@ -134,7 +136,8 @@ def _views(figure: Figure, looks: Looks, avatar: ReliefAvatar, model: HeadModel,
                 raise Rejected(f"portrait and truth agree only to {agreement:.1f} dB")
     types = {"angles": np.float32, "cameras": np.float64, "expressions": np.float32}
     arrays = {name: np.array(values, types.get(name, np.uint8)) for name, values in columns.items()}
-    return Pairs(reference=reference, agreement=agreement, **arrays)
+    betas = np.asarray(tracked.betas, np.float32)
+    return Pairs(reference=reference, betas=betas, agreement=agreement, **arrays)
 
 
 def _reframed(camera: Camera, rng: np.random.Generator | None, size: int) -> Camera:
