@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from flame.head_model import LandmarkEmbedding
 FLAME_VERTICES = 5023
 
 
+@cache
 def flame_sized_head(count: int = FLAME_VERTICES) -> HeadModel:
     """The open head's `count` vertices that lie nearest to its middle, and the faces between them."""
     model = load_head_model(default_head_path())
@@ -26,6 +28,7 @@ def flame_sized_head(count: int = FLAME_VERTICES) -> HeadModel:
     landmarks = model.landmarks
     weight = landmarks.weight * whole[landmarks.face_index]
     regressor = model.J_regressor[:, keep]
+    total = np.maximum(regressor.sum(1, keepdims=True), 1e-9)
     return replace(
         model,
         name="flame_sized",
@@ -34,7 +37,7 @@ def flame_sized_head(count: int = FLAME_VERTICES) -> HeadModel:
         shapedirs=model.shapedirs[keep],
         expressiondirs=model.expressiondirs[keep],
         posedirs=model.posedirs.reshape(36, -1, 3)[:, keep].reshape(36, -1),
-        J_regressor=regressor / regressor.sum(1, keepdims=True),
+        J_regressor=regressor / total,
         lbs_weights=model.lbs_weights[keep],
         vt=None,
         ft=None,
