@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -102,7 +103,6 @@ class Driver:
         self._known = records or {}
         self._again: deque[Work] = deque()
         self._summary = Summary(list(self._shots.values()))
-        self._own_records: RecordFile | None = None
 
     def run(self, make_pool: Callable[[], Pool]) -> Summary:
         """Render what is missing; returns when all is done, failed or stopped. Makes a pool only if there is work."""
@@ -126,7 +126,7 @@ class Driver:
             while pool.room() > 0 and (work := self._next()) is not None:
                 pool.submit(work)
                 in_flight += 1
-            if not in_flight:
+            if not in_flight and pool.room() > 0:
                 break
             for work, outcome in pool.outcomes(WAIT_SECONDS):
                 in_flight -= 1
@@ -211,9 +211,9 @@ class Driver:
             )
             for task in tasks
         ]
-        if self._own_records is None:
-            self._own_records = RecordFile(self._job.folder / "records")
-        self._own_records.add(records)
+        # The page names them all the same; and what is not recorded as done is tried again by the next run.
+        with contextlib.suppress(OSError):
+            RecordFile(self._job.folder / "records").add(records)
         self._take(records)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from pathlib import Path
@@ -32,7 +33,7 @@ def write_picture(path: Path, picture: Picture, metadata: dict[str, Any]) -> int
         return path.stat().st_size
     # OpenEXR reports a full disk as RuntimeError.
     except (OSError, RuntimeError) as error:
-        full = getattr(error, "errno", None) == 28 or "No space left" in str(error)
+        full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
         raise TurboPortraitError("disk_full" if full else "cannot_write", f"{path}: {error}"[:300]) from error
 
 

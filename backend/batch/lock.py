@@ -87,14 +87,19 @@ class JobLock:
 
     def _alive(self, holder: Holder) -> str:
         """Why its holder is taken to be alive; empty if it is gone."""
+        if not holder.host:
+            return ""
         if holder.host == socket.gethostname():
             if holder.boot != boot_id():
                 return ""
             try:
-                same = abs(psutil.Process(holder.pid).create_time() - holder.started) < 1.0
+                process = psutil.Process(holder.pid)
+                same = abs(process.create_time() - holder.started) < 1.0
+                # Killed, but its parent has not asked yet.
+                ended = process.status() == psutil.STATUS_ZOMBIE
             except psutil.Error:
                 return ""
-            return "which is running" if same else ""
+            return "which is running" if same and not ended else ""
         silence = self._silence()
         return f"which was heard of {silence:.0f} seconds ago" if silence < SILENT_SECONDS else ""
 

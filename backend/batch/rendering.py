@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
 import os
 import socket
@@ -44,6 +46,7 @@ class FrameRenderer:
         self.photos = photos
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._records = RecordFile(job / "records")
+        self._unusable: dict[tuple[str, str, str], TurboPortraitError] = {}
 
     def render(self, tasks: Sequence[FrameTask], temporal: bool = False) -> list[Record]:
         """Render frames together and write them; a frame that fails is a record that says why.
@@ -54,6 +57,10 @@ class FrameRenderer:
         records: list[Record] = []
         moments: dict[str, list[tuple[FrameHead, Moment]]] = {}
         seconds: dict[str, dict[str, float]] = {}
+        # Registering takes seconds once: not to be counted as one frame's own.
+        for head in {(h.portrait, h.maker, h.head_model): h for task in tasks for h in task.heads}.values():
+            with contextlib.suppress(Exception):
+                self._registration(head)
         for task in tasks:
             started = time.perf_counter()
             try:
@@ -68,7 +75,13 @@ class FrameRenderer:
             if name in frames and task.write:
                 records.append(self._finish(task, moments[name], frames[name], seconds[name]))
         records = [record for record in records if any(t.write and t.path == record.path for t in tasks)]
-        self._records.add(records)
+        try:
+            self._records.add(records)
+        except OSError as error:
+            # What is not recorded counts as not done.
+            shown = TurboPortraitError("disk_full" if error.errno == errno.ENOSPC else "cannot_write", str(error))
+            by_path = {task.path: task for task in tasks}
+            return [record if record.code else self._failure(by_path[record.path], shown) for record in records]
         return records
 
     def _moment(self, head: FrameHead) -> Moment:
@@ -79,7 +92,15 @@ class FrameRenderer:
         return Moment(registration, (head.camera,), head.parameters, tuple(raw))
 
     def _registration(self, head: FrameHead) -> Registration:
-        return self.pipeline.register(self.photos[head.portrait], head.maker, head.head_model, lambda *_: None)
+        """The head's avatar, made at the first time; a portrait that fails is not tried again."""
+        who = (head.portrait, head.maker, head.head_model)
+        if who in self._unusable:
+            raise self._unusable[who]
+        try:
+            return self.pipeline.register(self.photos[head.portrait], head.maker, head.head_model, lambda *_: None)
+        except Exception as error:
+            self._unusable[who] = describe(error)
+            raise
 
     def _refine(
         self,

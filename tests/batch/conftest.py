@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-for _folder in (Path(__file__).parent.parent / "pipeline", Path(__file__).parent):
-    sys.path.insert(0, str(_folder))
+sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from little_shots import little_poses
 

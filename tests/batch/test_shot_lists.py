@@ -122,9 +122,7 @@ def test_clips_that_disagree_about_the_rate(tmp_path):
     track = otio.schema.Track(kind=otio.schema.TrackKind.Video)
     edit.tracks.append(track)
     for name, rate, start in (("a", 24, 0), ("b", 25, 30), ("c", 24, 40.5)):
-        span = otio.opentime.TimeRange(
-            otio.opentime.RationalTime(start, rate), otio.opentime.RationalTime(10, rate)
-        )
+        span = otio.opentime.TimeRange(otio.opentime.RationalTime(start, rate), otio.opentime.RationalTime(10, rate))
         track.append(otio.schema.Clip(name, source_range=span))
     otio.adapters.write_to_file(edit, str(tmp_path / "edit.otio"))
     problems = read_shot_list(tmp_path / "edit.otio").problems
@@ -192,7 +190,9 @@ def test_no_pattern_leaves_the_output_folder(text):
         assert "{" not in path
 
 
-@pytest.mark.parametrize("pattern", ["/x/{frame}.png", "../{frame}.png", "{frame}", "x.png", "{f.__class__}.png", "job/{frame}.png"])
+@pytest.mark.parametrize(
+    "pattern", ["/x/{frame}.png", "../{frame}.png", "{frame}", "x.png", "{f.__class__}.png", "job/{frame}.png"]
+)
 def test_patterns_that_are_refused(pattern):
     assert pattern_problem(pattern)
 
@@ -211,7 +211,14 @@ def test_names_that_are_refused(name):
 
 @pytest.mark.parametrize(
     ("value", "rate"),
-    [("23.976", Fraction(24000, 1001)), (29.97, Fraction(30000, 1001)), ("25", 25), (24.0, 24), ("24000/1001", Fraction(24000, 1001)), ("12.5", Fraction(25, 2))],
+    [
+        ("23.976", Fraction(24000, 1001)),
+        (29.97, Fraction(30000, 1001)),
+        ("25", 25),
+        (24.0, 24),
+        ("24000/1001", Fraction(24000, 1001)),
+        ("12.5", Fraction(25, 2)),
+    ],
 )
 def test_rates(value, rate):
     assert exact_rate(value) == rate

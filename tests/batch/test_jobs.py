@@ -1,0 +1,282 @@
+"""Jobs: frames are known by content, a run goes on where the last one ended, however it ended."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from little_head import photo
+from little_shots import SHOTS, little_pipeline, little_poses
+
+from backend.batch import images, rendering
+from backend.batch.images import read_metadata, read_rgba
+from backend.batch.job import Job
+from backend.batch.plan import Settings, make_plan, split_done
+from backend.batch.run import Resources, run_job
+from backend.protocol.errors import TurboPortraitError
+from backend.protocol.pose_file import PoseFile
+from backend.protocol.shots import Shot
+
+SCRIPT = Path(__file__).parent / "little_batch.py"
+HERE = Resources(workers=0, batch=3, pipeline=little_pipeline)
+
+
+def run(output, poses, settings=Settings(), photos=None, resources=HERE, movies=(), tell=lambda event: None, **options):
+    digests = {name: digest for name, (digest, _) in (photos or {}).items()}
+    plan = make_plan(poses, settings, digests, dict((photos or {}).values()))
+    job = Job(output)
+    job.prepare()
+    return run_job(plan, job, resources, movies, tell=tell, **options), plan, job
+
+
+def test_all_frames_are_rendered_once_and_then_kept(tmp_path, poses):
+    summary, plan, job = run(tmp_path, poses)
+    assert (summary.done, summary.kept, summary.failures) == (12, 0, [])
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.png")}
+    assert {path.relative_to(tmp_path).as_posix() for path in times} == {plan.path(i) for i in range(12)}
+    again, _, _ = run(tmp_path, poses)
+    assert (again.done, again.kept) == (0, 12)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.png")} == times
+    assert not job.lock.path.exists()
+
+
+def test_batches_and_single_frames_are_the_same_pictures(tmp_path, poses):
+    run(tmp_path / "together", poses)
+    run(tmp_path / "alone", poses, resources=Resources(0, batch=1, pipeline=little_pipeline))
+    for path in (tmp_path / "together").rglob("*.png"):
+        other = tmp_path / "alone" / path.relative_to(tmp_path / "together")
+        assert np.abs(read_rgba(path).astype(int) - read_rgba(other)).max() <= 1
+        assert read_rgba(path)[..., 3].any()
+
+
+def changed(poses, row, **values):
+    columns = {name: column.copy() for name, column in poses.columns.items()}
+    for name, value in values.items():
+        columns[name][row] = value
+    return PoseFile(poses.header, columns, poses.portraits)
+
+
+def test_only_what_changed_is_rendered_again(tmp_path, poses):
+    run(tmp_path, poses)
+    moved = changed(poses, 4, pose=np.full(15, 0.2))
+    summary, plan, _ = run(tmp_path, moved)
+    assert (summary.done, summary.kept) == (1, 11)
+    (tmp_path / plan.path(7)).unlink()
+    (tmp_path / plan.path(8)).write_bytes(b"half")
+    summary, _, _ = run(tmp_path, moved)
+    assert summary.done == 2
+    summary, _, _ = run(tmp_path, moved, Settings(noise_level=0.2))
+    assert summary.done == 12
+    bigger = msgspec.structs.replace(poses.header.shots[0], width=80)
+    header = msgspec.structs.replace(poses.header, shots=(bigger, poses.header.shots[1]))
+    summary, _, _ = run(tmp_path, PoseFile(header, moved.columns, poses.portraits), Settings(noise_level=0.2))
+    assert (summary.done, summary.kept) == (6, 6)
+
+
+def test_another_portrait_is_another_picture(tmp_path, poses):
+    run(tmp_path, poses)
+    green = photo((20, 200, 20))
+    summary, plan, _ = run(tmp_path, poses, photos={"nod": ("f" * 64, green)})
+    assert (summary.done, summary.kept) == (6, 6)
+    picture = read_rgba(tmp_path / plan.path(6))
+    assert picture[20, 20, 1] > picture[20, 20, 0] + 30
+
+
+def test_every_picture_says_what_it_is(tmp_path):
+    poses = little_poses((Shot("exr", 1, 2, "Cam", width=32, height=32, output="{shot}/{frame}.exr"), SHOTS[1]))
+    _, plan, _ = run(tmp_path, poses)
+    for number in (0, 3):
+        said = read_metadata(tmp_path / plan.path(number))
+        index = plan.shot_of(number)
+        assert said["shot"] == plan.shots[index].name
+        assert said["frame"] == plan.shots[index].first + number - plan.starts[index]
+        assert said["key"] == plan.keys[number]
+        assert said["quality"] == "compact"
+        assert said["noise_level"] == 0.1
+        assert said["heads"][0]["seed"] >= 0
+        assert said["software"].startswith("TurboPortrait3D ")
+        assert said["synthetic"] is True
+        assert b"trainedAlgorithmicMedia" in (tmp_path / plan.path(number)).read_bytes()
+
+
+def test_a_bad_frame_fails_alone_and_is_named(tmp_path, poses):
+    events = []
+    bad = changed(poses, 2, pose=np.full(15, np.nan))
+    summary, _, _ = run(tmp_path, bad, tell=events.append)
+    assert summary.done == 11
+    (failure,) = summary.failures
+    assert (failure.shot, failure.frame, failure.code) == ("turn", 3, "bad_parameters")
+    assert [event for event in events if event["event"] == "frame" and event.get("code")]
+    page = (tmp_path / "index.html").read_text()
+    assert "bad_parameters" in page
+    again, _, _ = run(tmp_path, poses)
+    assert (again.done, again.kept) == (1, 11)
+
+
+def test_a_frame_that_cannot_be_refined_fails_alone(tmp_path, poses, monkeypatch):
+    from little_head import Brighten
+
+    def refine(self, views, reference, noise_level=0.1, seed=0):
+        if views[0].rgba[..., :3].max() == sorted_peaks[-1]:
+            raise RuntimeError("this frame is odd")
+        return [view.rgba[..., :3] for view in views]
+
+    peaks = []
+    monkeypatch.setattr(
+        Brighten,
+        "refine",
+        lambda s, v, r, n=0.1, seed=0: [peaks.append(v[0].rgba[..., :3].max()) or v[0].rgba[..., :3]],
+    )
+    run(tmp_path / "look", poses)
+    sorted_peaks = sorted(set(peaks))
+    monkeypatch.setattr(Brighten, "refine", refine)
+    summary, _, _ = run(tmp_path / "out", poses)
+    odd = peaks.count(sorted_peaks[-1])
+    assert len(summary.failures) == odd
+    assert summary.done == 12 - odd
+
+
+def test_a_full_disk_fails_frames_and_leaves_no_half_files(tmp_path, poses, monkeypatch):
+    real, calls = images._write_png, []
+
+    def write(path, picture, metadata):
+        calls.append(path)
+        real(path, picture, metadata)
+        if len(calls) % 2:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(images, "_write_png", write)
+    summary, _, _ = run(tmp_path, poses)
+    assert summary.done == 6
+    assert {failure.code for failure in summary.failures} == {"disk_full"}
+    assert len(list(tmp_path.rglob("*.png"))) == 6
+    assert not list(tmp_path.rglob("*.part*"))
+    monkeypatch.setattr(images, "_write_png", real)
+    assert run(tmp_path, poses)[0].done == 6
+
+
+def test_a_reader_never_sees_half_a_picture(tmp_path, poses, monkeypatch):
+    """While frames are written over and over, whatever has a picture's name can be read whole."""
+    _, plan, _ = run(tmp_path, poses)
+    paths, seen, ended = [tmp_path / plan.path(i) for i in range(12)], [], threading.Event()
+
+    def read():
+        while not ended.is_set():
+            seen.extend(read_rgba(path).shape for path in paths)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for level in (0.2, 0.3, 0.4):
+        run(tmp_path, poses, Settings(noise_level=level))
+    ended.set()
+    reader.join()
+    assert len(seen) >= 12
+    assert set(seen) == {(48, 64, 4), (40, 40, 4)}
+
+
+def test_folders_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TurboPortraitError) as error:
+        Job(tmp_path / "file").prepare()
+    assert error.value.code == "cannot_write"
+
+
+def test_stopping_gives_up_what_is_left_and_the_next_run_goes_on(tmp_path, poses):
+    calls = []
+
+    def stop():
+        calls.append(1)
+        return len(calls) > 3
+
+    summary, _, job = run(tmp_path, poses, stop=stop)
+    assert summary.stopped
+    assert 0 < summary.done < 12
+    assert not job.lock.path.exists()
+    again, _, _ = run(tmp_path, poses)
+    assert (again.kept, again.done) == (summary.done, 12 - summary.done)
+
+
+class Batch:
+    """A batch process whose worker waits at a gate."""
+
+    def __init__(self, output: Path, workers: int = 0, frame: int = 5, *flags: str) -> None:
+        self.gate = output.with_suffix(".gate")
+        environment = os.environ | {"LITTLE_GATE": str(self.gate), "LITTLE_GATE_FRAME": str(frame)}
+        command = [sys.executable, str(SCRIPT), str(output), str(workers), "gated", *flags]
+        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+    def wait_at_gate(self) -> None:
+        while not Path(f"{self.gate}.reached").exists():
+            assert self.process.poll() is None
+            threading.Event().wait(0.01)
+
+
+@pytest.fixture
+def batch(tmp_path):
+    started = []
+
+    def start(*arguments):
+        started.append(Batch(tmp_path / "out", *arguments))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.process.kill()
+        one.process.wait()
+
+
+@pytest.mark.slow
+def test_a_killed_driver_loses_nothing_and_repeats_only_what_was_in_flight(tmp_path, poses, batch):
+    one = batch()
+    one.wait_at_gate()
+    one.process.send_signal(signal.SIGKILL)
+    said = [json.loads(line) for line in one.process.communicate()[0].splitlines()]
+    finished = {event["path"] for event in said if event["event"] == "frame"}
+    assert len(finished) == 4
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.png")}
+    (tmp_path / "out" / "turn" / ".turn.0005.abc.part.png").write_bytes(b"half")
+    events = []
+    summary, _, _ = run(tmp_path / "out", poses, tell=events.append)
+    assert summary.kept == len(finished)
+    assert summary.done == 12 - len(finished)
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    notes = " ".join(event["sentence"] for event in events if event["event"] == "note")
+    assert "stale" in notes
+    assert "half written" in notes
+    assert not list((tmp_path / "out").rglob("*.part*"))
+
+
+@pytest.mark.slow
+def test_a_second_driver_is_refused_while_the_first_lives(tmp_path, poses, batch):
+    one = batch()
+    one.wait_at_gate()
+    with pytest.raises(TurboPortraitError) as error:
+        run(tmp_path / "out", poses)
+    assert error.value.code == "job_locked"
+    assert str(one.process.pid) in error.value.sentence
+    one.gate.touch()
+    one.process.communicate()
+    assert one.process.returncode == 0
+    assert run(tmp_path / "out", poses)[0].kept == 12
+
+
+def test_records_that_a_crash_cut_short_are_left_out(tmp_path, poses):
+    _, plan, job = run(tmp_path, poses)
+    (newest,) = (job.folder / "records").glob("*.jsonl")
+    newest.write_bytes(newest.read_bytes()[:-10])
+    kept, missing = split_done(plan, job.records(), tmp_path)
+    assert len(kept) == 11
+    assert len(missing) == 1
+
+
+def test_thumbnails_are_small_and_few(tmp_path, poses):
+    _, plan, job = run(tmp_path, little_poses((Shot("long", 1, 40, "Cam", width=300, height=200),)))
+    small = list((job.folder / "thumbnails").glob("*.jpg"))
+    assert len(small) == 8
+    assert rendering.thumbnail_path(job.folder, plan.keys[0]) in small
