@@ -1,9 +1,22 @@
 """TurboPortrait3D: one portrait photo becomes a head that Blender can pose and film, refined."""
 
-from . import backend_link, engine, operators, panel, preferences, properties
+from . import (
+    backend_link,
+    backend_operators,
+    camera_operators,
+    engine,
+    head_operators,
+    menu,
+    operators,
+    panel,
+    preferences,
+    preview_operators,
+    properties,
+)
 from .live import overlay, session
 
-MODULES = (preferences, properties, engine, operators, panel, session, overlay, backend_link)
+OPERATORS = (operators, backend_operators, head_operators, camera_operators, preview_operators)
+MODULES = (preferences, properties, engine, *OPERATORS, panel, menu, session, overlay, backend_link)
 
 
 def register() -> None:

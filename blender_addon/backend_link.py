@@ -10,31 +10,28 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import bpy
 
-from backend.client import BackendProcess, Client, Keys, TurboPortraitError, find_backend
-from backend.client.discovery import state_folder
-from backend.protocol.messages import Capabilities, Shutdown
+from backend.client import BackendProcess, Client, Handle, Keys, TurboPortraitError, find_backend
+from backend.protocol.messages import Capabilities, Shutdown, Status, StatusReply
 
-from . import preferences
-from .steps import Steps, complete
+from . import backend_log, preferences
+from .backend_log import log_path
+from .steps import Progress, Steps, complete
 
 BUSY_SECONDS, IDLE_SECONDS = 0.05, 0.5
 START_SECONDS = 60.0
 STOP_SECONDS = 5.0
+STATUS_SECONDS = 5.0
+MOST_RESTARTS, RESTARTS_WITHIN_SECONDS = 3, 120.0
+"""A backend that dies more often stays ended, so that the user sees why."""
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1", "")
 
 _process: BackendProcess | None = None
 _process_lock = threading.Lock()
-
-
-def log_path() -> Path:
-    """The file with the backend's own words."""
-    return state_folder() / "backend.log"
 
 
 def connecting(name: str, wanted: preferences.Connection, start: bool | None = None) -> Steps:
@@ -88,7 +85,9 @@ def _starting(wanted: preferences.Connection, allowed: bool) -> Steps:
     with _process_lock:
         if _process is None or not _process.running:
             log_path().parent.mkdir(parents=True, exist_ok=True)
-            _process = BackendProcess.start(command=wanted.command, log=log_path())
+            _process = BackendProcess.start(
+                command=wanted.command, log=log_path(), arguments=wanted.arguments, environment=wanted.environment
+            )
         process = _process
     deadline = time.monotonic() + START_SECONDS
     while (endpoint := process.endpoint) is None:
@@ -116,6 +115,7 @@ class _Task:
     then: Callable[[Any], None]
     otherwise: Callable[[Exception], None]
     deadline: float
+    cancellable: bool
 
 
 class Link:
@@ -123,11 +123,18 @@ class Link:
 
     Attributes:
         message: one line on the last thing that happened; `failed` says whether it is an error.
+        fraction: how much of what is under way is done, in [0, 1]; None where that is unknown.
+        health: the backend's latest status; None without one.
     """
 
     def __init__(self) -> None:
         self.message = ""
         self.failed = False
+        self.fraction: float | None = None
+        self.health: StatusReply | None = None
+        self._status: Handle | None = None
+        self._status_at = 0.0
+        self._restarts: list[float] = []
         self._client: Client | None = None
         self._tasks: list[_Task] = []
         self._ending: tuple[BackendProcess, float] | None = None
@@ -157,14 +164,19 @@ class Link:
         """The backend was started from here, so it may be stopped from here."""
         return _process is not None and _process.running
 
-    def say(self, message: str, failed: bool = False) -> None:
+    @property
+    def can_cancel(self) -> bool:
+        """Something is under way that `cancel` ends."""
+        return any(task.cancellable for task in self._tasks)
+
+    def say(self, message: str, failed: bool = False, fraction: float | None = None) -> None:
         """Set the panel's line and have it drawn."""
-        if (message, failed) == (self.message, self.failed):
+        if (message, failed, fraction) == (self.message, self.failed, self.fraction):
             return
-        self.message, self.failed = message, failed
+        self.message, self.failed, self.fraction = message, failed, fraction
         for window in bpy.context.window_manager.windows if bpy.context.window_manager else ():
             for area in window.screen.areas:
-                if area.type in {"VIEW_3D", "IMAGE_EDITOR"}:
+                if area.type in {"VIEW_3D", "IMAGE_EDITOR", "PROPERTIES", "PREFERENCES"}:
                     area.tag_redraw()
 
     def client(self, start: bool | None = None) -> Steps:
@@ -179,10 +191,23 @@ class Link:
         steps: Steps,
         then: Callable[[Any], None] = lambda result: None,
         otherwise: Callable[[Exception], None] = lambda error: None,
+        timeout: float | None = None,
+        cancellable: bool = False,
     ) -> None:
-        """Have the timer drive steps; `then` gets their result, `otherwise` and the panel's line their error."""
-        self._tasks.append(_Task(steps, then, otherwise, time.monotonic() + preferences.connection().timeout))
+        """Have the timer drive steps; `then` gets their result, `otherwise` and the panel's line their error.
+
+        Args:
+            timeout: seconds, by default the preferences'.
+            cancellable: the user may end them by `cancel`.
+        """
+        limit = preferences.connection().timeout if timeout is None else timeout
+        self._tasks.append(_Task(steps, then, otherwise, time.monotonic() + limit, cancellable))
         self.wake()
+
+    def cancel(self) -> None:
+        """End what the user may end."""
+        for task in [task for task in self._tasks if task.cancellable]:
+            self._fail(task, TurboPortraitError("cancelled"))
 
     def run(self, steps: Steps) -> Any:
         """Drive steps to their end here and now; only where no window waits. Raises what they raise."""
@@ -203,6 +228,7 @@ class Link:
             self._drop_client()
             if self._ending is None:
                 self.say(f"{lost.sentence} {lost.hint}", failed=True)
+                self._revive()
 
     def advance(self) -> float | None:
         """One turn of the timer: seconds to the next, None when there is nothing left to watch."""
@@ -210,7 +236,8 @@ class Link:
         for task in list(self._tasks):
             try:
                 try:
-                    self.say(next(task.steps))
+                    line = next(task.steps)
+                    self.say(*line) if isinstance(line, Progress) else self.say(line)
                     if time.monotonic() > task.deadline:
                         raise TurboPortraitError("timeout")
                 except StopIteration as end:
@@ -219,6 +246,8 @@ class Link:
             except Exception as error:
                 self._fail(task, error)
         self._watch_the_end()
+        self._watch_the_health()
+        backend_log.refresh()
         if self.busy:
             return BUSY_SECONDS
         return IDLE_SECONDS if self.ready else None
@@ -250,6 +279,24 @@ class Link:
             self._fail(task, TurboPortraitError("cancelled"))
         self._drop_client()
 
+    def _revive(self) -> None:
+        """Start our own backend again that has died, unless it does so all the time."""
+        if _process is None or _process.running or not preferences.connection().start_automatically:
+            return
+        now = time.monotonic()
+        self._restarts = [at for at in self._restarts if now - at < RESTARTS_WITHIN_SECONDS]
+        if len(self._restarts) < MOST_RESTARTS:
+            self._restarts.append(now)
+            self.spawn(self.client(start=True), lambda client: self.say("The backend stopped and was started again"))
+
+    def _watch_the_health(self) -> None:
+        if self._status is not None and self._status.finished:
+            self.health = self._status.result
+            self._status = None
+        if self.ready and self._status is None and time.monotonic() > self._status_at + STATUS_SECONDS:
+            self._status_at = time.monotonic()
+            self._status = self._client.submit(Status)
+
     def _watch_the_end(self) -> None:
         if self._ending is None:
             return
@@ -266,7 +313,7 @@ class Link:
     def _drop_client(self) -> None:
         if self._client is not None:
             self._client.close()
-        self._client = None
+        self._client = self._status = self.health = None
 
     def _fail(self, task: _Task, error: Exception) -> None:
         task.steps.close()

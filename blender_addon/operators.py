@@ -8,11 +8,12 @@ import bpy
 from bpy_extras.io_utils import ImportHelper
 
 from backend.client import TurboPortraitError
-from flame import HeadModelError, load_head_model
+from flame import load_head_model
 
 from .backend_link import BUSY_SECONDS, link, message_of
 from .head import add_head, head_of
 from .portrait import PHOTO_COLOURS, adopt, read_photo
+from .reporting import report
 from .steps import Steps, registration
 from .view_image import image_name, request_view, update_image, viewing
 
@@ -26,6 +27,8 @@ class StartBackend(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
+        if link.ready or link.busy:
+            cls.poll_message_set("The backend runs already")
         return not link.ready and not link.busy
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -33,7 +36,7 @@ class StartBackend(bpy.types.Operator):
         if not bpy.app.background:
             link.spawn(steps, lambda client: link.say("The backend is ready"))
             return {"FINISHED"}
-        return _report(self, lambda: link.run(steps))
+        return report(self, lambda: link.run(steps))
 
 
 class StopBackend(bpy.types.Operator):
@@ -43,11 +46,13 @@ class StopBackend(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
+        if not (link.ready or link.busy or link.owns_process):
+            cls.poll_message_set("No backend is connected")
         return link.ready or link.busy or link.owns_process
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         link.stop()
-        return _report(self, lambda: link.run(link.until_stopped())) if bpy.app.background else {"FINISHED"}
+        return report(self, lambda: link.run(link.until_stopped())) if bpy.app.background else {"FINISHED"}
 
 
 class AddHead(bpy.types.Operator):
@@ -57,7 +62,7 @@ class AddHead(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        return _report(self, lambda: add_head(context, load_head_model(), "Head"))
+        return report(self, lambda: add_head(context, load_head_model(), "Head"))
 
 
 class LoadHead(bpy.types.Operator, ImportHelper):
@@ -71,7 +76,7 @@ class LoadHead(bpy.types.Operator, ImportHelper):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         path = bpy.path.abspath(self.filepath)
-        return _report(self, lambda: add_head(context, load_head_model(path), Path(path).stem))
+        return report(self, lambda: add_head(context, load_head_model(path), Path(path).stem))
 
 
 class RegisterPortrait(bpy.types.Operator, ImportHelper):
@@ -97,6 +102,10 @@ class RegisterPortrait(bpy.types.Operator, ImportHelper):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
+        if link.busy:
+            cls.poll_message_set("The backend is at work: wait until it is done")
+        elif context.mode not in {"OBJECT", "POSE"}:
+            cls.poll_message_set("Leave this mode for Object Mode or Pose Mode")
         return not link.busy and context.mode in {"OBJECT", "POSE"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -109,10 +118,10 @@ class RegisterPortrait(bpy.types.Operator, ImportHelper):
             self.report({"ERROR"}, message_of(error))
             return {"CANCELLED"}
         if bpy.app.background:
-            return _report(self, lambda: self._finish(context, link.run(self._steps())))
+            return report(self, lambda: self._finish(context, link.run(self._steps())))
         self._outcome = []
         self._failure = []
-        link.spawn(self._steps(), self._outcome.append, self._failure.append)
+        link.spawn(self._steps(), self._outcome.append, self._failure.append, cancellable=True)
         self._timer = context.window_manager.event_timer_add(2 * BUSY_SECONDS, window=context.window)
         context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
@@ -127,7 +136,7 @@ class RegisterPortrait(bpy.types.Operator, ImportHelper):
         if self._failure:
             self.report({"ERROR"}, message_of(self._failure[0]))
             return {"CANCELLED"}
-        return _report(self, lambda: self._finish(context, self._outcome[0]))
+        return report(self, lambda: self._finish(context, self._outcome[0]))
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Another file was opened: nothing is left to give the head to."""
@@ -154,6 +163,10 @@ class RenderView(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
+        if context.scene.camera is None:
+            cls.poll_message_set("The scene has no camera: add one or make one active")
+        elif link.busy:
+            cls.poll_message_set("The backend is at work: wait until it is done")
         return context.scene.camera is not None and not link.busy
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -175,7 +188,7 @@ class RenderView(bpy.types.Operator):
 
         steps = viewing(heads, settings, width, height)
         if bpy.app.background:
-            return _report(self, lambda: show(link.run(steps)))
+            return report(self, lambda: show(link.run(steps)))
         link.spawn(steps, show)
         return {"FINISHED"}
 
@@ -189,17 +202,6 @@ class UsePhotoColors(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         context.scene.view_settings.view_transform = PHOTO_COLOURS
         return {"FINISHED"}
-
-
-def _report(operator: bpy.types.Operator, work) -> set[str]:
-    """Do the work; what is wrong becomes a report to the user."""
-    try:
-        work()
-    except (TurboPortraitError, HeadModelError, ValueError, OSError) as error:
-        link.say(message_of(error), failed=True)
-        operator.report({"ERROR"}, message_of(error))
-        return {"CANCELLED"}
-    return {"FINISHED"}
 
 
 CLASSES = (StartBackend, StopBackend, AddHead, LoadHead, RegisterPortrait, RenderView, UsePhotoColors)

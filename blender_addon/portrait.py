@@ -14,6 +14,7 @@ from backend.protocol.messages import Registered
 from flame import load_head_model
 
 from .camera import place_camera, render_size
+from .controls import remember_portrait
 from .head import add_head, replace_head
 from .parameters import apply_parameters
 
@@ -54,6 +55,7 @@ def adopt(
         apply_parameters(head, registered.parameters)
     else:
         replace_head(context, head, source)
+    remember_portrait(head, registered.parameters)
     properties = head.turboportrait
     properties.avatar_id = registered.avatar
     properties.maker = registered.maker

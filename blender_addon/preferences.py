@@ -10,6 +10,8 @@ from pathlib import Path
 
 import bpy
 
+from . import installer
+
 DEFAULT_TIMEOUT = 120.0
 
 
@@ -35,6 +37,26 @@ class TurboPortraitPreferences(bpy.types.AddonPreferences):
         description="The folder with the keys for a backend on another computer",
         subtype="DIR_PATH",
     )
+    device: bpy.props.EnumProperty(
+        name="Device",
+        description="What the backend computes with; takes effect when it starts next",
+        items=[
+            ("auto", "Automatic", "The GPU if there is one"),
+            ("cuda", "GPU", "An NVIDIA GPU"),
+            ("cpu", "CPU", "The processor, even if there is a GPU"),
+        ],
+        default="auto",
+    )
+    models: bpy.props.StringProperty(
+        name="Model folder",
+        description="Where your own head models and weights lie; empty for the backend's own folder",
+        subtype="DIR_PATH",
+    )
+    environment: bpy.props.StringProperty(
+        name="Environment",
+        description="The folder that Install backend fills with a Python environment of its own, about 2 GB",
+        subtype="DIR_PATH",
+    )
     timeout: bpy.props.FloatProperty(
         name="Time limit",
         description="Give up a frame or a portrait that takes the backend longer than this",
@@ -54,8 +76,11 @@ class TurboPortraitPreferences(bpy.types.AddonPreferences):
         else:
             layout.prop(self, "python")
             layout.prop(self, "start_automatically")
-            if backend_command(self.python) is None:
-                layout.label(text="No backend was found on this computer: choose its Python", icon="ERROR")
+            layout.prop(self, "device")
+            layout.prop(self, "models")
+            box = layout.box()
+            box.prop(self, "environment", placeholder=str(installer.default_folder()))
+            installer.draw(box)
         layout.prop(self, "timeout")
 
 
@@ -64,10 +89,17 @@ class Connection:
     """The preferences as plain values, so that a render thread can read them at leisure."""
 
     command: tuple[str, ...] | None = None
+    arguments: tuple[str, ...] = ()
+    models: str = ""
     start_automatically: bool = True
     address: str = ""
     keys: str = ""
     timeout: float = DEFAULT_TIMEOUT
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables for the backend's process."""
+        return {"TURBOPORTRAIT_MODELS": self.models} if self.models else {}
 
 
 def connection() -> Connection:
@@ -78,6 +110,8 @@ def connection() -> Connection:
         return Connection(command=backend_command(""))
     return Connection(
         command=backend_command(chosen.python),
+        arguments=("--device", chosen.device) if chosen.device != "auto" else (),
+        models=bpy.path.abspath(chosen.models) if chosen.models else "",
         start_automatically=chosen.start_automatically,
         address=chosen.address.strip(),
         keys=bpy.path.abspath(chosen.keys) if chosen.keys else "",
@@ -86,8 +120,13 @@ def connection() -> Connection:
 
 
 def backend_command(python: str) -> tuple[str, ...] | None:
-    """The command that serves: by the Python chosen, else by TURBOPORTRAIT_PYTHON, else by the command on the path."""
+    """The command that serves.
+
+    By the Python chosen, else by TURBOPORTRAIT_PYTHON, else by the installed environment, else by the command on the
+    path.
+    """
     chosen = bpy.path.abspath(python) if python else os.environ.get("TURBOPORTRAIT_PYTHON", "")
+    chosen = chosen or installer.installed_python() or ""
     if not chosen and not bpy.app.binary_path:
         # Blender as a Python module: the Python that runs it.
         chosen = sys.executable

@@ -6,6 +6,7 @@ import bpy
 
 from .backend_link import link
 from .live import session
+from .rig_controls import use_limits
 
 
 def _presets(settings: bpy.types.PropertyGroup, context: bpy.types.Context, typed: str) -> list[str]:
@@ -14,6 +15,16 @@ def _presets(settings: bpy.types.PropertyGroup, context: bpy.types.Context, type
 
 def _switch_live(settings: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
     session.switch(settings.id_data)
+
+
+def _tag(properties: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
+    # A script's assignment to a property without an update function leaves its drivers as they are.
+    properties.id_data.update_tag()
+
+
+def _switch_limits(properties: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
+    if properties.is_head:
+        use_limits(properties.id_data, properties.limits)
 
 
 class HeadProperties(bpy.types.PropertyGroup):
@@ -31,6 +42,24 @@ class HeadProperties(bpy.types.PropertyGroup):
         type=bpy.types.Image,
         name="Portrait",
         description="The portrait photo, packed into the .blend file so that any backend can register it again",
+    )
+    portrait_parameters: bpy.props.StringProperty(
+        name="Portrait's pose", description="Pose and expression as found in the portrait", options={"HIDDEN"}
+    )
+    gaze: bpy.props.FloatProperty(
+        name="Eyes follow target",
+        description="How far the eyes look at the gaze bone rather than where their own bones point",
+        default=0.0,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        update=_tag,
+    )
+    limits: bpy.props.BoolProperty(
+        name="Natural limits",
+        description="Hold neck, jaw and eyes to what a person can do",
+        default=True,
+        update=_switch_limits,
     )
     live: bpy.props.BoolProperty(
         name="Live camera",
@@ -96,6 +125,11 @@ class SceneProperties(bpy.types.PropertyGroup):
         soft_max=1024,
         max=4096,
         subtype="PIXEL",
+    )
+    expression_filter: bpy.props.StringProperty(
+        name="Search expressions",
+        description="Show only the expressions whose names contain this",
+        options={"TEXTEDIT_UPDATE"},
     )
     show_figures: bpy.props.BoolProperty(
         name="Show figures",

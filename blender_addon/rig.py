@@ -12,6 +12,7 @@ from backend.protocol.head_parameters import JOINTS
 from flame.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
 from .camera import HEAD_TO_BLENDER, blender_to_head, head_to_blender
+from .rig_controls import equip, place_gaze
 
 BONE_DIRECTIONS = {
     "global": (0.0, 1.0, 0.0),
@@ -50,6 +51,7 @@ def build_armature(
         bone.rotation_mode = "XYZ"
         bone.lock_scale = (True, True, True)
         bone.lock_location = (bone.name != "global",) * 3
+    equip(rig)
     armature.display_type = "STICK"
     rig.show_in_front = True
     return rig
@@ -65,12 +67,16 @@ def place_bones(armature: bpy.types.Armature, joints: np.ndarray, parents: Seque
         bone.head = head
         bone.tail = head + head_to_blender(direction)
         bone.align_roll(Vector((0.0, -1.0, 0.0)) if name in ("global", "neck") else Vector((0.0, 0.0, 1.0)))
+    place_gaze(armature)
     for name, parent in zip(JOINTS, parents, strict=True):
         bones[name].parent = bones[JOINTS[parent]] if parent >= 0 else None
 
 
 def move_bones(context: bpy.types.Context, rig: bpy.types.Object, joints: np.ndarray, parents: Sequence[int]) -> None:
     """Move a rig's bones to another head's joints; poses and keyframes stay."""
+    if rig.data.users > 1:
+        # A linked duplicate: the other head keeps its joints.
+        rig.data = rig.data.copy()
     if context.mode != "OBJECT":
         bpy.ops.object.mode_set(mode="OBJECT")
     context.view_layer.objects.active = rig

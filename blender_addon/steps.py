@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,16 @@ from backend.protocol.messages import GetMesh, Register, Registered, Render, Vie
 
 from .camera import HeadView
 
-Steps = Generator[str, None, Any]
+
+class Progress(NamedTuple):
+    """A line for the user with what is done, in [0, 1]."""
+
+    line: str
+    failed: bool = False
+    fraction: float | None = None
+
+
+Steps = Generator["str | Progress", None, Any]
 POLL_SECONDS = 0.005
 _current_ids: dict[tuple[str, str, str], str] = {}
 """(portrait hash, maker, head model) to the id under which a backend registered it again."""
@@ -92,6 +101,7 @@ def complete(
     try:
         while True:
             said = next(steps)
+            said = said.line if isinstance(said, Progress) else said
             if said != line:
                 line = said
                 report(line)
@@ -112,8 +122,8 @@ def finish(client: Client, handle: Handle, line: str) -> Generator[str, None, Ha
     """Until a request is done; raises its error; cancels it if the steps are given up."""
     try:
         while not handle.finished:
-            stage = handle.progress.stage if handle.progress else ""
-            yield f"{line}: {stage}" if stage else line
+            progress = handle.progress
+            yield Progress(f"{line}: {progress.stage}", fraction=progress.fraction) if progress else line
     finally:
         client.cancel(handle)
     if handle.error:

@@ -4,7 +4,7 @@
         blender_manifest.toml   with the wheels that were collected
         *.py, live/             blender_addon
         wheels/                 ours with what Blender needs, pyzmq and msgspec for each platform and Python
-        installer/              the rest of the backend as a wheel, and the pinned versions of its dependencies
+        environment/            the rest of the backend as a wheel, and the pinned versions of its dependencies
     dist/                       the zip
 
 The two wheels of ours divide the source between them, so that nothing is in the zip twice.
@@ -45,10 +45,10 @@ def main() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     shutil.copytree(ROOT / "blender_addon", LAYOUT, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "LICENSE", LAYOUT)
-    wheels, installer = LAYOUT / "wheels", LAYOUT / "installer"
-    installer.mkdir()
-    shutil.copy(ROOT / "constraints.txt", installer)
-    build_wheels(project, wheels, installer)
+    wheels, environment = LAYOUT / "wheels", LAYOUT / "environment"
+    environment.mkdir()
+    shutil.copy(ROOT / "constraints.txt", environment)
+    build_wheels(project, wheels, environment)
     download_wheels(wheels)
     write_manifest(sorted(path.name for path in wheels.iterdir()))
     DIST.mkdir(exist_ok=True)

@@ -8,7 +8,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from backend.client import discovery
@@ -40,6 +40,7 @@ class BackendProcess:
         stay: bool = False,
         arguments: Sequence[str] = (),
         command: Sequence[str] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> BackendProcess:
         """Start a backend; returns at once (see `endpoint` and `wait_ready`).
 
@@ -51,6 +52,7 @@ class BackendProcess:
             stay: go on when this process ends.
             arguments: further options of `turboportrait serve`.
             command: in place of [python, "-m", "backend.cli", "serve"].
+            environment: variables besides this process's own.
 
         Raises:
             TurboPortraitError: backend_not_started, where there is no such Python.
@@ -62,7 +64,7 @@ class BackendProcess:
         full = [*(command or (str(python), "-m", "backend.cli", "serve")), "--address", address, "--session", session]
         full += ["--endpoint-file", str(endpoint_path)] + ([] if stay else ["--parent", str(os.getpid())])
         # A host's own Python paths (Blender's) must not reach the backend's Python.
-        environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+        own = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
         folder = discovery.state_folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = {"creationflags": 0x08000200} if sys.platform == "win32" else {"start_new_session": True}
@@ -74,7 +76,7 @@ class BackendProcess:
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     cwd=folder,  # python -m puts the current folder first on its path: a folder of our own
-                    env=environment,
+                    env={**own, **(environment or {})},
                     **flags,
                 )
         except OSError as error:

@@ -91,6 +91,11 @@ class Meter:
 
     # The log
 
+    @property
+    def logging(self) -> bool:
+        """A log is being written."""
+        return self._log is not None
+
     def log_to(self, path: Path | None) -> None:
         """Write every sample as a line of JSON from now on, or no more.
 

@@ -3,7 +3,8 @@
 import bpy
 import pytest
 
-from blender_addon import backend_link, operators, panel, properties, steps
+import blender_addon
+from blender_addon import backend_link, panel, properties, steps
 from blender_addon.engine import TurboPortraitEngine
 
 
@@ -26,13 +27,13 @@ def test_every_property_and_operator_explains_itself(addon):
             assert described.name
             assert described.description
             assert not described.description.endswith(".")
-    for cls in operators.CLASSES:
+    for cls in (cls for module in blender_addon.OPERATORS for cls in module.CLASSES):
         assert cls.bl_description
         assert cls.bl_label[1:] == cls.bl_label[1:].lower(), "labels are in sentence case"
 
 
 def test_buttons_that_cannot_be_used_are_not_offered(scene):
-    assert not panel.ViewPanel.poll(bpy.context)
+    assert not panel.PreviewPanel.poll(bpy.context)
     assert bpy.ops.turboportrait.start_backend.poll()
     assert not bpy.ops.turboportrait.stop_backend.poll()
     scene.camera = None

@@ -12,6 +12,7 @@ from backend.protocol.head_parameters import JOINTS, HeadParameters
 from blender_addon.camera import blender_to_head, head_to_blender, render_size, view_of_head
 from blender_addon.head import add_head, head_of, mesh_of, replace_head, visible_heads
 from blender_addon.parameters import apply_parameters, head_parameters
+from blender_addon.rig_controls import GAZE
 from flame import pose_vertices
 
 angles = st.lists(st.floats(-0.6, 0.6), min_size=15, max_size=15)
@@ -23,7 +24,10 @@ ordinary = settings(
 
 @pytest.fixture
 def head(scene, head_model):
-    return add_head(bpy.context, head_model, "Ada")
+    """A head that takes any pose: what its natural limits do is tested beside them."""
+    head = add_head(bpy.context, head_model, "Ada")
+    head.turboportrait.limits = False
+    return head
 
 
 def evaluated_vertices(head) -> np.ndarray:
@@ -102,7 +106,7 @@ def test_landmarks_fall_where_blenders_camera_sees_them(
 
 
 def test_the_rig_has_the_names_that_animators_and_face_capture_expect(head, head_model):
-    assert [bone.name for bone in head.data.bones] == list(JOINTS)
+    assert {bone.name for bone in head.data.bones} == {*JOINTS, GAZE}
     assert head.data.bones["jaw"].parent.name == "neck"
     keys = mesh_of(head).data.shape_keys.key_blocks
     assert [key.name for key in keys] == ["Basis", *head_model.expression_names]
@@ -181,6 +185,7 @@ def test_an_avatar_takes_the_heads_place_and_keeps_its_animation(scene, head, ri
 
 def test_an_avatars_mesh_moves_as_the_avatar(scene, rigged_mesh):
     head = add_head(bpy.context, rigged_mesh, "Ada")
+    head.turboportrait.limits = False
     parameters = HeadParameters.from_arrays(np.full(15, 0.2), np.full(52, 0.3), (0.1, 0.2, 0.3))
     apply_parameters(head, parameters)
     rest = rigged_mesh.vertices.copy()

@@ -1,0 +1,86 @@
+"""The buttons for the backend's care: log, installation, cancel, copy the message."""
+
+from __future__ import annotations
+
+import bpy
+
+from . import backend_log, installer
+from .backend_link import link
+
+INSTALL_SECONDS = 3600.0
+
+
+class ShowLog(bpy.types.Operator):
+    bl_idname = "turboportrait.show_log"
+    bl_label = "Show log"
+    bl_description = "Show what the backend says in a text that follows its log, in a text editor if one is open"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        text = backend_log.show()
+        for area in context.screen.areas if context.screen else ():
+            if area.type == "TEXT_EDITOR":
+                area.spaces.active.text = text
+        self.report({"INFO"}, f"See the text '{text.name}' in a text editor")
+        return {"FINISHED"}
+
+
+class InstallBackend(bpy.types.Operator):
+    bl_idname = "turboportrait.install_backend"
+    bl_label = "Install backend"
+    bl_description = "Download the backend's packages into an environment of its own, about 2 GB on disk"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        reason = "Something else is under way" if link.busy else installer.can_install()
+        if reason:
+            cls.poll_message_set(reason)
+        return not reason
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        steps = installer.installing(installer.folder(), installer.find_python())
+        link.spawn(
+            steps,
+            lambda environment: link.say(f"The backend is installed in {environment}: start it"),
+            timeout=INSTALL_SECONDS,
+            cancellable=True,
+        )
+        return {"FINISHED"}
+
+
+class CancelTask(bpy.types.Operator):
+    bl_idname = "turboportrait.cancel"
+    bl_label = "Cancel"
+    bl_description = "Give up what is under way"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not link.can_cancel:
+            cls.poll_message_set("Nothing is under way that can be cancelled")
+        return link.can_cancel
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        link.cancel()
+        return {"FINISHED"}
+
+
+class CopyMessage(bpy.types.Operator):
+    bl_idname = "turboportrait.copy_message"
+    bl_label = "Copy message"
+    bl_description = "Copy this message to the clipboard"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        context.window_manager.clipboard = link.message
+        return {"FINISHED"}
+
+
+CLASSES = (ShowLog, InstallBackend, CancelTask, CopyMessage)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

@@ -1,0 +1,110 @@
+"""The buttons of the live preview: where it is seen, and its figures."""
+
+from __future__ import annotations
+
+import bpy
+
+from backend.client.discovery import state_folder
+
+from .engine import TurboPortraitEngine
+from .live.card import add_card
+from .live.meter import meter
+from .reporting import report
+from .view_image import image_of_camera
+
+FIGURES_TEXT = "TurboPortrait figures"
+
+
+def figures_path():
+    """The file with the live preview's log."""
+    return state_folder() / "live.jsonl"
+
+
+class _CameraOperator:
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if context.scene.camera is None:
+            cls.poll_message_set("The scene has no camera: add one or make one active")
+        return context.scene.camera is not None
+
+
+class AddCard(_CameraOperator, bpy.types.Operator):
+    bl_idname = "turboportrait.add_card"
+    bl_label = "Add card"
+    bl_description = (
+        "Add a card before the active camera that shows its live image among the things of the scene"
+    )
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return report(self, lambda: add_card(context, context.scene.camera))
+
+
+class ShowImage(_CameraOperator, bpy.types.Operator):
+    bl_idname = "turboportrait.show_image"
+    bl_label = "Show image"
+    bl_description = "Show the active camera's live image in an image editor, beside the viewport if none is open"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        areas = context.screen.areas
+        editor = next((area for area in areas if area.type == "IMAGE_EDITOR"), None)
+        if editor is None:
+            known = set(areas)
+            view = max((area for area in areas if area.type == "VIEW_3D"), key=lambda area: area.width, default=None)
+            if view is None:
+                self.report({"ERROR"}, "There is no 3D viewport to divide: open an image editor yourself")
+                return {"CANCELLED"}
+            with context.temp_override(area=view, region=view.regions[-1]):
+                bpy.ops.screen.area_split(direction="VERTICAL", factor=0.6)
+            editor = next(area for area in areas if area not in known)
+            editor.type = "IMAGE_EDITOR"
+        editor.spaces.active.image = image_of_camera(context.scene.camera)
+        return {"FINISHED"}
+
+
+class ShowRendered(bpy.types.Operator):
+    bl_idname = "turboportrait.show_rendered"
+    bl_label = "Show in viewport"
+    bl_description = "Make TurboPortrait3D the scene's render engine and show this viewport as rendered"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if context.space_data is None or context.space_data.type != "VIEW_3D":
+            cls.poll_message_set("Use this in a 3D viewport")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        context.scene.render.engine = TurboPortraitEngine.bl_idname
+        context.space_data.shading.type = "RENDERED"
+        return {"FINISHED"}
+
+
+class LogFigures(bpy.types.Operator):
+    bl_idname = "turboportrait.log_figures"
+    bl_label = "Log figures"
+    bl_description = "Begin a log of every call and latency of the live preview, as lines of JSON, or end it"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        if not meter.logging:
+            meter.reset()
+            return report(self, lambda: meter.log_to(figures_path()))
+        meter.log_to(None)
+        text = bpy.data.texts.get(FIGURES_TEXT) or bpy.data.texts.new(FIGURES_TEXT)
+        text.from_string(figures_path().read_text(encoding="utf-8"))
+        self.report({"INFO"}, f"The log is in {figures_path()} and in the text '{FIGURES_TEXT}'")
+        return {"FINISHED"}
+
+
+CLASSES = (AddCard, ShowImage, ShowRendered, LogFigures)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    meter.log_to(None)
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

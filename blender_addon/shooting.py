@@ -1,0 +1,119 @@
+"""Cameras for heads: framing, turntable and dolly as ordinary keyframes, cuts by timeline markers."""
+
+from __future__ import annotations
+
+import math
+
+import bpy
+from mathutils import Matrix, Vector
+
+from .camera import CameraError, split_scale
+
+FRAMED_METRES = 0.42
+"""Head space that a framed head's picture shows along its shorter side: the head with some room."""
+BELOW_EYES = Vector((0.0, 0.02, -0.03))
+"""From between the eyes to the middle of the head, metres, in the head object's space."""
+
+
+def head_centre(head: bpy.types.Object) -> Vector:
+    """The middle of the head at rest, in the world."""
+    bones = head.data.bones
+    eyes = [bones[name].head_local for name in ("eye_left", "eye_right") if name in bones]
+    if not eyes:
+        raise CameraError(f"The head '{head.name}' has lost its eyes' bones: undo, or add the head anew")
+    return head.matrix_world @ (sum(eyes, Vector()) / len(eyes) + BELOW_EYES)
+
+
+def frame_head(scene: bpy.types.Scene, head: bpy.types.Object, camera: bpy.types.Object) -> None:
+    """Put a camera before the face so that the head fills its frame; its lens stays."""
+    if camera.type != "CAMERA" or camera.data.type != "PERSP":
+        raise CameraError(f"'{camera.name}' is no camera with a perspective lens")
+    rigid, scale = split_scale(head.matrix_world)
+    centre = head_centre(head)
+    frame = camera.data.view_frame(scene=scene)
+    depth = -frame[0].z
+    side = min(max(abs(c.x) for c in frame), max(abs(c.y) for c in frame)) * 2
+    distance = FRAMED_METRES * scale * depth / side
+    rotation = Matrix(rigid[:3, :3].tolist())
+    # A camera looks along its -z with y up; the face is towards the head object's -y.
+    looking = rotation @ Matrix.Rotation(math.pi / 2, 3, "X")
+    place = looking.to_4x4()
+    place.translation = centre + rotation @ Vector((0, -distance, 0))
+    camera.matrix_world = place
+
+
+def add_camera(context: bpy.types.Context, head: bpy.types.Object) -> bpy.types.Object:
+    """A new camera that frames a head, active if the scene has none."""
+    data = bpy.data.cameras.new(f"{head.name} camera")
+    data.lens = 85.0
+    camera = bpy.data.objects.new(data.name, data)
+    context.collection.objects.link(camera)
+    frame_head(context.scene, head, camera)
+    if context.scene.camera is None:
+        context.scene.camera = camera
+    return camera
+
+
+def turntable(
+    context: bpy.types.Context, head: bpy.types.Object, camera: bpy.types.Object, first: int, last: int, angle: float
+) -> bpy.types.Object:
+    """Have a camera travel round a head by `angle` radians, half before and half after the front; returns the pivot."""
+    pivot = bpy.data.objects.new(f"{camera.name} turntable", None)
+    pivot.empty_display_size = 0.1
+    # With z innermost the pivot turns about its own upright axis, however the head leans.
+    pivot.rotation_mode = "ZYX"
+    context.collection.objects.link(pivot)
+    rigid, _ = split_scale(head.matrix_world)
+    place = Matrix(rigid.tolist())
+    place.translation = head_centre(head)
+    pivot.matrix_world = place
+    context.view_layer.update()
+    world = camera.matrix_world.copy()
+    camera.parent = pivot
+    camera.matrix_parent_inverse = pivot.matrix_world.inverted()
+    camera.matrix_world = world
+    start = pivot.rotation_euler.z
+    for frame, share in ((first, -0.5), (last, 0.5)):
+        pivot.rotation_euler.z = start + share * angle
+        pivot.keyframe_insert("rotation_euler", index=2, frame=frame)
+    _linear(pivot)
+    return pivot
+
+
+def dolly(
+    head: bpy.types.Object, camera: bpy.types.Object, first: int, last: int, factor: float, hold_size: bool
+) -> None:
+    """Move a camera towards the head (factor < 1) or away from it; with `hold_size` its lens keeps the head's size."""
+    centre = head_centre(head)
+    place, lens = camera.matrix_world.copy(), camera.data.lens
+    away = place.translation - centre
+    for frame, share in ((first, 1.0), (last, factor)):
+        moved = place.copy()
+        moved.translation = centre + share * away
+        camera.matrix_world = moved
+        camera.keyframe_insert("location", frame=frame)
+        if hold_size:
+            camera.data.lens = lens * share
+            camera.data.keyframe_insert("lens", frame=frame)
+
+
+def cut_to(scene: bpy.types.Scene, camera: bpy.types.Object, frame: int) -> bpy.types.TimelineMarker:
+    """Make a camera active from a frame on: a timeline marker bound to it, in place of another at that frame."""
+    for marker in [marker for marker in scene.timeline_markers if marker.frame == frame and marker.camera]:
+        scene.timeline_markers.remove(marker)
+    marker = scene.timeline_markers.new(camera.name, frame=frame)
+    marker.camera = camera
+    return marker
+
+
+def _linear(thing: bpy.types.Object) -> None:
+    """Let keyframes just set move evenly: a turntable has no easing."""
+    action = thing.animation_data.action
+    # Blender 4.4 and later keep curves in layers; `fcurves` is gone in 5.0.
+    curves = getattr(action, "fcurves", None)
+    if curves is None:
+        slot = thing.animation_data.action_slot
+        curves = action.layers[0].strips[0].channelbag(slot).fcurves
+    for curve in curves:
+        for point in curve.keyframe_points:
+            point.interpolation = "LINEAR"
