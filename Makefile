@@ -28,9 +28,9 @@ $(VENV)/.done: pyproject.toml constraints.txt tools/system-packages
 	$(PIP) -e '.[backend,training,blender,dev]'
 	@touch $@
 
-# What building the shipped head model takes besides: its test, and changing it, need it.
+# What only the tests take besides: building the shipped head model, and the GPU's kernels.
 $(VENV)/.build: $(VENV)/.done
-	$(PIP) -e '.[build]'
+	$(PIP) -e '.[build,kernels]'
 	@touch $@
 
 # Older Blenders lie beside the environment, so that the add-on is tested in each of them.

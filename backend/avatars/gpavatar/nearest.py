@@ -1,4 +1,4 @@
-"""The exact K nearest points of many samples: brute force where there is nothing better, a culled search on a CPU.
+"""The exact K nearest points of many samples: by brute force for comparison, by a culled search for use.
 
 Distances are those of coordinate differences, never |a|^2 + |b|^2 - 2ab, whose float32 loses the near ones.
 """
@@ -26,9 +26,12 @@ def nearest_points(coordinates: Tensor, points: Tensor, neighbours: int) -> tupl
         neighbours: K.
     """
     if coordinates.device.type == "cpu":
-        found = [culled_search(c, p, neighbours) for c, p in zip(coordinates, points, strict=True)]
-        return torch.stack([d for d, _ in found]), torch.stack([i for _, i in found])
-    return brute_force(coordinates, points, neighbours)
+        search = culled_search
+    else:
+        # Triton comes with the builds of torch that know a GPU.
+        from backend.avatars.gpavatar.nearest_gpu import culled_search as search
+    found = [search(c, p, neighbours) for c, p in zip(coordinates, points, strict=True)]
+    return torch.stack([d for d, _ in found]), torch.stack([i for _, i in found])
 
 
 def brute_force(coordinates: Tensor, points: Tensor, neighbours: int) -> tuple[Tensor, Tensor]:
@@ -50,33 +53,37 @@ def culled_search(coordinates: Tensor, points: Tensor, neighbours: int) -> tuple
     The points are sorted along a space-filling curve and boxed in blocks and groups of blocks; a sample starts from
     its predecessor's neighbours and opens only boxes that lie nearer than the worst of them.
     """
-    queries = np.ascontiguousarray(coordinates.detach().float().numpy())
-    original = np.ascontiguousarray(points.detach().float().numpy())
-    order = np.argsort(_morton_codes(original), kind="stable")
-    ordered = original[order]
-    blocks = _boxes(ordered, BLOCK)
-    groups = _boxes(ordered, BLOCK * BLOCK)
+    order, blocks = sorted_blocks(points, BLOCK)
+    ordered = points.detach().float()[order].T.contiguous().numpy()
+    groups = _boxes(points.detach().float()[order], BLOCK * BLOCK).numpy()
+    queries = coordinates.detach().float().contiguous().numpy()
     distances = np.empty((len(queries), neighbours), np.float32)
     indices = np.empty((len(queries), neighbours), np.int64)
-    _search(queries, np.ascontiguousarray(ordered.T), blocks, groups, distances, indices, 8 * numba.get_num_threads())
-    return torch.from_numpy(distances), torch.from_numpy(order[indices])
+    _search(queries, ordered, blocks.numpy(), groups, distances, indices, 8 * numba.get_num_threads())
+    return torch.from_numpy(distances), order[torch.from_numpy(indices)]
 
 
-def _morton_codes(points: np.ndarray) -> np.ndarray:
+def sorted_blocks(points: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """The order (P,) of points (P, 3) along a space-filling curve, and the boxes (B, 6) of every `size` of them."""
+    points = points.detach().float()
+    order = _morton_codes(points).argsort(stable=True)
+    return order, _boxes(points[order], size)
+
+
+def _morton_codes(points: Tensor) -> Tensor:
     """Places (P,) along a Z-shaped curve of 1024 cells a side."""
-    low, high = points.min(0), points.max(0)
-    cells = ((points - low) / np.maximum(high - low, 1e-9) * 1023).astype(np.uint32)
-    codes = np.zeros(len(points), np.uint32)
-    for bit in range(10):
-        for axis in range(3):
-            codes |= ((cells[:, axis] >> bit) & 1) << (3 * bit + axis)
-    return codes
+    low, high = points.amin(0), points.amax(0)
+    cells = ((points - low) / (high - low).clamp(min=1e-9) * 1023).long()
+    bits = torch.arange(10, device=points.device)
+    spread = ((cells[:, :, None] >> bits) & 1) << (3 * bits)
+    return (spread.sum(-1) << torch.arange(3, device=points.device)).sum(-1)
 
 
-def _boxes(points: np.ndarray, size: int) -> np.ndarray:
-    """Lower and upper corners (B, 6) of every `size` points."""
-    starts = np.arange(0, len(points), size)
-    return np.hstack([np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)]).astype(np.float32)
+def _boxes(points: Tensor, size: int) -> Tensor:
+    """Lower and upper corners (B, 6) of every `size` points; the last point fills up the last box."""
+    missing = -len(points) % size
+    blocks = torch.cat([points, points[-1:].expand(missing, -1)]).unflatten(0, (-1, size))
+    return torch.cat([blocks.amin(1), blocks.amax(1)], -1)
 
 
 @numba.njit(cache=True, fastmath=True, inline="always")
