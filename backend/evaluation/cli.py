@@ -12,7 +12,10 @@ from rich.console import Console
 from rich.progress import track as progress_of
 from rich.table import Table
 
+from backend.evaluation.flicker import flicker
+
 app = typer.Typer(help="Measure.", no_args_is_help=True)
+app.command()(flicker)
 console = Console()
 
 

@@ -11,6 +11,7 @@ from backend.avatars.base import RenderedView
 from backend.pipeline.catalog import Catalog, Progress, Refiner
 from backend.pipeline.moments import Crops, Moment, reference_state, usable_square
 from backend.pipeline.store import AvatarStore, Registration
+from backend.pipeline.temporal import refine_in_order
 from backend.protocol.camera import Camera
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.head_parameters import HeadParameters
@@ -53,7 +54,7 @@ class Pipeline:
         if "open_head" in self.catalog.head_models:
             self._head_model("open_head")
         if "compact" in self.capabilities().presets:
-            refiner = self._refiner("compact")
+            refiner = self.refiner("compact")
             size = refiner.size
             nothing = RenderedView.empty(size, size)
             refiner.refine([nothing], refiner.encode_reference(nothing.rgba))
@@ -94,7 +95,7 @@ class Pipeline:
 
     def check_preset(self, preset: str) -> None:
         """Raises TurboPortraitError unknown_preset or weights_missing, before any time is spent on rendering."""
-        self._refiner(preset)
+        self.refiner(preset)
 
     def render_raw(
         self, registration: Registration, cameras: Sequence[Camera], parameters: HeadParameters
@@ -152,7 +153,7 @@ class Pipeline:
         Returns:
             For each moment a frame (H, W, 4) uint8 per camera.
         """
-        refiner = self._refiner(preset)
+        refiner = self.refiner(preset)
         crops = [Crops.of(moment, refiner.size) for moment in moments]
         # The noise belongs to the avatar, and a batch has as many views in each of its moments.
         groups: dict[tuple[str, int], list[int]] = {}
@@ -170,6 +171,17 @@ class Pipeline:
                 frames[number] = crops[number].put_back(images)
         return frames
 
+    def refine_sequence(
+        self, moments: Sequence[Moment], preset: str, noise_level: float = 0.1
+    ) -> list[list[np.ndarray]]:
+        """Refine moments that follow each other, each with the one before, warped, as one more reference.
+
+        Returns:
+            For each moment a frame (H, W, 4) uint8 per camera.
+        """
+        refined = refine_in_order(self.refiner(preset), moments, preset, noise_level)
+        return [crops.put_back(images) for crops, images in refined]
+
     def _head_model(self, name: str) -> HeadModel:
         if name not in self._head_models:
             try:
@@ -178,7 +190,8 @@ class Pipeline:
                 raise TurboPortraitError("bad_head_model", str(error)) from error
         return self._head_models[name]
 
-    def _refiner(self, preset: str) -> Refiner:
+    def refiner(self, preset: str) -> Refiner:
+        """Raises TurboPortraitError unknown_preset or weights_missing."""
         if preset not in self._refiners:
             try:
                 self._refiners[preset] = self.catalog.refiner(preset, self._settle_device())

@@ -9,6 +9,7 @@ import numpy as np
 
 from backend.avatars.base import RenderedView
 from backend.avatars.framing import HeadFraming
+from backend.avatars.posing import posed_vertices
 from backend.avatars.relief.build import build_mesh
 from backend.avatars.relief.shading import shade, view_attributes
 from backend.protocol.camera import Camera
@@ -16,7 +17,7 @@ from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.rigged_mesh import RiggedMesh
 from backend.rasterizer import rasterize
 from backend.tracking import TrackedPortrait, track
-from flame import HeadModel, pose_vertices
+from flame import HeadModel
 
 SAMPLES = 2
 """Samples per pixel in each direction up to LARGEST_SUPERSAMPLED, one beyond."""
@@ -41,27 +42,7 @@ class ReliefAvatar:
         Raises:
             ValueError: more expression coefficients than the head model has.
         """
-        mesh = self._mesh
-        vertices = mesh.vertices
-        coefficients = np.array(parameters.expression, np.float32)
-        if len(coefficients) > len(mesh.expression_names):
-            raise ValueError(
-                f"{len(coefficients)} expression coefficients, but the head model has {len(mesh.expression_names)}"
-            )
-        active = np.flatnonzero(coefficients)
-        if len(active):
-            vertices = vertices.copy()
-            vertices[mesh.expression_vertices] += np.tensordot(
-                coefficients[active], mesh.expression_offsets[active], axes=1
-            )
-        return pose_vertices(
-            vertices,
-            mesh.joints,
-            mesh.parents,
-            mesh.skin_weights,
-            parameters.joint_rotations,
-            np.array(parameters.translation, np.float32),
-        )
+        return posed_vertices(self._mesh, parameters)
 
     def render(self, cameras: Sequence[Camera], parameters: HeadParameters) -> list[RenderedView]:
         """Raw views of one pose, one per camera, of any size. A camera that sees nothing gives an empty view."""
