@@ -223,8 +223,10 @@ class TestNetwork:
         ("portraits", "message"),
         [
             (torch.zeros(0, 3, 64, 64), "at least one"),
-            (torch.zeros(1, 3, 64, 32), "one size"),
-            (torch.zeros(3, 64, 64), "portraits are"),
+            ([], "at least one"),
+            (torch.zeros(1, 3, 64, 32), "portrait 0 is"),
+            ([torch.zeros(3, 64, 64), torch.zeros(3, 128, 128)], "portrait 1 is (.*)one size"),
+            (torch.zeros(3, 64, 64), "portrait 0 is"),
             (torch.full((1, 3, 64, 64), float("nan")), "not finite"),
         ],
     )

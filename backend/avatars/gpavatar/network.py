@@ -44,11 +44,11 @@ class GPAvatarNetwork(nn.Module):
         network.load_state_dict(load_file(path), assign=True)
         return network.eval().requires_grad_(False)
 
-    def encode(self, portraits: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
+    def encode(self, portraits: Tensor | Sequence[Tensor], noise: Sequence[Tensor] | None = None) -> Tensor:
         """Tri-planes of each portrait.
 
         Args:
-            portraits: (P, 3, S, S) in [0, 1], over black, warped by `portrait.rectify`; S is `portrait_size`.
+            portraits: P of (3, S, S) in [0, 1], over black, warped by `cameras.rectify`; S is `portrait_size`.
             noise: see `StyleUNet.forward`.
 
         Returns:
@@ -57,7 +57,7 @@ class GPAvatarNetwork(nn.Module):
         Raises:
             ValueError: no portrait, or one of another shape or with numbers that are not finite.
         """
-        self._check_portraits(portraits)
+        portraits = self._checked(portraits)
         # The planes' rows run along y upwards, an image's rows downwards.
         return self.style_tplane(portraits.flip(-2), noise).unflatten(1, (3, -1))
 
@@ -104,14 +104,18 @@ class GPAvatarNetwork(nn.Module):
         """Feature images (N, C, render_size, render_size) to pictures (N, 3, image_size, image_size) over black."""
         return self.up_renderer(features, noise)
 
-    def _check_portraits(self, portraits: Tensor) -> None:
-        size = self.config.portrait_size
-        if portraits.ndim != 4 or len(portraits) == 0 or portraits.shape[1:] != (3, size, size):
-            raise ValueError(
-                f"portraits are (P, 3, {size}, {size}) with P at least 1, not {tuple(portraits.shape)}: "
-                "give at least one, and bring all of them to one size"
-            )
+    def _checked(self, portraits: Tensor | Sequence[Tensor]) -> Tensor:
+        wanted = (3, self.config.portrait_size, self.config.portrait_size)
+        if len(portraits) == 0:
+            raise ValueError(f"there is no portrait: give at least one of {wanted}")
+        for index, portrait in enumerate(portraits):
+            if tuple(portrait.shape) != wanted:
+                raise ValueError(
+                    f"portrait {index} is {tuple(portrait.shape)}, not {wanted}: bring all of them to one size"
+                )
+        portraits = torch.stack(list(portraits))
         check_finite(portraits, "portraits")
+        return portraits
 
 
 def channels_last(network: nn.Module) -> nn.Module:
