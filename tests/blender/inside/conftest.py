@@ -102,19 +102,32 @@ PIPELINE_TESTS = Path(__file__).parents[2] / "pipeline"
 
 
 @pytest.fixture(scope="session")
-def little_backend(tmp_path_factory):
-    """The address of a real backend process whose avatars are quick to make: coloured balls."""
+def little_command() -> list[str]:
+    """What starts a real backend process whose avatars are quick to make: coloured balls."""
+    return [sys.executable, str(PIPELINE_TESTS / "little_backend.py")]
+
+
+@pytest.fixture(scope="session")
+def little_backend(little_command, tmp_path_factory):
+    """The address of such a process."""
     folder = tmp_path_factory.mktemp("little")
-    command = [sys.executable, str(PIPELINE_TESTS / "little_backend.py")]
-    process = BackendProcess.start(command=command, endpoint_path=folder / "backend.json", log=folder / "backend.log")
+    process = BackendProcess.start(
+        command=little_command, endpoint_path=folder / "backend.json", log=folder / "backend.log"
+    )
     yield process.wait_ready().address
     process.stop()
 
 
 @pytest.fixture(scope="session")
-def little_photo() -> bytes:
-    """A portrait for that backend."""
+def little_photos():
+    """little_photos(color) -> the bytes of a portrait for that backend."""
     sys.path.insert(0, str(PIPELINE_TESTS))
     from little_head import photo
 
-    return photo()
+    return photo
+
+
+@pytest.fixture(scope="session")
+def little_photo(little_photos) -> bytes:
+    """One of them."""
+    return little_photos()
