@@ -28,9 +28,9 @@ $(VENV)/.done: pyproject.toml constraints.txt tools/system-packages
 	$(PIP) -e '.[backend,training,blender,dev]'
 	@touch $@
 
-# What only the tests take besides: building the shipped head model, and the GPU's kernels.
+# What only the tests take besides: building the shipped head model, the GPU's kernels, the tables' metrics.
 $(VENV)/.build: $(VENV)/.done
-	$(PIP) -e '.[build,kernels]'
+	$(PIP) -e '.[build,kernels,evaluation]'
 	@touch $@
 
 # Older Blenders lie beside the environment, so that the add-on is tested in each of them.
