@@ -264,3 +264,12 @@ class TestRegistration:
         with pytest.raises(TurboPortraitError, match="models add gpavatar") as caught:
             register_gpavatar(photo, head)
         assert caught.value.code == "weights_missing"
+
+
+class TestHalfPrecision:
+    def test_the_whole_path_runs_in_half_precision_and_stays_near(self, head, photo, avatar):
+        # As on a GPU, where it is the default.
+        half = register_gpavatar(photo, head, renderer=Renderer(tiny_network(CONFIG), dtype=torch.float16))
+        camera = avatar.tracked.camera
+        exact, rough = (a.render([camera], HeadParameters())[0].rgba.astype(float) for a in (avatar, half))
+        assert np.abs(exact - rough).mean() < 2
