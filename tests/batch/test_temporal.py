@@ -91,7 +91,7 @@ def run(output, poses):
 
 def test_a_chain_goes_on_with_the_same_pictures(tmp_path):
     poses = little_poses((Shot("long", 1, CHAIN + 3, "Cam", width=48, height=48),))
-    summary, plan, job = run(tmp_path, poses)
+    summary, plan, _ = run(tmp_path, poses)
     assert summary.done == CHAIN + 3
     first = {number: (tmp_path / plan.path(number)).read_bytes() for number in range(len(plan))}
     (tmp_path / plan.path(7)).unlink()
