@@ -69,10 +69,10 @@ class Learner:
 
     @torch.no_grad()
     def pictures(self, batch: Batch) -> torch.Tensor:
-        """The averaged weights' pictures (B, V, 3, S, S) of a batch, at the noise level of use."""
+        """The averaged weights' pictures (B, V, 3, S, S) of a batch, at the noise level of use, on the CPU."""
         batch = batch.to(self.device)
         with self.average.in_place():
-            return self._refine(batch, self.refiner.config.noise_level).apply(batch.views)
+            return self._refine(batch, self.refiner.config.noise_level).apply(batch.views).float().cpu()
 
     def save_result(self, folder: Path) -> None:
         """Write the averaged weights as a refiner; the adapters alone where there is a base model."""

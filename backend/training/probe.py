@@ -8,15 +8,13 @@ import torch
 
 from backend.training.config import SampleConfig
 from backend.training.corpus import Identity
-from backend.training.samples import Batch, draw_batch
-
-SAMPLES = 4
+from backend.training.samples import Batch, draw_samples
 
 
 def draw_probe(identities: list[Identity], config: SampleConfig) -> Batch:
-    """Samples as users' pictures are: nothing is taken away from the raw views, and none is the portrait's own."""
+    """A sample of each identity, as users' pictures are: nothing is taken away, and no view is the portrait's own."""
     plain = msgspec.structs.replace(config, portrait_view=0.0, dropped=0.0)
-    return draw_batch(identities, plain, SAMPLES, np.random.default_rng(0))
+    return draw_samples(identities, plain, np.random.default_rng(0))
 
 
 def picture_grid(batch: Batch, refined: torch.Tensor) -> np.ndarray:
@@ -31,6 +29,6 @@ def picture_grid(batch: Batch, refined: torch.Tensor) -> np.ndarray:
     """
     reference = batch.reference[:, None, :3].expand_as(batch.truth)
     columns = torch.stack([batch.views[:, :, :3], refined, batch.truth, reference])
-    pixels = ((columns.float().cpu() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    pixels = ((columns + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
     # (column, sample, view, channel, row, pixel) to (sample, view, row, column, pixel, channel).
     return pixels.permute(1, 2, 4, 0, 5, 3).reshape(-1, 4 * pixels.shape[-1], 3).numpy()

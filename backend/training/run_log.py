@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
+import torch
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +30,7 @@ class RunLog:
         self.sums: dict[str, float] = dict(state.get("sums", {}))
         self.count: int = state.get("count", 0)
         if self.path.is_file():
-            kept = [line for line in self.path.read_text().splitlines() if json.loads(line)["step"] <= first_step]
+            kept = [line for line in self.path.read_text().splitlines() if _step_of(line) <= first_step]
             self.path.write_text("".join(f"{line}\n" for line in kept))
         self._board = _open_board(folder / BOARD_NAME, first_step)
 
@@ -42,7 +44,8 @@ class RunLog:
         """Write an entry: the means since the last one. Single samples differ too much to be compared."""
         means = {name: total / self.count for name, total in self.sums.items()}
         self.sums, self.count = {}, 0
-        entry = {"step": step, "seconds": round(seconds, 1), **{name: round(value, 5) for name, value in means.items()}}
+        entry = {"step": step, "seconds": round(seconds, 1), "memory": round(_memory(), 2)}
+        entry |= {name: round(value, 5) for name, value in means.items()}
         with self.path.open("a") as file:
             file.write(json.dumps(entry) + "\n")
         if self._board is not None:
@@ -64,6 +67,21 @@ class RunLog:
         """Write out what TensorBoard's file still lacks."""
         if self._board is not None:
             self._board.close()
+
+
+def _step_of(line: str) -> float:
+    """The step of an entry; infinite for one that a crash cut short."""
+    try:
+        return json.loads(line)["step"]
+    except ValueError:
+        return float("inf")
+
+
+def _memory() -> float:
+    """What this process holds now or, of a GPU's memory, has held at the most, GB."""
+    if torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated() / 1e9
+    return psutil.Process().memory_info().rss / 1e9
 
 
 def _open_board(folder: Path, first_step: int):

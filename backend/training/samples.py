@@ -59,10 +59,15 @@ def check_samples(identities: list[Identity], config: SampleConfig) -> None:
 
 
 def draw_batch(identities: list[Identity], config: SampleConfig, size: int, rng: np.random.Generator) -> Batch:
-    """Draw samples; the generator alone decides which."""
-    samples = [_draw(identities[rng.integers(len(identities))], config, rng) for _ in range(size)]
+    """Draw samples of any identities; the generator alone decides which."""
+    return draw_samples([identities[rng.integers(len(identities))] for _ in range(size)], config, rng)
+
+
+def draw_samples(identities: list[Identity], config: SampleConfig, rng: np.random.Generator) -> Batch:
+    """Draw a sample of each identity."""
+    samples = [_draw(identity, config, rng) for identity in identities]
     views, reference, truth, weight = (torch.stack(column) for column in zip(*samples, strict=True))
-    levels = torch.tensor(rng.choice(NOISE_LEVELS, size), dtype=torch.float32)
+    levels = torch.tensor(rng.choice(NOISE_LEVELS, len(samples)), dtype=torch.float32)
     return Batch(views, reference, truth, weight, levels, int(rng.integers(2**62)))
 
 

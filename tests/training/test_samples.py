@@ -100,7 +100,8 @@ def test_workers_prepare_the_same_batches_in_the_same_order(identities):
 def test_the_grid_shows_raw_refined_truth_and_reference(corpus):
     probe = draw_probe(load_probe_identities(corpus), SampleConfig(crop=16))
     grid = picture_grid(probe, torch.full_like(probe.truth, -1.0))
-    assert grid.shape == (4 * 2 * 16, 4 * 16, 3)
+    # One identity of nine is held out.
+    assert grid.shape == (2 * 16, 4 * 16, 3)
     assert (grid[:, 16:32] == 0).all()
     # The second view of the first sample, its truth and its reference.
     for column, tensor in ((2, probe.truth[0, 1]), (3, probe.reference[0, :3])):

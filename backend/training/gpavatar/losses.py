@@ -13,6 +13,8 @@ from backend.training.gpavatar.batches import HeadBatch
 from backend.training.gpavatar.config import GPAvatarLossConfig
 from backend.training.lpips import Lpips
 
+SMALLEST_SEEN = 64
+"""Pixels; the backbone's layers leave nothing of smaller pictures, so they are enlarged."""
 SMALLEST_BOX = 8
 """Pixels of the picture; a smaller head has no box term."""
 
@@ -82,6 +84,8 @@ class GPAvatarLoss(nn.Module):
         return found
 
     def _perceptual(self, picture: Tensor, truth: Tensor, known: Tensor) -> Tensor:
+        size = max(SMALLEST_SEEN, picture.shape[-1])
+        picture, truth, known = (resized(x, size) for x in (picture, truth, known))
         return self.perceptual(2 * picture - 1, 2 * truth - 1, known)
 
 
