@@ -2,7 +2,9 @@
 
 from backend.bench.gpavatar import gpavatar
 from backend.bench.product import app
+from backend.bench.refiner import refiner
 
 app.command()(gpavatar)
+app.command()(refiner)
 
 __all__ = ["app"]

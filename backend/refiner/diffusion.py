@@ -13,7 +13,7 @@ def signal_level(config: RefinerConfig) -> float:
     beta_t = (sqrt(beta_start) + t / (T - 1) (sqrt(beta_end) - sqrt(beta_start)))^2, diffusers' "scaled_linear".
     """
     start, end = config.beta_start**0.5, config.beta_end**0.5
-    betas = torch.linspace(start, end, config.train_timesteps, dtype=torch.float64) ** 2
+    betas = torch.linspace(start, end, config.train_timesteps, dtype=torch.float64, device="cpu") ** 2
     return torch.cumprod(1 - betas, 0)[config.timestep].item()
 
 

@@ -76,3 +76,5 @@ def fold_lora(network: nn.Module) -> None:
             module.merge()
             parent, _, child = name.rpartition(".")
             setattr(network.get_submodule(parent), child, module.get_base_layer())
+    if hasattr(network, "peft_config"):
+        del network.peft_config

@@ -193,7 +193,7 @@ class Refiner(nn.Module):
         noisy = mix_noise(latents, noise[:, None].to(latents), level)
         clean = self.denoise(noisy, reference_latent)
         decoded = decode(self.vae, clean.flatten(0, 1), self.skips, features).unflatten(0, (batch, count))
-        return self._refinement(views, decoded, latents)
+        return self.refinement(views, decoded, latents)
 
     def encode_images(self, images: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Images (N, 5, H, W) to latents (N, c, h, w) and the encoder's features."""
@@ -208,7 +208,8 @@ class Refiner(nn.Module):
         predicted = predict_noise(self.unet, images, self.timestep, self.prompt, noisy.shape[1])
         return clean_latent(noisy, predicted, self._signal)
 
-    def _refinement(self, views: torch.Tensor, decoded: torch.Tensor, latents: torch.Tensor) -> Refinement:
+    def refinement(self, views: torch.Tensor, decoded: torch.Tensor, latents: torch.Tensor) -> Refinement:
+        """What the decoder's raw output (B, V, 3 or 4, H, W) means for views (B, V, 5, H, W) of these latents."""
         everywhere = torch.ones_like(views[:, :, :1])
         doubt = mask = everywhere
         if self.config.blend:

@@ -20,6 +20,9 @@ EXTRAS_NAME = "refiner.safetensors"
 
 LORA_NAME = "lora.safetensors"
 
+CLIP_TOKENS = 77
+"""Length of the prompt of Stable Diffusion, the empty one as well."""
+
 
 def build(cls, folder: str | Path):
     """A `Refiner` of the folder's architecture with fresh weights."""
@@ -29,7 +32,7 @@ def build(cls, folder: str | Path):
         kind.from_config(kind.load_config(folder, subfolder=part))
         for part, kind in (("unet", KINDS["unet"]), ("vae", KINDS[config.vae_kind]))
     )
-    prompt = 0.02 * torch.randn(1, max(config.prompt_tokens, 1), unet.config.cross_attention_dim)
+    prompt = 0.02 * torch.randn(1, config.prompt_tokens or CLIP_TOKENS, unet.config.cross_attention_dim)
     return cls(config, unet, vae, prompt)
 
 

@@ -1,0 +1,84 @@
+"""The refiner as one would first write it with diffusers and peft, to be measured beside ours: nothing kept or spared.
+
+Each call encodes the portrait as well as the views, gives the prompt to every cross-attention for every image, runs the
+stock U-Net to its end for all images and decodes them all; the adapters stay beside the weights, as peft leaves them;
+tensors are contiguous. Same networks, same pictures.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from diffusers.models.attention_processor import Attention, AttnProcessor2_0
+
+from backend.avatars.base import RenderedView
+from backend.refiner import Refiner
+from backend.refiner.attention import ReshapedSelfAttention
+from backend.refiner.autoencoder import decode, encode, reduction
+from backend.refiner.config import LoraSpec
+from backend.refiner.diffusion import clean_latent, mix_noise, seeded_noise, signal_level
+from backend.refiner.images import compose, reference_tensor, stack_moments, view_tensor
+from backend.refiner.lora import add_lora
+
+
+class _JoinedImages:
+    """Self-attention over a number of images that is fixed."""
+
+    def __init__(self, images: int) -> None:
+        self.images = images
+
+    def __call__(self, attn: Attention, hidden_states: torch.Tensor, **_: object) -> torch.Tensor:
+        return ReshapedSelfAttention()(attn, hidden_states, images=self.images)
+
+
+class PlainRefiner:
+    """The same function as a `Refiner`'s `refine`, on copies of its networks."""
+
+    def __init__(self, refiner: Refiner, lora: dict[str, LoraSpec], dtype: torch.dtype) -> None:
+        """Copy.
+
+        Args:
+            refiner: prepared, its adapters folded.
+            lora: which adapters to put on; they change nothing and cost what trained ones cost.
+            dtype: of weights and activations.
+        """
+        self._refiner = refiner
+        networks = torch.nn.ModuleDict({"unet": refiner.unet, "vae": refiner.vae})
+        if refiner.skips is not None:
+            networks["skips"] = refiner.skips
+        networks = copy.deepcopy(networks)
+        for part, spec in lora.items():
+            add_lora(networks[part], spec)
+        networks.to(refiner.device, dtype).to(memory_format=torch.contiguous_format).eval().requires_grad_(False)
+        self.unet, self.vae = networks["unet"], networks["vae"]
+        self.skips = None if refiner.skips is None else networks["skips"]
+        self.prompt = refiner.prompt.detach().to(dtype)
+        self._dtype = dtype
+
+    @torch.inference_mode()
+    def refine(self, views: Sequence[RenderedView], portrait: np.ndarray, seed: int = 0) -> list[np.ndarray]:
+        """V views (S, S) and the portrait (S, S, 4) to V images (S, S, 3) uint8."""
+        refiner, config, device = self._refiner, self._refiner.config, self._refiner.device
+        count = len(views)
+        tensors = [*(view_tensor(view.rgba, view.confidence) for view in views), reference_tensor(portrait)]
+        images = torch.stack(tensors).contiguous().to(device, self._dtype)
+        latents, features = encode(self.vae, images[:, : self.vae.config.in_channels])
+        side = refiner.size // reduction(self.vae)
+        noise = seeded_noise((1, self.vae.config.latent_channels, side, side), seed).to(latents)
+        noisy = torch.cat([mix_noise(latents[:count], noise, config.noise_level), latents[count:]])
+        self.unet.set_attn_processor(
+            {
+                name: _JoinedImages(count + 1) if name.endswith("attn1.processor") else AttnProcessor2_0()
+                for name in self.unet.attn_processors
+            }
+        )
+        predicted = self.unet(noisy, config.timestep, self.prompt.expand(count + 1, -1, -1)).sample
+        clean = clean_latent(noisy, predicted, signal_level(config))
+        decoded = decode(self.vae, clean, self.skips, features)[:count]
+        result = refiner.refinement(images[None, :count], decoded[None], latents[None, :count])
+        rgba, _ = stack_moments([views])
+        refined, _ = compose(rgba.to(device), result.change * result.correction)
+        return list(refined[0].cpu().numpy())

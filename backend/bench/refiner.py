@@ -1,0 +1,196 @@
+"""`turboportrait bench refiner`: latency, memory and stages of the refiner, beside its plain diffusers form."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from backend.avatars.base import RenderedView
+from backend.bench.plain_refiner import PlainRefiner
+from backend.bench.report import machine, percentiles
+from backend.bench.work import PeakMemory, matrix_rate, refining_flop, seconds_of
+from backend.refiner import Refiner
+from backend.refiner.autoencoder import decode
+from backend.refiner.config import RefinerConfig, preset_folder
+from backend.refiner.images import network_views, stack_moments
+from backend.refiner.runtime import StaticRunner, can_compile
+
+LEAST_REPEATS = 3
+STAGES = ("encode", "unet", "decode")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def refiner(
+    preset: str = typer.Option("compact", help="A refiner preset; several with commas between."),
+    views: str = typer.Option("1,2,4,8", help="Numbers of views refined together."),
+    size: str = typer.Option("256", help="Sides of the square views in pixels, such as 256,512."),
+    vae: str = typer.Option("full", help="full, tiny or both (full,tiny): the preset NAME or NAME-tiny."),
+    device: str = typer.Option("auto", help="cpu, cuda, or auto: the GPU if there is one."),
+    dtype: str = typer.Option("auto", help="float32, bfloat16, float16; auto as in use."),
+    random_weights: bool = typer.Option(False, help="The preset's architecture with random weights: no download."),
+    plain: bool = typer.Option(True, help="Measure the plain diffusers form too."),
+    repeats: int = typer.Option(30, min=LEAST_REPEATS, help="Measurements of each case."),
+    seconds: float = typer.Option(60, help=f"Time for each case; at least {LEAST_REPEATS} measurements are taken."),
+    output: Path | None = typer.Option(None, help="Write the figures here as JSON."),
+) -> None:
+    """Median and 95th percentile of refining V views with one reference, peak memory, stages, and the plain form.
+
+    The two forms take turns in the same run; their pictures are compared as well.
+    """
+    place = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    names = [name if kind == "full" else f"{name}-{kind}" for name in preset.split(",") for kind in vae.split(",")]
+    report: dict = {"machine": machine(), "device": device_name(place), "torch": torch.__version__, "cases": []}
+    console = Console(stderr=True)
+    for name in names:
+        torch.manual_seed(0)
+        with console.status(f"{name}: loading"):
+            model = Refiner.from_config(preset_folder(name)) if random_weights else Refiner.from_preset(name)
+            model.prepare(place, DTYPES.get(dtype))
+        kind = str(model.dtype).removeprefix("torch.")
+        rate = report.setdefault("matrix_tflops", {}).setdefault(kind, matrix_rate(place, model.dtype) / 1e12)
+        cases = [Case(model, int(v), int(s), name) for s in size.split(",") for v in views.split(",")]
+        for case in cases:
+            with console.status(f"{case}: warming up, memory"):
+                case.measure_memory()
+        other = _plain_form(model, name) if plain else None
+        for case in cases:
+            with console.status(f"{case}: measuring"):
+                figures = {"dtype": kind, **case.measure(other, repeats, seconds)}
+            achieved = figures["tflop"]["total"] / (figures["ours"]["p50_ms"] / 1000)
+            report["cases"].append({**figures, "share_of_matrix_rate": float(f"{achieved / rate:.3g}")})
+    _print(report)
+    if output:
+        output.write_text(json.dumps(report, indent=2) + "\n")
+
+
+class Case:
+    """A preset, a number of views, a size."""
+
+    def __init__(self, model: Refiner, views: int, size: int, preset: str) -> None:
+        self.model, self.count, self.size, self.preset = model, views, size, preset
+        rng = np.random.default_rng(0)
+        self.views = [_picture(rng, size) for _ in range(views)]
+        self.portrait = _picture(rng, size).rgba
+        self.memory = 0
+
+    def __str__(self) -> str:
+        return f"{self.preset}, {self.count} views at {self.size}"
+
+    def measure_memory(self) -> None:
+        """Peak memory while these views are refined for the first times."""
+        with PeakMemory(self.model.device) as peak:
+            self._use_size()
+            for _ in range(3):
+                self.model.refine(self.views, self.model.encode_reference(self.portrait))
+        self.memory = peak.bytes
+
+    def measure(self, plain: PlainRefiner | None, repeats: int, limit: float) -> dict:
+        """All figures, the two forms in turns."""
+        self._use_size()
+        device = self.model.device
+        reference = self.model.encode_reference(self.portrait)
+        forms: dict[str, Callable] = {"ours": partial(self.model.refine, self.views, reference)}
+        if plain:
+            forms["plain"] = partial(plain.refine, self.views, self.portrait)
+        forms |= self._stages(reference.latent[None])
+        pictures = {name: call() for name, call in forms.items()}
+        taken: dict[str, list[float]] = {name: [] for name in forms}
+        spent = 0.0
+        for repeat in range(repeats):
+            if repeat >= LEAST_REPEATS and spent > limit:
+                break
+            for name, call in forms.items():
+                taken[name].append(seconds_of(call, device))
+                spent += taken[name][-1]
+        flop = refining_flop(preset_folder(self.preset), self.count, self.size)
+        figures = {
+            "preset": self.preset,
+            "views": self.count,
+            "size": self.size,
+            "repeats": len(taken["ours"]),
+            "ours": percentiles(taken["ours"]),
+            "stages_ms": {name: percentiles(taken[name])["p50_ms"] for name in STAGES},
+            "tflop": {name: float(f"{count / 1e12:.4g}") for name, count in flop.items()},
+            "peak_memory_gb": round(self.memory / 1e9, 2),
+        }
+        if plain:
+            figures["plain"] = percentiles(taken["plain"])
+            figures["times_faster"] = round(figures["plain"]["p50_ms"] / figures["ours"]["p50_ms"], 2)
+            pair = (np.stack(pictures[name]).astype(int) for name in ("ours", "plain"))
+            difference = np.abs(np.subtract(*pair))
+            figures["largest_difference"] = int(difference.max())
+            figures["mean_difference"] = round(float(difference.mean()), 4)
+        return figures
+
+    def _use_size(self) -> None:
+        self.model.config = dataclasses.replace(self.model.config, size=self.size)
+
+    def _stages(self, latent: torch.Tensor) -> dict[str, Callable]:
+        """Encoding, U-Net and decoding by themselves, each run as the whole is."""
+        model, device = self.model, self.model.device
+        rgba, confidence = stack_moments([self.views])
+        images = network_views(rgba, confidence)[0].to(device, model.dtype)
+        with torch.inference_mode():
+            latents, features = model.encode_images(images)
+
+        def run(function: Callable, *inputs: torch.Tensor) -> Callable:
+            runner = StaticRunner(function, device, lambda _: can_compile(device) and self.count == 2)
+            return torch.inference_mode()(partial(runner, *inputs))
+
+        return {
+            "encode": run(lambda x: (model.encode_images(x)[0],), images),
+            "unet": run(lambda z, r: (model.denoise(z, r),), latents[None], latent),
+            "decode": run(lambda z, *f: (decode(model.vae, z, model.skips, list(f)),), latents, *features),
+        }
+
+
+def device_name(device: torch.device) -> str:
+    """The GPU's own name, or "cpu" with its threads."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu, {torch.get_num_threads()} threads"
+
+
+def _plain_form(model: Refiner, preset: str) -> PlainRefiner:
+    lora = RefinerConfig.load(preset_folder(preset)).lora
+    return PlainRefiner(model, lora, model.dtype if model.device.type == "cuda" else torch.float32)
+
+
+def _picture(rng: np.random.Generator, size: int) -> RenderedView:
+    """Noise that is smooth at the scale of a face's parts, seen everywhere and trusted nowhere."""
+    coarse = torch.from_numpy(rng.random((1, 3, 16, 16), np.float32))
+    smooth = torch.nn.functional.interpolate(coarse, size=(size, size), mode="bicubic").clamp(0, 1)
+    color = (255 * smooth[0]).byte().permute(1, 2, 0).numpy()
+    rgba = np.dstack([color, np.full((size, size), 255, np.uint8)])
+    return RenderedView(rgba, np.ones((size, size), np.float32), np.zeros((size, size), np.float32))
+
+
+def _print(report: dict) -> None:
+    rates = ", ".join(f"{value:.2f} TFLOP/s in {kind}" for kind, value in report["matrix_tflops"].items())
+    table = Table(title=f"{report['machine']}; {report['device']}; matrices: {rates}", title_justify="left")
+    columns = "preset|views|size|p50|p95|plain p50|plain p95|times|encode|U-Net|decode|TFLOP|of matrix rate|memory"
+    for column in columns.split("|"):
+        table.add_column(column, justify="left" if column == "preset" else "right")
+    for case in report["cases"]:
+        other = case.get("plain", {})
+        table.add_row(
+            case["preset"],
+            str(case["views"]),
+            str(case["size"]),
+            *(f"{row[key]:.1f} ms" if row else "" for row in (case["ours"], other) for key in ("p50_ms", "p95_ms")),
+            str(case.get("times_faster", "")),
+            *(f"{case['stages_ms'][stage]:.1f}" for stage in STAGES),
+            f"{case['tflop']['total']:.3f}",
+            f"{case['share_of_matrix_rate']:.0%}",
+            f"{case['peak_memory_gb']:.2f} GB",
+        )
+    Console(width=180).print(table)
