@@ -107,15 +107,22 @@ def head_model_files() -> dict[str, Path]:
 
 
 def _weights_at_hand(preset: str) -> bool:
-    """The preset's own weights lie in its folder, or those of the model that it builds on in the local hub cache."""
+    """The preset's own weights lie in its folder, or those of the models that it builds on are on this machine."""
     folder = preset_folders()[preset]
-    base = json.loads((folder / "config.json").read_bytes()).get("base")
-    if not base:
+    config = json.loads((folder / "config.json").read_bytes())
+    if not config.get("base"):
         return any(folder.rglob("*.safetensors"))
+    return _at_hand(config["base"], "unet/config.json") and (
+        not config.get("vae_base") or _at_hand(config["vae_base"], "config.json")
+    )
+
+
+def _at_hand(base: dict[str, str], file: str) -> bool:
+    """A base model is a local folder, is installed, or has this file in the local hub cache."""
     from huggingface_hub import try_to_load_from_cache
 
     return Path(local_base(base["name"])).is_dir() or isinstance(
-        try_to_load_from_cache(base["name"], "unet/config.json", revision=base.get("revision")), str
+        try_to_load_from_cache(base["name"], file, revision=base.get("revision")), str
     )
 
 
@@ -130,4 +137,4 @@ def _attribute(module: str, name: str) -> Any:
 
 
 def _load_refiner(name: str, device: str) -> Refiner:
-    return _attribute("backend.refiner", "Refiner").from_preset(name, device)
+    return _attribute("backend.refiner", "Refiner").from_preset(name, device).warm_up()

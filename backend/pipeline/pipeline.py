@@ -53,11 +53,10 @@ class Pipeline:
             self.catalog.maker(name)
         if "open_head" in self.catalog.head_models:
             self._head_model("open_head")
-        if "compact" in self.capabilities().presets:
-            refiner = self.refiner("compact")
-            size = refiner.size
-            nothing = RenderedView.empty(size, size)
-            refiner.refine([nothing], refiner.encode_reference(nothing.rgba))
+        # On a GPU a preset is compiled when it is loaded: better now than at the first request.
+        for name in self.capabilities().presets:
+            if name == "compact" or self.device.startswith("cuda"):
+                self.refiner(name)
 
     def register(self, photo: bytes, maker: str, head_model: str, progress: Progress) -> Registration:
         """Make an avatar of a photo (the bytes of an image file), or find the one that was made of it before.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from torch import nn
 
+from backend.avatars.base import RenderedView
 from backend.refiner import inference, storage
 from backend.refiner.attention import freeze_prompt, reshape_attention
 from backend.refiner.autoencoder import Skips, decode, encode
@@ -22,8 +23,7 @@ from backend.refiner.refinement import ReferenceState, Refinement
 from backend.refiner.runtime import StaticRunner, keep_freed_memory
 from backend.refiner.unet import predict_noise
 
-if TYPE_CHECKING:
-    from backend.avatars.base import RenderedView
+log = logging.getLogger(__name__)
 
 
 class Refiner(nn.Module):
@@ -149,6 +149,16 @@ class Refiner(nn.Module):
         else:
             torch.backends.cudnn.benchmark = True
         self._runner = inference.runner(self)
+        return self
+
+    def warm_up(self) -> Refiner:
+        """Refine one view, then two, of nothing: what happens once per shape has happened then; the log says so."""
+        nothing = np.zeros((self.size, self.size, 4), np.uint8)
+        view = RenderedView.empty(self.size, self.size)
+        reference = self.encode_reference(nothing)
+        for count in (1, 2):
+            log.info("warming up the refiner %s on %s: %d of 2", self.config.name, self.device, count)
+            self.refine([view] * count, reference)
         return self
 
     @property

@@ -93,3 +93,12 @@ def test_a_recorded_graph_gives_what_the_cpu_gives():
         wanted = expected.refine_batch(moments[:count], expected.encode_reference(portrait))
         got = recorded.refine_batch(moments[:count], recorded.encode_reference(portrait))
         assert np.abs(np.array(wanted).astype(int) - np.array(got)).max() <= 2
+
+
+def test_warming_up_is_said_and_leaves_the_result_as_it_is(caplog):
+    refiner = tiny_refiner()
+    before = refiner.refine([random_view(0, 0.0)], None)[0]
+    with caplog.at_level("INFO"):
+        assert refiner.warm_up() is refiner
+    assert "warming up the refiner tiny on cpu: 2 of 2" in caplog.text
+    assert (refiner.refine([random_view(0, 0.0)], None)[0] == before).all()
