@@ -78,7 +78,7 @@ def refiner(
     import msgspec
 
     from backend.training.config import TrainingConfig
-    from backend.training.trainer import RESULT_NAME, Trainer
+    from backend.training.trainer import Trainer
 
     given = {"corpus": corpus, "folder": output, "initial": initial, "base": base, "steps": steps}
     settings = msgspec.structs.replace(
@@ -95,7 +95,7 @@ def refiner(
         trainer.run(report, minutes)
     if trainer.is_main:
         console.print(f"{trainer.step} of {settings.steps} steps, {trainer.seconds:.0f} s of training; the refiner is "
-                      f"in {trainer.folder / RESULT_NAME}")  # fmt: skip
+                      f"in {trainer.folder / trainer.result_name}")  # fmt: skip
         if trainer.step < settings.steps:
             console.print("The same command goes on from here.")
     if trainer.interrupted:

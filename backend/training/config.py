@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import msgspec
 from msgspec import Meta, Struct
@@ -94,59 +94,34 @@ class DiscriminatorConfig(Settings):
     start: Whole = 0
 
 
-class TrainingConfig(Settings):
-    """A training run.
+class RunConfig(Settings):
+    """What every run has, whatever it trains.
 
     Attributes:
         corpus: the folder of shards.
         folder: where checkpoint, logs and result go.
-        preset: a preset's name or a refiner's folder; its architecture is trained.
-        base: a diffusers folder or hub name in place of the base model that the preset names.
-        initial: the folder of a refiner to start from, such as the result of an earlier stage.
+        initial: the result of an earlier run to start from.
         seed: decides the first weights and, with step and process, every sample.
-        steps, batch, accumulation: how long; samples per forward pass; passes per step, in every process.
-        learning_rate, weight_decay, betas, warmup, clip: of AdamW; the rate rises over `warmup` steps and falls
-            linearly over the last `cooldown` part of the run.
-        ema: decay of the averaged weights, which are the result.
-        precision: "bf16" runs the networks in mixed precision; weights, losses and optimizers stay float32.
-        gradient_checkpointing: recompute activations in the backward pass, to fit into less memory.
+        steps, batch: how long; samples per forward pass, in every process.
         checkpoint_every, log_every, pictures_every: steps.
         threads: of the CPU, in every process; 0 leaves them as they are.
-        workers: processes that prepare samples ahead; 0 for none.
         device: "auto" takes the GPUs where there are any.
     """
 
     corpus: str
     folder: str
-    preset: str = "compact"
-    base: str = ""
     initial: str = ""
     seed: Whole = 0
     steps: Count = 2000
     batch: Count = 1
-    accumulation: Count = 1
-    learning_rate: Weight = 5e-4
-    weight_decay: Weight = 1e-3
-    betas: tuple[Share, Share] = (0.9, 0.98)
-    warmup: Whole = 100
-    cooldown: Share = 0.3
-    clip: Weight = 1.0
-    ema: Share = 0.995
-    precision: Literal["no", "bf16"] = "no"
-    gradient_checkpointing: bool = False
     checkpoint_every: Count = 100
     log_every: Count = 20
     pictures_every: Count = 200
     threads: Whole = 0
-    workers: Whole = 0
     device: Literal["auto", "cpu"] = "auto"
-    samples: SampleConfig = msgspec.field(default_factory=SampleConfig)
-    loss: LossConfig = msgspec.field(default_factory=LossConfig)
-    lpips: LpipsConfig = msgspec.field(default_factory=LpipsConfig)
-    discriminator: DiscriminatorConfig = msgspec.field(default_factory=DiscriminatorConfig)
 
     @classmethod
-    def load(cls, path: str | Path) -> TrainingConfig:
+    def load(cls, path: str | Path) -> Self:
         """Read a TOML file.
 
         Raises:
@@ -157,6 +132,40 @@ class TrainingConfig(Settings):
         except (OSError, ValueError) as error:
             # msgspec's and tomllib's errors are ValueErrors that name the setting or the line.
             raise TurboPortraitError("bad_training_config", f"{path}: {error}") from error
+
+
+class TrainingConfig(RunConfig):
+    """A run that trains a refiner.
+
+    Attributes:
+        preset: a preset's name or a refiner's folder; its architecture is trained.
+        base: a diffusers folder or hub name in place of the base model that the preset names.
+        accumulation: forward passes per step.
+        learning_rate, weight_decay, betas, warmup, clip: of AdamW; the rate rises over `warmup` steps and falls
+            linearly over the last `cooldown` part of the run.
+        ema: decay of the averaged weights, which are the result.
+        precision: "bf16" runs the refiner in mixed precision; weights, losses and optimizers stay float32.
+        gradient_checkpointing: recompute activations in the backward pass, to fit into less memory.
+        workers: processes that prepare samples ahead; 0 for none.
+    """
+
+    preset: str = "compact"
+    base: str = ""
+    accumulation: Count = 1
+    learning_rate: Weight = 5e-4
+    weight_decay: Weight = 1e-3
+    betas: tuple[Share, Share] = (0.9, 0.98)
+    warmup: Whole = 100
+    cooldown: Share = 0.3
+    clip: Weight = 1.0
+    ema: Share = 0.995
+    precision: Literal["no", "bf16"] = "no"
+    gradient_checkpointing: bool = False
+    workers: Whole = 0
+    samples: SampleConfig = msgspec.field(default_factory=SampleConfig)
+    loss: LossConfig = msgspec.field(default_factory=LossConfig)
+    lpips: LpipsConfig = msgspec.field(default_factory=LpipsConfig)
+    discriminator: DiscriminatorConfig = msgspec.field(default_factory=DiscriminatorConfig)
 
     def schedule(self, step: int) -> float:
         """The factor in (0, 1] of the refiner's learning rate at a step."""
