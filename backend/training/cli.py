@@ -93,6 +93,7 @@ def refiner(
             progress.update(task, completed=step, description=shown)
 
         trainer.run(report, minutes)
+    trainer.accelerator.end_training()
     if trainer.is_main:
         console.print(f"{trainer.step} of {settings.steps} steps, {trainer.seconds:.0f} s of training; the refiner is "
                       f"in {trainer.folder / trainer.result_name}")  # fmt: skip
