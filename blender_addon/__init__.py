@@ -12,11 +12,28 @@ from . import (
     preferences,
     preview_operators,
     properties,
+    shots_operators,
+    shots_panel,
+    shots_properties,
+    shots_session,
 )
 from .live import overlay, session
 
-OPERATORS = (operators, backend_operators, head_operators, camera_operators, preview_operators)
-MODULES = (preferences, properties, engine, *OPERATORS, panel, menu, session, overlay, backend_link)
+OPERATORS = (operators, backend_operators, head_operators, camera_operators, preview_operators, shots_operators)
+MODULES = (
+    preferences,
+    properties,
+    shots_properties,
+    engine,
+    *OPERATORS,
+    panel,
+    shots_panel,
+    menu,
+    shots_session,
+    session,
+    overlay,
+    backend_link,
+)
 
 
 def register() -> None:

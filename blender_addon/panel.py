@@ -45,7 +45,7 @@ class BackendPanel(_Sidebar, bpy.types.Panel):
             layout.operator("turboportrait.start_backend", icon="PLAY", text="Start" if can_start else "Connect")
             if not can_start and not wanted.address:
                 reason = installer.can_install()
-                _paragraph(context, layout, reason or "The backend is not installed on this computer yet.", "INFO")
+                draw_paragraph(context, layout, reason or "The backend is not installed on this computer yet.", "INFO")
                 if not reason:
                     layout.operator("turboportrait.install_backend", icon="IMPORT")
                 layout.operator("preferences.addon_show", text="Choose its Python").module = __package__
@@ -70,7 +70,7 @@ class PortraitPanel(_Sidebar, bpy.types.Panel):
         if head is not None and head.turboportrait.portrait is not None:
             layout.label(text=head.turboportrait.portrait.name, icon="IMAGE_DATA")
         elif not _has_portrait(context.scene):
-            _paragraph(context, layout, "Choose a photo that shows one face from the front.", "INFO")
+            draw_paragraph(context, layout, "Choose a photo that shows one face from the front.", "INFO")
         text = "Register portrait" if head is None else f"Portrait for {head.name}"
         layout.operator("turboportrait.register_portrait", icon="USER", text=text)
         row = layout.row(align=True)
@@ -95,7 +95,7 @@ class PreviewPanel(_Sidebar, bpy.types.Panel):
         settings = scene.turboportrait
         layout.operator("turboportrait.show_rendered", icon="SHADING_RENDERED")
         if scene.camera is None:
-            _paragraph(context, layout, "The scene has no camera yet.", "INFO")
+            draw_paragraph(context, layout, "The scene has no camera yet.", "INFO")
             layout.operator("turboportrait.add_camera", icon="OUTLINER_OB_CAMERA")
             return
         layout.prop(settings, "live", toggle=True, icon="PLAY", text="Live image of the camera")
@@ -107,7 +107,7 @@ class PreviewPanel(_Sidebar, bpy.types.Panel):
             layout.operator("turboportrait.use_photo_colors", icon="COLOR")
         preview = session.session_of(scene)
         if preview is not None and preview.problem:
-            _paragraph(context, layout, preview.problem, "ERROR")
+            draw_paragraph(context, layout, preview.problem, "ERROR")
         draw_settings(layout, scene)
 
 
@@ -246,7 +246,7 @@ def _draw_state(context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
     if link.busy and link.fraction is not None:
         layout.progress(factor=link.fraction, text=link.message)
     else:
-        _paragraph(context, layout, link.message, "ERROR" if link.failed else "INFO")
+        draw_paragraph(context, layout, link.message, "ERROR" if link.failed else "INFO")
     if link.can_cancel:
         layout.operator("turboportrait.cancel", icon="CANCEL")
     elif link.failed:
@@ -255,7 +255,7 @@ def _draw_state(context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
         row.operator("turboportrait.show_log", icon="TEXT")
 
 
-def _paragraph(context: bpy.types.Context, layout: bpy.types.UILayout, text: str, icon: str) -> None:
+def draw_paragraph(context: bpy.types.Context, layout: bpy.types.UILayout, text: str, icon: str) -> None:
     """Text over several lines: Blender's labels don't wrap."""
     letters = max(int(context.region.width / (7 * context.preferences.system.ui_scale)), 20)
     column = layout.column(align=True)

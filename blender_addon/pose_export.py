@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import bpy
-import msgspec
 import numpy as np
 
 from backend.protocol.pose_file import COLUMNS, Head, Header, PoseFile
-from backend.protocol.shots import Shot
+from backend.protocol.shots import Shot, decode_request, plain
 
 from .camera import CameraError, view_of_head
 from .frame import world_color
@@ -29,23 +28,9 @@ from .shots import frame_rate, marker_shots
 PROGRESS = "@poses "
 
 
-class Request(msgspec.Struct):
-    """What to do with a .blend.
-
-    Attributes:
-        blend: its path.
-        output: the pose file to write; empty to only look: cameras, heads and markers are told then.
-        shots: what to evaluate; None for the scene's markers.
-    """
-
-    blend: str
-    output: str = ""
-    shots: tuple[Shot, ...] | None = None
-
-
 def main(request_path: str) -> None:
     """Carry out a request."""
-    request = msgspec.json.decode(Path(request_path).read_bytes(), type=Request)
+    request = decode_request(Path(request_path).read_bytes())
     if __package__ not in bpy.context.preferences.addons:
         bpy.ops.preferences.addon_enable(module=__package__)
     bpy.ops.wm.open_mainfile(filepath=request.blend, load_ui=False)
@@ -60,7 +45,7 @@ def main(request_path: str) -> None:
         fps=[rate.numerator, rate.denominator],
         cameras=[thing.name for thing in scene.objects if thing.type == "CAMERA"],
         heads=[head.name for head in portrait_heads(scene)],
-        shots=msgspec.to_builtins(shots),
+        shots=[plain(shot) for shot in shots],
         blend_sha256=digest,
     )
 
@@ -160,7 +145,7 @@ def _sized(shot: Shot, scene: bpy.types.Scene) -> Shot:
         width, height = max(round(shot.height * width / height), 1), shot.height
     elif shot.width:
         width, height = shot.width, shot.height
-    return msgspec.structs.replace(shot, width=width, height=height)
+    return shot.sized(width, height)
 
 
 def _resolution(render: bpy.types.RenderSettings) -> tuple[int, int]:

@@ -14,10 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from backend.protocol.errors import TurboPortraitError
-from backend.protocol.shots import Shot
+from backend.protocol.shots import EvaluationRequest, Shot, encode
 
 PROGRESS = "@poses "
 VARIABLE = "TURBOPORTRAIT_BLENDER"
@@ -56,9 +54,12 @@ def evaluate(
     """
     with tempfile.TemporaryDirectory(prefix="turboportrait-") as folder:
         request = Path(folder) / "request.json"
-        fields = {"blend": str(blend.resolve()), "output": str(output.resolve()) if output else ""}
-        fields["shots"] = None if shots is None else [msgspec.to_builtins(shot) for shot in shots]
-        request.write_text(json.dumps(fields))
+        asked = EvaluationRequest(
+            str(blend.resolve()),
+            str(output.resolve()) if output else "",
+            None if shots is None else tuple(shots),
+        )
+        request.write_bytes(encode(asked))
         command = _command(request, blender or os.environ.get(VARIABLE, ""))
         last_words: deque[str] = deque(maxlen=5)
         try:

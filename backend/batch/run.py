@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import importlib.util
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from backend.batch.checksums import installed
 from backend.batch.driver import Driver, Summary, Tell
 from backend.batch.job import Job
 from backend.batch.plan import Plan, split_done
+from backend.batch.records import Record
 from backend.batch.rendering import default_pipeline
 from backend.batch.work import LocalPool, Pool, WorkerSettings
+
+
+FEW = 16
+"""Frames for which no other process is started: each would need seconds to load and to register the portraits."""
 
 
 @dataclass(frozen=True)
@@ -68,34 +75,33 @@ def run_job(
         if removed:
             tell({"event": "note", "sentence": f"{removed} half written files of a run that was killed were removed."})
         job.write_manifest(plan, *source)
-        tell(
-            {
-                "event": "planned",
-                "frames": len(plan),
-                "kept": len(kept),
-                "missing": len(missing),
-                "shots": [shot.name for shot in plan.shots],
-                "seconds": round(time.perf_counter() - started, 3),
-            }
-        )
+        tell(planned(plan, kept, missing) | {"seconds": round(time.perf_counter() - started, 3)})
         driver = Driver(plan, job, kept, missing, resources.batch, movies, records, tell, stop)
-        summary = driver.run(lambda: make_pool(plan, job, resources, tell))
+        summary = driver.run(lambda: make_pool(plan, job, resources, len(missing), tell))
         write_contact_sheet(plan, job, summary, movies)
         return summary
     finally:
         job.lock.release()
 
 
-def make_pool(plan: Plan, job: Job, resources: Resources, tell: Tell) -> Pool:
-    """Workers on Ray, or this process as the only one where that is wanted or Ray is not installed.
+def planned(plan: Plan, kept: Sequence[Record], missing: Sequence[int]) -> dict[str, Any]:
+    """The event that says what is there and what is to be rendered, also per shot."""
+    there = Counter(record.shot for record in kept)
+    shots = [{"name": shot.name, "frames": len(shot.frames), "kept": there[shot.name]} for shot in plan.shots]
+    return {"event": "planned", "frames": len(plan), "kept": len(kept), "missing": len(missing), "shots": shots}
+
+
+def make_pool(plan: Plan, job: Job, resources: Resources, missing: int, tell: Tell) -> Pool:
+    """Workers on Ray, or this process as the only one: where that is wanted, for a few frames, and without Ray.
 
     Raises:
         TurboPortraitError: no_ray, where workers are asked for.
     """
     settings = WorkerSettings(job.output, job.folder, plan.photos, resources.pipeline, resources.threads)
-    if resources.workers == 0:
+    free = resources.workers is None and not resources.ray
+    if resources.workers == 0 or (free and missing <= FEW):
         return LocalPool(settings)
-    if importlib.util.find_spec("ray") is None and resources.workers is None and not resources.ray:
+    if importlib.util.find_spec("ray") is None and free:
         tell({"event": "note", "sentence": "Ray is not installed: this process renders alone."})
         return LocalPool(settings)
     from backend.batch.ray_pool import RayPool

@@ -51,11 +51,11 @@ def batch(
     # Read when torch and numba are loaded, in this process and in the workers it starts.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from backend.batch.movies import KINDS
-    from backend.batch.plan import Settings
+    from backend.batch.plan import Settings, split_done
     from backend.batch.prepare import Request, prepare
     from backend.batch.problems import BatchRefused
     from backend.batch.rates import exact_rate
-    from backend.batch.run import Resources, run_job
+    from backend.batch.run import Resources, planned, run_job
 
     kinds = tuple(kind for kind in movies.split(",") if kind != "none")
     if unknown := [kind for kind in kinds if kind not in KINDS]:
@@ -77,7 +77,7 @@ def batch(
                 tell({"event": "problem", "line": problem.line, "sentence": problem.sentence})
             raise
         if plan_only:
-            _say_plan(plan, job, tell)
+            tell(planned(plan, *split_done(plan, job.records(), job.output)))
             return
         resources = Resources(workers, ray, threads, frames_together)
         source = (str(shots or ""), str(blend or poses or ""))
@@ -96,14 +96,6 @@ def batch(
         )
     if summary.stopped or summary.failures:
         raise typer.Exit(STOPPED if summary.stopped else FAILED)
-
-
-def _say_plan(plan: Any, job: Any, tell: Any) -> None:
-    from backend.batch.plan import split_done
-
-    kept, missing = split_done(plan, job.records(), job.output)
-    event = {"event": "planned", "frames": len(plan), "kept": len(kept), "missing": len(missing)}
-    tell(event | {"shots": [shot.name for shot in plan.shots]})
 
 
 def _stop_on_signals() -> Any:

@@ -41,3 +41,36 @@ class Shot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def frames(self) -> range:
         """The scene's frames."""
         return range(self.first, self.last + 1)
+
+    def sized(self, width: int, height: int) -> Shot:
+        """The same shot with a size."""
+        return msgspec.structs.replace(self, width=width, height=height)
+
+
+class EvaluationRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What Blender shall do with a .blend.
+
+    Attributes:
+        blend: its path.
+        output: the pose file to write; empty to only look: cameras, heads and markers are told then.
+        shots: what to evaluate; None for the scene's markers.
+    """
+
+    blend: str
+    output: str = ""
+    shots: tuple[Shot, ...] | None = None
+
+
+def decode_request(data: bytes) -> EvaluationRequest:
+    """Raises msgspec.ValidationError (a ValueError)."""
+    return msgspec.json.decode(data, type=EvaluationRequest)
+
+
+def encode(thing: Shot | EvaluationRequest) -> bytes:
+    """As JSON."""
+    return msgspec.json.encode(thing)
+
+
+def plain(shot: Shot) -> dict[str, object]:
+    """As a dict that JSON can hold."""
+    return msgspec.to_builtins(shot)

@@ -160,6 +160,7 @@ def test_a_cluster_that_is_not_there(tmp_path, poses):
 def test_without_ray_this_process_renders_alone(tmp_path, poses, monkeypatch):
     real = __import__("importlib").util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", lambda name, *rest: None if name == "ray" else real(name, *rest))
+    monkeypatch.setattr("backend.batch.run.FEW", 0)
     plan, job = job_of(tmp_path, poses)
     events = []
     summary = run_job(plan, job, Resources(None, pipeline=little_pipeline), tell=events.append)

@@ -1,0 +1,202 @@
+"""`turboportrait batch` as a process of its own, and what it says, read from a file: it may outlive this Blender.
+
+No Blender is needed here: the process writes lines of JSON into the job's folder, `Progress` reads what is new.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FILE = "progress.jsonl"
+ALIVE_SECONDS = 20.0
+"""A run touches its lock every five seconds."""
+
+
+@dataclass
+class ShotProgress:
+    """How far one shot is."""
+
+    frames: int = 0
+    done: int = 0
+    failed: int = 0
+
+
+@dataclass
+class Progress:
+    """What a run has said so far.
+
+    Attributes:
+        output: the run's output folder.
+        shots: by name.
+        message: one line on the last thing that happened.
+        problems: what was wrong before the start, a line each.
+        finished: it has said its last word.
+    """
+
+    output: Path
+    shots: dict[str, ShotProgress] = field(default_factory=dict)
+    message: str = ""
+    problems: list[str] = field(default_factory=list)
+    finished: bool = False
+    offset: int = 0
+
+    @property
+    def file(self) -> Path:
+        """Where the run speaks."""
+        return self.output / "job" / FILE
+
+    @property
+    def page(self) -> Path:
+        """The contact sheet."""
+        return self.output / "index.html"
+
+    @property
+    def done(self) -> int:
+        """Frames of all shots that are there."""
+        return sum(shot.done for shot in self.shots.values())
+
+    @property
+    def frames(self) -> int:
+        """Frames of all shots."""
+        return sum(shot.frames for shot in self.shots.values())
+
+    @property
+    def failed(self) -> int:
+        """Frames of all shots that failed."""
+        return sum(shot.failed for shot in self.shots.values())
+
+    def read(self) -> bool:
+        """Take in what is new in the file; whether there was anything."""
+        try:
+            with open(self.file, "rb") as file:
+                file.seek(self.offset)
+                data = file.read()
+        except OSError:
+            return False
+        whole = data.rfind(b"\n") + 1
+        self.offset += whole
+        for line in data[:whole].splitlines():
+            with contextlib.suppress(ValueError):
+                said = json.loads(line)
+                if isinstance(said, dict):
+                    self._take(said)
+        return whole > 0
+
+    def _take(self, said: dict) -> None:
+        event = said.get("event")
+        if event == "evaluated":
+            self.message = f"Blender evaluates frame {said['frame']} of {said['frames']}"
+        elif event == "planned":
+            self.shots = {shot["name"]: ShotProgress(shot["frames"], shot["kept"]) for shot in said["shots"]}
+            self.message, self.finished, self.problems = f"{said['kept']} frames were there already", False, []
+        elif event == "frame":
+            shot = self.shots.setdefault(said["shot"], ShotProgress(said["shot_frames"]))
+            shot.done = said["shot_done"]
+            shot.failed += "code" in said
+            failure = f": {said['sentence']}" if "code" in said else ""
+            self.message = f"{said['shot']}, frame {said['frame']}{failure}"
+        elif event in ("note", "retry"):
+            self.message = said["sentence"]
+        elif event == "problem":
+            line = f"line {said['line']}: " if said["line"] else ""
+            self.problems.append(line + said["sentence"])
+        elif event == "done":
+            stopped = ", stopped" if said["stopped"] else ""
+            failed = f", {said['failed']} failed" if said["failed"] else ""
+            self.message = f"{said['rendered']} frames rendered, {said['kept']} kept{failed}{stopped}"
+            self.finished = True
+
+
+class BatchRun:
+    """One run: started here, or found running where an earlier Blender had started it."""
+
+    def __init__(self, output: Path, process: subprocess.Popen | None = None, offset: int = 0) -> None:
+        self.progress = Progress(output, offset=offset)
+        self._process = process
+
+    @classmethod
+    def start(cls, command: Sequence[str], output: Path) -> BatchRun:
+        """Start a run; returns at once.
+
+        Args:
+            command: up to `turboportrait batch` with all options but --output and --json.
+
+        Raises:
+            OSError: the folder or the program cannot be used.
+        """
+        (output / "job").mkdir(parents=True, exist_ok=True)
+        path = output / "job" / FILE
+        # Blender's own Python paths must not reach the backend's Python.
+        environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+        flags = {"creationflags": 0x08000200} if sys.platform == "win32" else {"start_new_session": True}
+        with open(path, "ab") as said, open(output / "job" / "batch.log", "wb") as log:
+            offset = said.tell()
+            process = subprocess.Popen(
+                [*command, "--output", str(output), "--json"],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=log,
+                cwd=output,
+                env=environment,
+                **flags,
+            )
+        return cls(output, process, offset)
+
+    @classmethod
+    def find(cls, output: Path) -> BatchRun | None:
+        """A run that works on this folder now, whoever started it; None if there is none."""
+        run = cls(output)
+        if not run.running:
+            return None
+        run.progress.read()
+        return run
+
+    @property
+    def running(self) -> bool:
+        """The process lives."""
+        if self._process is not None:
+            return self._process.poll() is None
+        try:
+            return time.time() - self._lock.stat().st_mtime < ALIVE_SECONDS
+        except OSError:
+            return False
+
+    @property
+    def _lock(self) -> Path:
+        return self.progress.output / "job" / "lock.json"
+
+    def poll(self) -> bool:
+        """Take in what is new; whether there was anything."""
+        news = self.progress.read()
+        if not self.running and not self.progress.finished:
+            self.progress.read()
+            self.progress.finished = True
+            if not self.progress.problems and self._process is not None and self._process.returncode:
+                self.progress.message = self._last_words()
+            return True
+        return news
+
+    def stop(self) -> None:
+        """Ask the run to end; what is done stays done."""
+        if self._process is not None:
+            self._process.terminate()
+            return
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            os.kill(int(json.loads(self._lock.read_bytes())["pid"]), signal.SIGTERM)
+
+    def _last_words(self) -> str:
+        try:
+            lines = (self.progress.output / "job" / "batch.log").read_text(errors="replace").strip().splitlines()
+        except OSError:
+            lines = []
+        # A message may span lines; its last says the most.
+        return lines[-1][:500] if lines else f"The batch ended with status {self._process.returncode}"
