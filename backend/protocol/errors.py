@@ -137,6 +137,12 @@ ERRORS: dict[str, tuple[str, str]] = {
         "A node of the cluster has another release or other models.",
         "Install the same release and models on every node.",
     ),
+    # Data sets.
+    "unknown_data": (
+        "The folder holds no data set that is known.",
+        "Name the folder of PanoHead-style pictures with dataset.json, of NeRSemble's participants or of Ava-256's "
+        "captures; docs/data.md shows each layout.",
+    ),
     # Training.
     "bad_corpus": (
         "The training corpus cannot be used.",
