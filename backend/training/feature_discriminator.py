@@ -23,19 +23,16 @@ class FeatureDiscriminator(nn.Module):
 
     Args:
         backbone: a vision transformer of transformers; its last hidden states are the patches'.
+        size: pixels of the square that pictures are scaled to.
         mean, std: three numbers each, what the backbone's pictures in [0, 1] are normalised by.
         layers: how many hidden states get a head, evenly spaced and the last among them.
     """
 
-    def __init__(self, backbone: nn.Module, mean: list[float], std: list[float], layers: int = 4) -> None:
+    def __init__(self, backbone: nn.Module, size: int, mean: list[float], std: list[float], layers: int = 4) -> None:
         super().__init__()
         self.backbone = backbone.eval().requires_grad_(False)
         config = backbone.config
-        depth, self.size, self.grid = (
-            config.num_hidden_layers,
-            config.image_size,
-            config.image_size // config.patch_size,
-        )
+        depth, self.size, self.grid = config.num_hidden_layers, size, size // config.patch_size
         count = min(layers, depth)
         self.taps = [round(depth * (i + 1) / count) for i in range(count)]
         self.heads = nn.ModuleList(_head(config.hidden_size) for _ in self.taps)
@@ -55,9 +52,10 @@ class FeatureDiscriminator(nn.Module):
             model = AutoModel.from_pretrained(Path(folder).resolve(), local_files_only=True, use_safetensors=True)
             preparation = json.loads((Path(folder) / "preprocessor_config.json").read_text())
             # CLIP has a text side too.
-            return cls(
-                getattr(model, "vision_model", model), preparation["image_mean"], preparation["image_std"], layers
-            )
+            backbone = getattr(model, "vision_model", model)
+            # DINOv2 was trained at a larger size than it is used at.
+            size = preparation.get("crop_size", {}).get("height", backbone.config.image_size)
+            return cls(backbone, size, preparation["image_mean"], preparation["image_std"], layers)
         except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
             raise TurboPortraitError("training_weights", f"the discriminator's backbone {folder}: {error}") from error
 

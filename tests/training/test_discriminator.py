@@ -19,9 +19,10 @@ def write_backbone(folder, kind):
     if kind == "clip":
         CLIPVisionModel(CLIPVisionConfig(**VIT, intermediate_size=64)).save_pretrained(folder)
     else:
-        Dinov2Model(Dinov2Config(**VIT)).save_pretrained(folder)
-    statistics = {"image_mean": [0.48, 0.46, 0.41], "image_std": [0.27, 0.26, 0.28]}
-    (folder / "preprocessor_config.json").write_text(json.dumps(statistics))
+        Dinov2Model(Dinov2Config(**VIT | {"image_size": 56})).save_pretrained(folder)
+    preparation = {"image_mean": [0.48, 0.46, 0.41], "image_std": [0.27, 0.26, 0.28]}
+    preparation |= {"crop_size": {"height": 28, "width": 28}} if kind == "dinov2" else {}
+    (folder / "preprocessor_config.json").write_text(json.dumps(preparation))
     return folder
 
 
@@ -102,6 +103,8 @@ def test_the_backbone_stays_as_it_is(tmp_path):
     assert not any(parameter.requires_grad for parameter in adversary.discriminator.backbone.parameters())
     assert not adversary.discriminator.train().backbone.training
     assert not any(name.startswith("backbone") for name in adversary.state_dict()["discriminator"])
+    # 28 pixels in patches of 14.
+    assert [tuple(verdict.shape) for verdict in adversary.discriminator(pictures()[0])] == 3 * [(4, 1, 2, 2)]
 
 
 def test_a_backbone_that_cannot_be_used_is_told_plainly(tmp_path):
