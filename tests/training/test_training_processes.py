@@ -19,12 +19,26 @@ from backend.training.config import DiscriminatorConfig, LossConfig
 ROOT = Path(__file__).parents[2]
 
 
-def command(config_file, *options):
-    environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "CUDA_VISIBLE_DEVICES": ""}
-    arguments = [sys.executable, "-m", "backend.cli", "train", "refiner", f"--config={config_file}", *options]
+RUN = """
+import sys, torch
+from backend.training.config import TrainingConfig
+from backend.training.trainer import Trainer
+trainer = Trainer(TrainingConfig.load(sys.argv[1]))
+trainer.run(lambda step, terms: None)
+torch.save(trainer.state_dict(), f"{sys.argv[2]}/process{trainer.accelerator.process_index}.pt")
+"""
+
+
+def python(*arguments):
+    environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
-        arguments, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+        [sys.executable, *map(str, arguments)], cwd=ROOT, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def command(config_file, *options):
+    return python("-m", "backend.cli", "train", "refiner", f"--config={config_file}", *options)
 
 
 def finish(process, code=0):
@@ -48,11 +62,14 @@ def config_file(config, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_resume_bit_equal(config_file, tmp_path):
+def test_two_processes_train_as_one_and_resume_bit_equal(config_file, tmp_path):
     path = config_file(
         accumulation=2, loss=LossConfig(adversarial=0.1), discriminator=DiscriminatorConfig(width=8)
     )  # fmt: skip
-    finish(command(path, "--processes=2"))
+    (tmp_path / "run.py").write_text(RUN)
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    finish(python(*launcher, tmp_path / "run.py", path, tmp_path))
+    assert_same(*(torch.load(tmp_path / f"process{rank}.pt", weights_only=True) for rank in (0, 1)))
     broken = (path, "--processes=2", f"--output={tmp_path / 'broken'}")
     assert "1 of 6 steps" in finish(command(*broken, "--minutes=0"))
     assert "6 of 6 steps" in finish(command(*broken))
