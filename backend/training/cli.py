@@ -7,11 +7,14 @@ import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from backend.training.run import Run
 
 app = typer.Typer(help="Make training data, train the refiner or GPAvatar.", no_args_is_help=True)
 console = Console()
@@ -19,7 +22,10 @@ console = Console()
 CONFIGS = Path(__file__).parent / "configs"
 
 
-SHOWN = {"picture": "loss", "raw_picture": "raw", "lpips": "lpips", "adversarial": "adv", "discriminator": "D"}
+SHOWN = {
+    "picture": "loss", "raw_picture": "raw", "lpips": "lpips", "adversarial": "adv", "discriminator": "D",
+    "image": "image", "box": "box", "perceptual": "perceptual",
+}  # fmt: skip
 """Terms beside the progress bar, with short names; raw is what the loss would be if nothing were refined."""
 
 
@@ -85,23 +91,9 @@ def refiner(
         TrainingConfig.load(config), **{name: value for name, value in given.items() if value is not None}
     )
     trainer = Trainer(settings)
-    with _progress(disable=not trainer.is_main) as progress:
-        task = progress.add_task("steps", total=settings.steps, completed=trainer.step)
-
-        def report(step: int, terms: dict[str, float]) -> None:
-            shown = " ".join(f"{short} {terms[name]:.3f}" for name, short in SHOWN.items() if name in terms)
-            progress.update(task, completed=step, description=shown)
-
-        trainer.run(report, minutes)
+    _train(trainer, minutes)
     trainer.accelerator.end_training()
-    if trainer.is_main:
-        console.print(f"{trainer.step} of {settings.steps} steps, {trainer.seconds:.0f} s of training; the refiner is "
-                      f"in {trainer.folder / trainer.result_name}")  # fmt: skip
-        if trainer.step < settings.steps:
-            console.print("The same command goes on from here.")
-    if trainer.interrupted:
-        # As a shell says it, so that a script does not start the next stage.
-        raise typer.Exit(128 + trainer.interrupted)
+    _tell(trainer)
 
 
 @app.command()
@@ -117,24 +109,37 @@ def gpavatar(
 
     from backend.pipeline.catalog import Catalog
     from backend.training.gpavatar.config import GPAvatarTrainingConfig
-    from backend.training.gpavatar.trainer import RESULT_NAME, GPAvatarTrainer
+    from backend.training.gpavatar.trainer import GPAvatarTrainer
 
     given = {"corpus": corpus, "folder": output, "steps": steps}
     settings = msgspec.structs.replace(
         GPAvatarTrainingConfig.load(config), **{name: value for name, value in given.items() if value is not None}
     )
     trainer = GPAvatarTrainer(settings, Catalog.default().head_model(settings.head_model))
-    with _progress() as progress:
-        task = progress.add_task("steps", total=settings.steps, completed=trainer.step)
+    _train(trainer, minutes)
+    _tell(trainer)
+
+
+def _train(trainer: Run, minutes: float | None) -> None:
+    with _progress(disable=not trainer.is_main) as progress:
+        task = progress.add_task("steps", total=trainer.config.steps, completed=trainer.step)
 
         def report(step: int, terms: dict[str, float]) -> None:
-            shown = " ".join(f"{name} {value:.3f}" for name, value in terms.items())
+            shown = " ".join(f"{short} {terms[name]:.3f}" for name, short in SHOWN.items() if name in terms)
             progress.update(task, completed=step, description=shown)
 
         trainer.run(report, minutes)
-    console.print(f"{trainer.step} of {settings.steps} steps, {trainer.seconds:.0f} s of training; the network is in "
-                  f"{trainer.folder / RESULT_NAME}")  # fmt: skip
+
+
+def _tell(trainer: Run) -> None:
+    if trainer.is_main:
+        steps, name = trainer.config.steps, trainer.result_name
+        console.print(f"{trainer.step} of {steps} steps, {trainer.seconds:.0f} s of training; the {name} is in "
+                      f"{trainer.folder / name}")  # fmt: skip
+        if trainer.step < steps:
+            console.print("The same command goes on from here.")
     if trainer.interrupted:
+        # As a shell says it, so that a script does not start the next stage.
         raise typer.Exit(128 + trainer.interrupted)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Literal
+from typing import Self
 
 import msgspec
 
 from backend.avatars.gpavatar.config import GPAvatarConfig
 from backend.protocol.errors import TurboPortraitError
-from backend.training.config import Count, LpipsConfig, Settings, Share, Weight, Whole
+from backend.training.config import Count, LpipsConfig, RunConfig, Settings, Share, Weight, Whole
 
 
 class GPAvatarLossConfig(Settings):
@@ -31,32 +31,20 @@ class GPAvatarLossConfig(Settings):
     box_size: Count = 256
 
 
-class GPAvatarTrainingConfig(Settings):
-    """A training run; the defaults are the published ones (configs/model/one.yaml, lightning_model.py).
+class GPAvatarTrainingConfig(RunConfig):
+    """A run that trains GPAvatar; the defaults are the published ones (configs/model/one.yaml, lightning_model.py).
 
     Attributes:
-        corpus: the folder of shards, see `backend.training.gpavatar.heads`.
-        folder: where checkpoint, log and result go.
         head_model: the name of the head model that the shards' parameters are of, as `turboportrait models` lists it.
-        initial: a safetensors file of weights to start from.
-        seed: decides the first weights and, with the step's number, everything random in a step.
-        steps, batch: how long, and how many heads in a step.
         portraits: of each head, other views than the one that is rendered.
         single: how often only the first of them is taken, so that one portrait serves too.
         learning_rate, betas: of Adam; a tenth of the rate for the style networks.
         decay, milestones: the factor of the rate after each of these steps.
         clip: the largest norm of the gradients; 0 leaves them as they are, as published.
-        checkpoint_every, log_every, pictures_every: steps.
-        threads: of the CPU; 0 leaves them as they are.
-        device: "auto" takes a GPU if there is one.
         network: sizes that differ from the published ones, see `GPAvatarConfig`; `points` is the head model's.
     """
 
-    corpus: str
-    folder: str
     head_model: str = "open_head"
-    initial: str = ""
-    seed: Whole = 0
     steps: Count = 200_000
     batch: Count = 2
     portraits: Count = 2
@@ -69,23 +57,21 @@ class GPAvatarTrainingConfig(Settings):
     checkpoint_every: Count = 1000
     log_every: Count = 50
     pictures_every: Count = 1000
-    threads: Whole = 0
-    device: Literal["auto", "cpu"] = "auto"
     network: dict[str, int | float] = msgspec.field(default_factory=dict)
     loss: GPAvatarLossConfig = msgspec.field(default_factory=GPAvatarLossConfig)
     lpips: LpipsConfig = msgspec.field(default_factory=lambda: LpipsConfig(net="alex"))
 
     @classmethod
-    def load(cls, path: str | Path) -> GPAvatarTrainingConfig:
+    def load(cls, path: str | Path) -> Self:
         """Read a TOML file.
 
         Raises:
             TurboPortraitError: `bad_training_config`, with the setting's name.
         """
+        config = super().load(path)
         try:
-            config = msgspec.toml.decode(Path(path).read_bytes(), type=cls)
-            config.architecture(5023)
-        except (OSError, ValueError) as error:
+            config.architecture(GPAvatarConfig.points)
+        except ValueError as error:
             raise TurboPortraitError("bad_training_config", f"{path}: {error}") from error
         return config
 
