@@ -44,7 +44,6 @@ class Run(ABC):
     def __init__(self, config: RunConfig) -> None:
         self.config = config
         self.folder = Path(config.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
         self.step, self.seconds, self.interrupted = 0, 0.0, 0
         self._log_state: dict[str, Any] = {}
 
@@ -77,12 +76,16 @@ class Run(ABC):
         return terms, stop
 
     def resume(self) -> None:
-        """Go on from the folder's checkpoint, if there is one.
+        """Make the folder, or go on from the checkpoint that is in it.
 
         Raises:
-            TurboPortraitError: `bad_checkpoint`.
+            TurboPortraitError: `bad_checkpoint`; `not_saved`: there can be no such folder.
         """
         path = self.folder / CHECKPOINT_NAME
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TurboPortraitError("not_saved", str(error)) from error
         if not path.is_file():
             return
         state = load_checkpoint(path)

@@ -5,6 +5,7 @@ import resource
 
 import pytest
 import torch
+from msgspec.structs import replace
 
 from backend.protocol.errors import TurboPortraitError
 from backend.training.checkpoint import load_checkpoint, save_checkpoint, save_folder
@@ -70,6 +71,13 @@ def test_a_run_outlives_a_disk_that_is_full_for_a_while(config, full_disk, caplo
     assert "step 3" in caplog.text
     assert steps == [1, 2, 3, 4, 5, 6]
     assert Trainer(config).step == 6
+
+
+def test_a_folder_that_cannot_be_is_told_plainly(config, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TurboPortraitError, match="file") as caught:
+        Trainer(replace(config, folder=str(tmp_path / "file" / "run")))
+    assert caught.value.code == "not_saved"
 
 
 def test_another_programs_objects_are_not_loaded(tmp_path):
