@@ -2,7 +2,8 @@
 
 PanoHead (An et al. 2023; `3DDFA_V2_cropping/recrop_images.py` of its repository) takes FFHQ's square, which eyes and
 mouth corners span, scales it to the size of the head without foreshortening, and shows 5 % more to the left and right
-and 10 % more above. Here the eyes and mouth corners are points in space, so views from the side get the same square.
+and 10 % more above. Here the eyes and mouth corners are points in space, and the square's middle lies inside the head,
+as the origin of PanoHead's space does, so that views from the side show the whole head as well.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ RIGHT_EYE, LEFT_EYE, RIGHT_MOUTH, LEFT_MOUTH = (33, 133), (362, 263), (61,), (29
 """mediapipe's landmarks: the corners of the person's eyes, and of the mouth."""
 EYE_REACH, MOUTH_REACH, MOUTH_SHARE = 2.0, 1.8, 0.1
 """FFHQ: half the square's side in eye distances and in distances of eyes to mouth; its middle below the eyes."""
+DEEP = 0.45
+"""How far behind eyes and mouth the middle lies, in halves of the square: about 57 mm, between face and ears."""
 BESIDE, ABOVE = 0.05, 0.10
 """PanoHead: what is shown beyond the square, in its sides."""
 MOST_FINE = 8
@@ -29,7 +32,7 @@ class HeadFrame:
     """Where a head is.
 
     Attributes:
-        origin: (3,) the middle of FFHQ's square.
+        origin: (3,) the middle of FFHQ's square, moved into the head.
         axes: (3, 3), rows: to the person's left, up, out of the face.
         half: metres, half the square's side.
     """
@@ -56,8 +59,9 @@ class HeadFrame:
         inward /= np.linalg.norm(inward)
         x = across + np.cross(down, inward)
         x /= np.linalg.norm(x)
-        half = max(EYE_REACH * np.linalg.norm(across), MOUTH_REACH * np.linalg.norm(down))
-        return cls(eyes + MOUTH_SHARE * down, np.stack([x, -np.cross(inward, x), -inward]), float(half))
+        half = float(max(EYE_REACH * np.linalg.norm(across), MOUTH_REACH * np.linalg.norm(down)))
+        origin = eyes + MOUTH_SHARE * down + DEEP * half * inward
+        return cls(origin, np.stack([x, -np.cross(inward, x), -inward]), half)
 
     @property
     def to_world(self) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import cv2
 import numpy as np
@@ -15,14 +16,16 @@ EYE_DISTANCE = 0.063
 FARTHEST = 0.12
 """Of the eye distance, in the picture: a view whose landmarks lie farther off than that is not believed."""
 LEAST_ANGLE = 4.0
-"""Degrees between the outermost cameras; nearer ones do not tell the depth."""
+"""Degrees between two cameras; nearer ones do not tell the depth."""
+MOST_PAIRS, EVERY = 60, 12
+"""So many pairs are tried, on every so manyth landmark."""
 
 
 def triangulate(views: Sequence[tuple[SourceCamera, np.ndarray]]) -> np.ndarray:
     """Landmarks in the world.
 
-    The linear (DLT) triangulation of Hartley and Zisserman, section 12.2, over all views at once; the view that
-    disagrees most is left out until all agree. A single view's landmarks get the depth of a mean adult's face.
+    The linear (DLT) triangulation of Hartley and Zisserman, section 12.2, over the views that the best pair agrees with
+    (Fischler and Bolles 1981). A single view's landmarks get the depth of a mean adult's face.
 
     Args:
         views: cameras, and mediapipe's landmarks (478, 3) in the pixels of their pictures.
@@ -38,17 +41,15 @@ def triangulate(views: Sequence[tuple[SourceCamera, np.ndarray]]) -> np.ndarray:
     cameras, found = [camera for camera, _ in views], [np.asarray(points, float) for _, points in views]
     rays = np.stack([_undistorted(camera, points[:, :2]) for camera, points in zip(cameras, found, strict=True)])
     size = np.array([_eye_distance(camera, points) for camera, points in zip(cameras, found, strict=True)])
-    kept = list(range(len(views)))
-    while len(kept) > 1 and _spread([cameras[i] for i in kept], rays[kept]) > LEAST_ANGLE:
-        points = _solve([cameras[i] for i in kept], rays[kept])
-        error = np.array([_error(cameras[i], points, rays[i]) / size[i] for i in kept])
-        if error.max() < FARTHEST:
-            return points
-        if len(kept) == 2:
-            raise Unusable(f"the cameras do not agree on where the face is: {error.max():.2f} eye distances off")
-        kept.pop(int(error.argmax()))
-    best = max(kept, key=lambda i: size[i])
-    return _lifted(cameras[best], found[best], rays[best], size[best])
+    pairs = [pair for pair in combinations(range(len(views)), 2) if _angle(cameras, rays, pair) > LEAST_ANGLE]
+    if not pairs:
+        best = int(size.argmax())
+        return _lifted(cameras[best], found[best], rays[best], size[best])
+    pairs = [pairs[i] for i in np.random.default_rng(0).permutation(len(pairs))[:MOST_PAIRS]]
+    agreeing = max((_agreeing(cameras, rays[:, ::EVERY], size, pair) for pair in pairs), key=len)
+    if len(agreeing) < 2:
+        raise Unusable("the cameras do not agree on where the face is")
+    return _solve([cameras[i] for i in agreeing], rays[agreeing])
 
 
 def _undistorted(camera: SourceCamera, pixels: np.ndarray) -> np.ndarray:
@@ -62,12 +63,16 @@ def _eye_distance(camera: SourceCamera, points: np.ndarray) -> float:
     return float(np.linalg.norm(left - right) / camera.K[0, 0])
 
 
-def _spread(cameras: Sequence[SourceCamera], rays: np.ndarray) -> float:
-    """Degrees, the largest angle between the directions in which cameras see the face."""
-    middle = np.concatenate([rays.mean(1), np.ones((len(rays), 1))], 1)
-    directions = np.stack([c.world_to_camera[:3, :3].T @ ray for c, ray in zip(cameras, middle, strict=True)])
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    return float(np.degrees(np.arccos(np.clip((directions @ directions.T).min(), -1, 1))))
+def _angle(cameras: Sequence[SourceCamera], rays: np.ndarray, pair: tuple[int, int]) -> float:
+    """Degrees between the directions in which two cameras see the face."""
+    a, b = (cameras[i].world_to_camera[:3, :3].T @ [*rays[i].mean(0), 1] for i in pair)
+    return float(np.degrees(np.arccos(np.clip(a @ b / np.linalg.norm(a) / np.linalg.norm(b), -1, 1))))
+
+
+def _agreeing(cameras: Sequence[SourceCamera], rays: np.ndarray, size: np.ndarray, pair: tuple[int, int]) -> list[int]:
+    """The views that see the face where a pair does."""
+    points = _solve([cameras[i] for i in pair], rays[list(pair)])
+    return [i for i, camera in enumerate(cameras) if _error(camera, points, rays[i]) < FARTHEST * size[i]]
 
 
 def _solve(cameras: Sequence[SourceCamera], rays: np.ndarray) -> np.ndarray:

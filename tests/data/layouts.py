@@ -68,7 +68,7 @@ def write_ava256(folder: Path, rig, capture: str = "20230405--1635--AAN112", fra
     for shot in rig.shots:
         K = shot.over_head.intrinsics - HALF
         label = np.where(shot.mask > 127, np.uint8(1), np.uint8(3))
-        label[-240:] = np.where(shot.mask[-240:] > 127, np.uint8(4), np.uint8(0))
+        label[-400:] = np.where(shot.mask[-400:] > 127, np.uint8(4), np.uint8(0))
         image, label = _distorted(shot.image, K), _distorted(label, K, labels=True)
         files = (("image", image, "avif", {"quality": 95}), ("segmentation_parts", label, "png", {}))
         for name, picture, kind, settings in files:
