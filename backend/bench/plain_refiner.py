@@ -22,6 +22,7 @@ from backend.refiner.config import LoraSpec
 from backend.refiner.diffusion import clean_latent, mix_noise, seeded_noise, signal_level
 from backend.refiner.images import compose, reference_tensor, stack_moments, view_tensor
 from backend.refiner.lora import add_lora
+from backend.refiner.upsampling import unfold_upsampling
 
 
 class _JoinedImages:
@@ -50,6 +51,7 @@ class PlainRefiner:
         if refiner.skips is not None:
             networks["skips"] = refiner.skips
         networks = copy.deepcopy(networks)
+        unfold_upsampling(networks)
         for part, spec in lora.items():
             add_lora(networks[part], spec)
         networks.to(refiner.device, dtype).to(memory_format=torch.contiguous_format).eval().requires_grad_(False)

@@ -22,6 +22,7 @@ from backend.refiner.fit import check_networks
 from backend.refiner.refinement import ReferenceState, Refinement
 from backend.refiner.runtime import StaticRunner, keep_freed_memory
 from backend.refiner.unet import predict_noise
+from backend.refiner.upsampling import fold_upsampling
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +134,7 @@ class Refiner(nn.Module):
         storage.save_adapters(self, folder)
 
     def prepare(self, device: str | torch.device = "cpu", dtype: torch.dtype | None = None) -> Refiner:
-        """Make ready for use: evaluation mode, the prompt's keys and values computed once, channels last.
+        """Make ready for use: evaluation mode, channels last, and what the weights alone decide computed once.
 
         Args:
             device: where it shall run.
@@ -144,6 +145,8 @@ class Refiner(nn.Module):
         dtype = dtype or (torch.float16 if device.type == "cuda" else torch.float32)
         self.to(device, dtype).to(memory_format=torch.channels_last).eval().requires_grad_(False)
         freeze_prompt(self.unet, self.prompt)
+        for network in (self.unet, self.vae):
+            fold_upsampling(network)
         if device.type == "cpu":
             keep_freed_memory()
         else:

@@ -38,7 +38,7 @@ def predict_noise(
     if unet.mid_block is not None:
         hidden = unet.mid_block(hidden, embedding, **(attention if _attends(unet.mid_block) else {}))
 
-    last = max((i for i, block in enumerate(unet.up_blocks) if _attends(block)), default=-1)
+    last = [-1, *(i for i, block in enumerate(unet.up_blocks) if _attends(block))][-1]
     kept = count
     for i, block in enumerate(unet.up_blocks):
         if i == last + 1:
