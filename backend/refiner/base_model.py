@@ -1,4 +1,4 @@
-"""The model that a preset builds on: found here or brought from the Hugging Face hub, read in safetensors only."""
+"""The model that a preset builds on: found on this machine, or in the Hugging Face hub; in safetensors only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 
 from backend.models.folders import models_folder
-from backend.models.sd_turbo import local_base
+from backend.models.sd_turbo import HUB_NAME, local_base
 from backend.refiner.config import BaseModel, RefinerConfig
 from backend.refiner.fit import check_architecture
 
@@ -32,11 +32,15 @@ _NEEDED = (
 """What is taken of a hub model: sd-turbo's also has everything a second time as one file, and in half precision."""
 
 
-def find_base(base: BaseModel) -> Path:
-    """The folder of a base model: a local or installed one, the hub's copy on this machine, or else downloaded now.
+def find_base(base: BaseModel, download: bool = False) -> Path:
+    """The folder of a base model: a local or installed one, or the hub's copy on this machine.
+
+    Args:
+        base: its name.
+        download: bring it from the hub if it is not here, because it was asked for by name.
 
     Raises:
-        FileNotFoundError: it is nowhere to be had; the message says what to do.
+        FileNotFoundError: it is not to be had; the message says what to do.
     """
     if (installed := Path(local_base(base.name))).is_dir():
         return installed
@@ -49,13 +53,17 @@ def find_base(base: BaseModel) -> Path:
             return folder
     except Exception as error:
         log.debug("%s is not on this machine: %s", base.name, error)
+    installing = "turboportrait models add sd-turbo --download" if base.name == HUB_NAME else f"hf download {base.name}"
+    missing = (
+        f"{base.name} is neither a folder nor on this machine: run `{installing}` while online, or name a local folder "
+        "in diffusers' layout as base"
+    )
+    if not download:
+        raise FileNotFoundError(missing)
     try:
         return Path(snapshot_download(**options))
     except Exception as error:
-        raise FileNotFoundError(
-            f"{base.name} is neither a folder nor on this machine, and the Hugging Face hub did not give it: download "
-            f"it once while online, or name a local folder in diffusers' layout as base ({error})"
-        ) from error
+        raise FileNotFoundError(f"{missing} (the Hugging Face hub says: {error})") from error
 
 
 def load_unet(folder: Path, preset: Path) -> UNet2DConditionModel:

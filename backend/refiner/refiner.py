@@ -75,7 +75,8 @@ class Refiner(nn.Module):
         Args:
             name: a local folder, or a Hugging Face hub name.
             device: where it shall run.
-            base: a hub name or diffusers folder in place of the one that the config names.
+            base: a hub name or diffusers folder in place of the one that the config names. Hub models that are named
+                here are downloaded where they are not on this machine yet; the config's own base is not.
 
         Raises:
             FileNotFoundError: the weights are not there; the message says where to get them.

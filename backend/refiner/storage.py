@@ -95,7 +95,8 @@ def _assemble(cls, folder: Path, base: str | Path | None):
     extras = load_file(folder / EXTRAS_NAME) if (folder / EXTRAS_NAME).is_file() else {}
     if config.base is None and not extras:
         raise FileNotFoundError(f"{folder} holds no weights ({EXTRAS_NAME} is missing): train the refiner first")
-    source = find_base(config.base) if config.base else folder
+    # What a preset names is not fetched unasked; what the caller names is.
+    source = find_base(config.base, download=base is not None) if config.base else folder
     unet = load_unet(source, folder)
     vae = load_vae(config, find_base(config.vae_base) if config.vae_base else source, folder)
     if "base" in extras:
@@ -134,4 +135,4 @@ def _open_to_all(folder: Path) -> None:
 
 
 def _local_folder(name: str | Path) -> Path:
-    return Path(name) if Path(name).is_dir() else find_base(BaseModel(str(name)))
+    return Path(name) if Path(name).is_dir() else find_base(BaseModel(str(name)), download=True)

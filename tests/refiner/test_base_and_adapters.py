@@ -182,3 +182,20 @@ def test_folders_that_are_no_models_are_told(preset, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"no unet/config\.json"):
         Refiner.from_pretrained(preset, base=tmp_path / "empty")
+
+
+def test_nothing_is_fetched_that_nobody_asked_for(preset, monkeypatch):
+    asked = []
+
+    def hub(repo_id, local_files_only=False, **options):
+        asked.append((repo_id, local_files_only))
+        raise OSError("no network")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", hub)
+    with pytest.raises(FileNotFoundError, match="turboportrait models add sd-turbo --download"):
+        Refiner.from_preset("turbo")
+    assert asked == [("stabilityai/sd-turbo", True)]
+    asked.clear()
+    with pytest.raises(FileNotFoundError, match=r"hf download someone/another.*no network"):
+        Refiner.from_pretrained(preset, base="someone/another")
+    assert asked == [("someone/another", True), ("someone/another", False)]
