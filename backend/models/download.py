@@ -9,19 +9,20 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import requests
 
-from backend.models.record import sha256
+from backend.models.record import not_written, sha256
 from backend.models.sources import RemoteFile, Source
 from backend.protocol.errors import TurboPortraitError
 
 Report = Callable[[str, int, int | None], None]
 """Called with a file's path, the bytes that are there, and how many it will be (None: the server does not say)."""
 
-ATTEMPTS = 5
+ATTEMPTS = 4
 """How often in a row a connection may be lost without a byte being gained."""
-PAUSE_SECONDS = 2.0
+PAUSE_SECONDS = 1.0
 _TIMEOUTS = (15.0, 60.0)
 _BLOCK = 1 << 17
 """At most this much is lost with a connection."""
@@ -55,7 +56,7 @@ def fetch_file(session: requests.Session, address: str, target: Path, file: Remo
     Raises:
         TurboPortraitError: download_failed (no connection, or lost too often: the part is kept), download_refused (the
             server has no such file, or sends a web page or more than announced), download_damaged (another checksum:
-            the part is thrown away), disk_full.
+            the part is thrown away), disk_full, cannot_write.
     """
     if target.is_file():
         if not _fault(target, file):
@@ -77,7 +78,7 @@ def fetch_file(session: requests.Session, address: str, target: Path, file: Remo
         except requests.RequestException as error:
             raise TurboPortraitError("download_refused", f"{address}: {_reason(error)}") from error
         except OSError as error:
-            raise TurboPortraitError("disk_full" if error.errno == 28 else "download_failed", str(error)) from error
+            raise not_written(error) from error
     if fault := _fault(part, file):
         _discard(part)
         raise TurboPortraitError("download_damaged", f"{file.path}: {fault}")
@@ -184,4 +185,8 @@ def _discard(part: Path) -> None:
 
 
 def _reason(error: BaseException) -> str:
+    """In a few words: urllib3 tells the whole chain of its objects."""
+    request = getattr(error, "request", None)
+    if isinstance(error, requests.ConnectionError) and request is not None and request.url:
+        return f"no connection to {urlsplit(request.url).netloc}"
     return str(error)[:200] or type(error).__name__

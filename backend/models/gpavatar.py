@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +28,8 @@ def gpavatar_folder() -> Path:
 def gpavatar_weights_path() -> Path:
     """The converted weights: a safetensors file of float32 tensors with the names and shapes of `expected_shapes`.
 
+    The file is compared with its checksum once per process and again whenever it has changed.
+
     Raises:
         FileNotFoundError: they are not installed; the message says what to run.
         TurboPortraitError: model_damaged: the file is not what was installed.
@@ -39,8 +41,16 @@ def gpavatar_weights_path() -> Path:
             "GPAvatar's weights are not installed: run `turboportrait models add gpavatar PATH` with the published "
             "one_model.ckpt, or `turboportrait models add gpavatar --download`"
         )
-    record.verify(folder)
-    return folder / WEIGHTS_NAME
+    path = folder / WEIGHTS_NAME
+    state = path.stat() if path.is_file() else None
+    _verify(folder, tuple(record.files.items()), state and (state.st_mtime_ns, state.st_size, state.st_ino))
+    return path
+
+
+@lru_cache(maxsize=4)
+def _verify(folder: Path, files: tuple[tuple[str, str], ...], state: tuple[int, ...] | None) -> None:
+    """`Record.verify` of a file in this state; what raises is not remembered."""
+    Record(source="", licence="", files=dict(files)).verify(folder)
 
 
 @cache

@@ -13,7 +13,7 @@ from backend.models.names import checked_name
 from backend.models.record import Record, sha256
 from backend.protocol.errors import TurboPortraitError
 from flame import HeadModel, load_head_model
-from flame.files import HeadModelError
+from flame.files import MAX_FILE_BYTES, HeadModelError
 from flame.unpickler import load_restricted
 
 GPAVATAR_VERTICES = 5023
@@ -44,6 +44,7 @@ def install_head_model(path: Path, licence: str, name: str = "") -> tuple[str, H
     folder = head_models_folder()
     if any((folder / f"{name}{suffix}").exists() for suffix in (".npz", ".pkl")):
         raise TurboPortraitError("model_exists", name)
+    _check_unpacked(path)
     _load(path)
     folder.mkdir(parents=True, exist_ok=True)
     # The suffix stays .npz: numpy adds it otherwise.
@@ -63,6 +64,17 @@ def install_head_model(path: Path, licence: str, name: str = "") -> tuple[str, H
         folder / f"{name}.json"
     )
     return name, model
+
+
+def _check_unpacked(path: Path) -> None:
+    """An .npz may be small and unpack to anything; what its table of contents promises is never exceeded."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            total = sum(member.file_size for member in archive.infolist())
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return  # no .npz; loading it tells what it is instead
+    if total > MAX_FILE_BYTES:
+        raise TurboPortraitError("bad_head_model", f"{path.name} unpacks to {total} bytes, more than any head model")
 
 
 def _load(path: Path) -> HeadModel:

@@ -8,11 +8,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from backend.models.diffusers_folder import read_json
 from backend.models.gpavatar import gpavatar_folder
 from backend.models.head_models import GPAVATAR_VERTICES, OPEN_HEAD, head_models_folder
 from backend.models.presets import refiners_folder, shipped_presets
 from backend.models.record import RECORD_NAME, Record, sha256
-from backend.models.sd_turbo import sd_turbo_folder
+from backend.models.sd_turbo import HUB_NAME, sd_turbo_folder
 from backend.models.sources import load_sources
 from backend.protocol.errors import TurboPortraitError
 from flame import load_head_model
@@ -105,11 +106,17 @@ def _presets(verify: bool) -> list[Entry]:
         if name not in shipped_presets() and Record.load(folder / RECORD_NAME):
             entry = _kept("refiner preset", name, folder, verify)
         else:
-            entry = Entry("refiner preset", name, READY, _checksum(folder), OUR_LICENCE)
+            entry = Entry("refiner preset", name, READY, _checksum(folder), _shipped_licence(folder))
         if entry.state == READY and not catalog.preset_ready(name):
             entry = dataclasses.replace(entry, state=NOT_INSTALLED)
         found.append(entry)
     return found
+
+
+def _shipped_licence(folder: Path) -> str:
+    """Ours, unless the weights are those of a base model."""
+    base = read_json(folder / "config.json", "bad_refiner").get("base") or {}
+    return load_sources()["sd-turbo"].licence.name if base.get("name") == HUB_NAME else OUR_LICENCE
 
 
 def _published(kind: str, name: str, folder: Path, verify: bool) -> Entry:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import hashlib
 import os
 import shutil
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+from safetensors import SafetensorError
 
 from backend.protocol.errors import TurboPortraitError
 
@@ -69,14 +71,15 @@ def installing(folder: Path, replace: bool = False) -> Iterator[Path]:
     """A fresh folder to fill, which takes the place of `folder` when the block ends well, and is gone otherwise.
 
     Raises:
-        TurboPortraitError: model_exists: `folder` is there already, and shall not be replaced.
+        TurboPortraitError: model_exists: `folder` is there already, and shall not be replaced; disk_full,
+            cannot_write: what was there before is still there.
     """
     if folder.exists() and not replace:
         raise TurboPortraitError("model_exists", folder.name)
     stage, old = folder.with_name(f".{folder.name}.part"), folder.with_name(f".{folder.name}.old")
     shutil.rmtree(stage, ignore_errors=True)
-    stage.mkdir(parents=True)
     try:
+        stage.mkdir(parents=True)
         yield stage
         if folder.exists():
             shutil.rmtree(old, ignore_errors=True)
@@ -88,8 +91,16 @@ def installing(folder: Path, replace: bool = False) -> Iterator[Path]:
                 os.replace(old, folder)
             raise
         shutil.rmtree(old, ignore_errors=True)
+    except (OSError, SafetensorError) as error:
+        raise not_written(error) from error
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+
+
+def not_written(error: Exception) -> TurboPortraitError:
+    """What to say where a model's files could not be written; safetensors' errors have no number."""
+    full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
+    return TurboPortraitError("disk_full" if full else "cannot_write", str(error)[:300])
 
 
 def sha256(path: Path) -> str:

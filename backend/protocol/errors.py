@@ -74,7 +74,10 @@ ERRORS: dict[str, tuple[str, str]] = {
         "What was downloaded is not the published file, so it was thrown away.",
         "Run the command again; if that happens twice, the file at the source has changed: report it.",
     ),
-    "disk_full": ("There is not enough room on the disk.", "Make room, or set TURBOPORTRAIT_MODELS to a larger disk."),
+    "disk_full": (
+        "There is not enough room on the disk.",
+        "Make room, or choose a folder on a larger disk (TURBOPORTRAIT_MODELS names the one for models).",
+    ),
     "model_damaged": (
         "An installed model's file is missing or has changed since it was installed.",
         "Install it again with `turboportrait models add`.",

@@ -86,6 +86,22 @@ def test_what_is_not_installed_or_was_changed_is_said(tmp_path):
         gpavatar_weights_path()
 
 
+def test_an_installation_that_fails_leaves_the_one_before(tmp_path, monkeypatch):
+    install(saved(tmp_path / "one.ckpt", state()))
+    before = gpavatar_weights_path().read_bytes()
+
+    def full(tensors, path):
+        path.write_bytes(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(TurboPortraitError, match="No space") as caught:
+        install(saved(tmp_path / "two.ckpt", state(query=torch.zeros(1, 2, 3))))
+    assert caught.value.code == "disk_full"
+    assert gpavatar_weights_path().read_bytes() == before
+    assert [path.name for path in gpavatar_folder().parent.iterdir()] == ["gpavatar"]
+
+
 def test_every_key_that_does_not_fit_is_counted_and_the_first_are_named(tmp_path):
     odd = state(**{"a.weight": torch.zeros(4, 3)}, extra=torch.zeros(1))
     del odd["a.bias"], odd["query"]
