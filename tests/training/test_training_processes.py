@@ -14,18 +14,23 @@ import torch
 from msgspec.structs import replace
 from test_trainer import assert_same
 
-from backend.training.config import DiscriminatorConfig, LossConfig
+from backend.cli import main
+from backend.training.config import DiscriminatorConfig, LossConfig, TrainingConfig
+from backend.training.trainer import Trainer
 
 ROOT = Path(__file__).parents[2]
 
 
 RUN = """
 import sys, torch
+from msgspec.structs import replace
 from backend.training.config import TrainingConfig
 from backend.training.trainer import Trainer
-trainer = Trainer(TrainingConfig.load(sys.argv[1]))
+config = TrainingConfig.load(sys.argv[1])
+trainer = Trainer(config)
 trainer.run(lambda step, terms: None)
-torch.save(trainer.state_dict(), f"{sys.argv[2]}/process{trainer.accelerator.process_index}.pt")
+torch.save(trainer.state_dict(), f"{config.folder}/process{trainer.accelerator.process_index}.pt")
+Trainer(replace(config, folder=config.folder + "_broken")).run(lambda step, terms: None, minutes=0)
 """
 
 
@@ -68,13 +73,12 @@ def test_two_processes_train_as_one_and_resume_bit_equal(config_file, tmp_path):
     )  # fmt: skip
     (tmp_path / "run.py").write_text(RUN)
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-    finish(python(*launcher, tmp_path / "run.py", path, tmp_path))
-    assert_same(*(torch.load(tmp_path / f"process{rank}.pt", weights_only=True) for rank in (0, 1)))
-    broken = (path, "--processes=2", f"--output={tmp_path / 'broken'}")
-    assert "1 of 6 steps" in finish(command(*broken, "--minutes=0"))
-    assert "6 of 6 steps" in finish(command(*broken))
-    straight, resumed = (torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("run", "broken"))
-    assert_same(straight, resumed)
+    finish(python(*launcher, tmp_path / "run.py", path))
+    assert_same(*(torch.load(tmp_path / "run" / f"process{rank}.pt", weights_only=True) for rank in (0, 1)))
+    straight, broken = (tmp_path / name / "checkpoint.pt" for name in ("run", "run_broken"))
+    assert torch.load(broken, weights_only=True)["step"] == 1
+    assert "6 of 6 steps" in finish(command(path, "--processes=2", f"--output={broken.parent}"))
+    assert_same(*(torch.load(file, weights_only=True) for file in (straight, broken)))
 
 
 @pytest.mark.slow
@@ -90,12 +94,15 @@ def test_sigterm_saves_and_the_command_goes_on(config_file, tmp_path):
     assert "The same command goes on from here." in output
     reached = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"]
     assert reached >= 1
-    assert f"{reached + 1} of {reached + 1} steps" in finish(command(path, f"--steps={reached + 1}"))
+    assert Trainer(TrainingConfig.load(path)).step == reached
 
 
-@pytest.mark.slow
-def test_what_is_wrong_is_one_line(config_file, tmp_path):
-    output = finish(command(config_file(corpus=str(tmp_path / "nowhere"))), code=2)
-    assert "nowhere has no training identities" in output
-    assert "[bad_corpus]" in output
-    assert "Traceback" not in output
+def test_what_is_wrong_is_one_line(config_file, tmp_path, monkeypatch, capsys):
+    path = config_file(corpus=str(tmp_path / "nowhere"))
+    monkeypatch.setattr(sys, "argv", ["turboportrait", "train", "refiner", f"--config={path}"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "nowhere has no training identities" in line
+    assert "[bad_corpus]" in line
