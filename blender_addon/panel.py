@@ -257,7 +257,9 @@ def _draw_state(context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
 
 def draw_paragraph(context: bpy.types.Context, layout: bpy.types.UILayout, text: str, icon: str) -> None:
     """Text over several lines: Blender's labels don't wrap."""
-    letters = max(int(context.region.width / (7 * context.preferences.system.ui_scale)), 20)
+    # The icon's column and the tabs beside the panel take their part of the width.
+    scale = context.preferences.system.ui_scale
+    letters = max(int((context.region.width / scale - 70) / 6.6), 20)
     column = layout.column(align=True)
     for number, line in enumerate(textwrap.wrap(text, letters)):
         column.label(text=line, icon=icon if number == 0 else "BLANK1")

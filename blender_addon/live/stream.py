@@ -127,6 +127,16 @@ class Stream:
         self._refine_seconds = math.inf
 
     @property
+    def wanted(self) -> Snapshot | None:
+        """What shall be shown."""
+        return self._wanted
+
+    @property
+    def shown(self) -> Snapshot | None:
+        """What the last picture shows."""
+        return self._shown[0] if self._shown else None
+
+    @property
     def idle(self) -> bool:
         """What is wanted is shown, as good as it gets, or can't be."""
         if self._flight is not None or self._recovering:

@@ -5,6 +5,7 @@ A scenario yields seconds, or a function that says whether to go on; after PATIE
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -15,7 +16,11 @@ from pathlib import Path
 
 import bpy
 
-PATIENCE_SECONDS = 120.0
+ADDON = next(
+    (name for name, _ in bpy.context.preferences.addons.items() if name.endswith("turboportrait3d")), "blender_addon"
+)
+"""The extension, as Blender names it."""
+PATIENCE_SECONDS = 60.0
 STEP_SECONDS = 0.01
 Scenario = Generator["float | Callable[[], object]", None, dict]
 
@@ -36,7 +41,8 @@ def play(scenario: Scenario, report: Path) -> None:
             if callable(wish):
                 if not wish():
                     if passed > PATIENCE_SECONDS:
-                        scenario.throw(TimeoutError(f"waited {PATIENCE_SECONDS:g} s"))
+                        said = inner("backend_link").link.message
+                        scenario.throw(TimeoutError(f"waited {PATIENCE_SECONDS:g} s; the panel says: {said}"))
                     return STEP_SECONDS
             elif passed < wish:
                 return STEP_SECONDS
@@ -51,6 +57,11 @@ def play(scenario: Scenario, report: Path) -> None:
         return None
 
     bpy.app.timers.register(step, first_interval=1.0, persistent=True)
+
+
+def inner(name: str):
+    """A module of the extension."""
+    return importlib.import_module(f"{ADDON}.{name}")
 
 
 def window() -> bpy.types.Window:

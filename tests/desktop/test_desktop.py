@@ -1,0 +1,52 @@
+"""In Blender's own window, from the installed zip: the three steps, scrubbing, the hand, undo, the card."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.slow
+
+
+def picture(path, border=None) -> np.ndarray:
+    """A screenshot (H, W, 3), or its part within a border as 256x256."""
+    image = Image.open(path).convert("RGB")
+    if border:
+        image = image.crop(tuple(map(round, border))).resize((256, 256), Image.Resampling.LANCZOS)
+    return np.asarray(image, np.float32)
+
+
+def over_world(path, world) -> np.ndarray:
+    """The camera's image as 256x256 over the viewport's background."""
+    image = Image.open(path).convert("RGBA").resize((256, 256), Image.Resampling.LANCZOS)
+    rgba = np.asarray(image, np.float32)
+    alpha = rgba[..., 3:] / 255
+    return rgba[..., :3] * alpha + world * (1 - alpha)
+
+
+def psnr(a, b, where=...) -> float:
+    return float(-10 * np.log10((((a - b)[where] / 255) ** 2).mean()))
+
+
+def test_a_newcomer_comes_from_nothing_to_a_shot(play, backend, portrait, tmp_path):
+    result = play("newcomer", portrait=str(portrait))
+    border = result["border"]
+    first, middle = (picture(tmp_path / f"frame_{number}.png", border) for number in ("001", "125"))
+    again, undone = (picture(tmp_path / f"frame_001_{name}.png", border) for name in ("again", "undone"))
+
+    # The Rendered viewport shows what the camera's image shows, though it was asked for and drawn by another way.
+    alpha = np.asarray(Image.open(tmp_path / "live_125.png").convert("RGBA").resize((256, 256)))[..., 3]
+    expected = over_world(tmp_path / "live_125.png", middle[2, 2])
+    assert (alpha > 128).mean() > 0.25
+    assert psnr(middle, expected, alpha == 255) > 24
+    # It follows the timeline, and no stale frame stays: back at frame 1 it is frame 1 again, and so it is after undo.
+    assert psnr(first, middle) < 20
+    assert psnr(first, again) > 35
+    assert psnr(first, undone) > 35
+
+    assert result["pending_after_scrub"] <= 3
+    assert result["counts"]["changed"] >= 40
+    assert result["keyed"]
+    assert result["dragged"]["moved"]
+    assert result["dragged"]["shown"] >= 3, "views followed the hand while it moved"
+    assert result["card"]
+    assert "extensions" in result["zmq"], "the bundled wheel is used"
