@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,54 @@ SEED = 20
 PARENTS = (-1, 0, 1, 1, 1)
 
 
+@dataclass(frozen=True)
+class HeadCut:
+    """How heads are cut from bodies.
+
+    Attributes:
+        body: the neutral adult, its origin between the eyes. cut: its head as a linear function of it.
+        head_share: (V,) in [0, 1], how much a vertex belongs to the skull.
+    """
+
+    body: Body
+    cut: Crop
+    head_share: np.ndarray
+
+    @property
+    def neutral(self) -> np.ndarray:
+        """(V, 3) the neutral adult's head."""
+        return self.cut.vertices_from @ self.body.vertices
+
+    def heads(self, bodies: np.ndarray) -> np.ndarray:
+        """Heads (n, V, 3) float32 of bodies (n, N, 3).
+
+        People differ in where their body has its head; that is the camera's business, so it is taken out.
+        """
+        anchor = self.head_share > 0.99
+        heads = np.stack([self.cut.vertices_from @ b for b in bodies])
+        return (heads - heads[:, anchor].mean(1, keepdims=True) + self.neutral[anchor].mean(0)).astype(np.float32)
+
+
+def cut_heads(source: BodySource) -> HeadCut:
+    """Cut the neutral adult below the shoulders, and with it everyone else."""
+    body = source.body()
+    eyes = [rig.sphere_centre(body.vertices[body.bone_weights[f"eye.{s}"] > 0.5]) for s in "LR"]
+    origin = sum(eyes) / 2
+    body = replace(
+        body,
+        vertices=body.vertices - origin,
+        bone_heads={name: p - origin for name, p in body.bone_heads.items()},
+    )
+    planes = [
+        (np.array([0.0, 1, 0]), -BELOW_EYES),
+        (np.array([1.0, 0, 0]), -HALF_WIDTH),
+        (np.array([-1.0, 0, 0]), -HALF_WIDTH),
+    ]
+    cut = crop_mesh(body.vertices, body.faces, len(body.uv), body.uv_faces, planes)
+    share = cut.vertices_from @ (body.bone_weights["head"] + body.bone_weights["eye.L"] + body.bone_weights["eye.R"])
+    return HeadCut(body, cut, np.clip(share, 0, 1))
+
+
 def build_open_head(source: BodySource | None = None) -> tuple[dict[str, np.ndarray], float]:
     """The open head without its landmark embedding.
 
@@ -30,39 +78,12 @@ def build_open_head(source: BodySource | None = None) -> tuple[dict[str, np.ndar
         Its arrays by the keys of `flame.files`, and the share of the sampled variance that the identity basis holds.
     """
     source = source or BodySource()
-    body = source.body()
-    eyes = {s: rig.sphere_centre(body.vertices[body.bone_weights[f"eye.{s}"] > 0.5]) for s in "LR"}
-    origin = (eyes["L"] + eyes["R"]) / 2
-    body = replace(
-        body,
-        vertices=body.vertices - origin,
-        bone_heads={name: p - origin for name, p in body.bone_heads.items()},
-    )
-    cut = crop_mesh(
-        body.vertices,
-        body.faces,
-        len(body.uv),
-        body.uv_faces,
-        [
-            (np.array([0.0, 1, 0]), -BELOW_EYES),
-            (np.array([1.0, 0, 0]), -HALF_WIDTH),
-            (np.array([-1.0, 0, 0]), -HALF_WIDTH),
-        ],
-    )
-    neutral = cut.vertices_from @ body.vertices
+    parts = cut_heads(source)
+    body, cut, head_share, neutral = parts.body, parts.cut, parts.head_share, parts.neutral
     weights = {name: cut.vertices_from @ w for name, w in body.bone_weights.items()}
     actions = np.stack([cut.vertices_from @ a for a in body.actions])
-    head_share = np.clip(weights["head"] + weights["eye.L"] + weights["eye.R"], 0, 1)
 
-    # People differ in where their body has its head; that is the camera's business, so it is taken out.
-    anchor = head_share > 0.99
-    place = neutral[anchor].mean(0)
-
-    def to_heads(bodies: np.ndarray) -> np.ndarray:
-        heads = np.stack([cut.vertices_from @ b for b in bodies])
-        return (heads - heads[:, anchor].mean(1, keepdims=True) + place).astype(np.float32)
-
-    heads = sample_heads(source, to_heads, np.random.default_rng(SEED))
+    heads = sample_heads(source, parts.heads, np.random.default_rng(SEED))
     importance = np.clip(head_share, 0.05, 1) * _vertex_areas(neutral, cut.faces)
     mean, identity, share = principal_components(heads, importance)
 

@@ -26,6 +26,13 @@ def sample_heads(
 
 
 def _sample_bodies(source: BodySource, rng: np.random.Generator, n: int) -> np.ndarray:
+    return source.rest_vertices(*draw_bodies(source, rng, n))
+
+
+def draw_bodies(
+    source: BodySource, rng: np.random.Generator, n: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Phenotype and local changes of n random people, each (n,) by name, as `BodySource.rest_vertices` takes them."""
     races = rng.dirichlet(np.full(3, 0.7), n)
     phenotype = {
         "gender": rng.uniform(0, 1, n),
@@ -49,7 +56,7 @@ def _sample_bodies(source: BodySource, rng: np.random.Generator, n: int) -> np.n
             twin = "r-" + name[2:]
             changes[twin] = SIDES_AGREE * common + np.sqrt(1 - SIDES_AGREE**2) * rng.standard_normal(n)
     changes = {name: np.clip(LOCAL_CHANGE_SD * values, -1, 1) for name, values in changes.items()}
-    return source.rest_vertices(phenotype, changes)
+    return phenotype, changes
 
 
 def principal_components(
