@@ -71,12 +71,19 @@ class RayPool:
         self._expected = expected or {}
         threads = settings.threads or max(1, cores // self._count)
         self._settings = ray.put(replace(settings, threads=threads))
+        # Read by torch and numba when they are loaded. Idle threads sleep: spinning ones take the cores from others.
+        variables = {
+            "OMP_NUM_THREADS": str(threads),
+            "NUMBA_NUM_THREADS": str(threads),
+            "OMP_WAIT_POLICY": "PASSIVE",
+        }
         # Fractions of cores and GPUs let several workers share one where more are asked for than there are.
         self._options = {
             "num_cpus": min(1.0, _floor(cores / self._count)),
             "num_gpus": min(1.0, _floor(gpus / self._count)),
             "max_restarts": 0,
             "max_task_retries": 0,
+            "runtime_env": {"env_vars": variables},
         }
         self._remote = ray.remote(RemoteWorker)
         self._actors = [self._start() for _ in range(self._count)]
@@ -131,9 +138,9 @@ class RemoteWorker:
     """A worker in a process of Ray's."""
 
     def __init__(self, settings: WorkerSettings, expected: dict[str, str]) -> None:
-        # Read when torch and numba are loaded, which is later.
-        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-        os.environ["OMP_NUM_THREADS"] = os.environ["NUMBA_NUM_THREADS"] = str(settings.threads)
+        import cv2
+
+        cv2.setNumThreads(settings.threads)
         self._worker = Worker(settings)
         self._expected = expected
 

@@ -17,7 +17,6 @@ from backend.batch.records import Record
 from backend.batch.rendering import default_pipeline
 from backend.batch.work import LocalPool, Pool, WorkerSettings
 
-
 FEW = 16
 """Frames for which no other process is started: each would need seconds to load and to register the portraits."""
 

@@ -18,7 +18,7 @@ SHOTS = (Shot("turn", 1, 6, "Cam", width=64, height=48), Shot("nod", 10, 15, "Ca
 
 
 def little_poses(shots=SHOTS, heads=("Ball",), fps=(24, 1), apart=0.25) -> PoseFile:
-    """Heads beside each other, each turning by a tenth of a radian per frame."""
+    """Heads beside each other, each turning by a tenth of a radian per frame, from the front again after fifty."""
     face = photo()
     digest = hashlib.sha256(face).hexdigest()
     infos = tuple(Head(name, "little", "open_head", digest, "ball.png", 2) for name in heads)
@@ -28,7 +28,7 @@ def little_poses(shots=SHOTS, heads=("Ball",), fps=(24, 1), apart=0.25) -> PoseF
         for frame in shot.frames:
             for number, _ in enumerate(heads):
                 pose = np.zeros(15)
-                pose[4] = 0.1 * frame
+                pose[4] = 0.1 * (frame % 50)
                 place = (apart * (number - (len(heads) - 1) / 2), 0, 0.05 * number)
                 rows.append((index, frame, number, camera.K, camera.world_to_camera, 1.0, pose, place, (0.1, 0.0)))
     columns = {

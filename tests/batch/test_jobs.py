@@ -1,11 +1,13 @@
 """Jobs: frames are known by content, a run goes on where the last one ended, however it ended."""
 
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import tracemalloc
 from pathlib import Path
 
 import msgspec
@@ -280,3 +282,26 @@ def test_thumbnails_are_small_and_few(tmp_path, poses):
     small = list((job.folder / "thumbnails").glob("*.jpg"))
     assert len(small) == 8
     assert rendering.thumbnail_path(job.folder, plan.keys[0]) in small
+
+
+@pytest.mark.slow
+def test_a_long_run_holds_no_more_than_a_short_one(tmp_path):
+    poses = little_poses((Shot("long", 1, 500, "Cam", width=8, height=8),))
+    held, count = [], 0
+
+    def tell(event):
+        nonlocal count
+        count += event["event"] == "frame"
+        if event["event"] == "frame" and count % 100 == 0:
+            gc.collect()
+            held.append(tracemalloc.get_traced_memory()[0])
+
+    tracemalloc.start()
+    try:
+        summary, _, _ = run(tmp_path, poses, Settings("raw"), tell=tell)
+    finally:
+        tracemalloc.stop()
+    assert summary.done == 500
+    assert len(held) == 5
+    # Hundreds of frames later: less than 200 bytes a frame more.
+    assert held[-1] - held[1] < 300 * 200

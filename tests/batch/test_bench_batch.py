@@ -1,0 +1,16 @@
+"""The batch's benchmark measures what it says, with a few frames."""
+
+import importlib
+
+import pytest
+
+# The package has the command by the same name.
+batch = importlib.import_module("backend.bench.batch")
+
+
+@pytest.mark.slow
+def test_a_plan_with_nothing_to_render_is_timed(monkeypatch):
+    monkeypatch.setattr(batch, "PLANNED_FRAMES", 8)
+    figures = batch.measure_planning()
+    assert figures["frames"] == 8
+    assert 0 < figures["nothing_to_render_seconds"] < 60
