@@ -1,0 +1,87 @@
+"""The backend's log as a text, and the installation of its environment: real venv, real pip, a wheel of no weight."""
+
+import sys
+import zipfile
+
+import bpy
+import pytest
+
+from blender_addon import backend_log, installer, steps
+from blender_addon.backend_link import TurboPortraitError, link
+
+
+@pytest.fixture
+def state(addon, tmp_path, monkeypatch):
+    monkeypatch.setenv("TURBOPORTRAIT_STATE", str(tmp_path / "state"))
+    (tmp_path / "state").mkdir()
+    return tmp_path / "state"
+
+
+def test_the_log_is_a_text_that_follows_its_file(state):
+    text = backend_log.show()
+    assert "no log yet" in text.as_string()
+    backend_log.log_path().write_text("first\n")
+    backend_log.refresh()
+    assert text.as_string().strip() == "first"
+    with backend_log.log_path().open("a") as log:
+        log.write("x" * backend_log.SHOWN_BYTES + "last\n")
+    backend_log.refresh()
+    assert text.as_string().strip().endswith("last")
+    assert len(text.as_string()) <= backend_log.SHOWN_BYTES + 1
+    bpy.data.texts.remove(text)
+    backend_log.refresh()
+
+
+@pytest.fixture
+def layout(state, tmp_path, monkeypatch):
+    """As in the extension's folder: a wheel, and constraints."""
+    room = tmp_path / "extension"
+    room.mkdir()
+    (room / "constraints.txt").write_text("numpy==1.26.4\n")
+    with zipfile.ZipFile(room / "turboportrait3d-0.0.1-py3-none-any.whl", "w") as wheel:
+        info = "turboportrait3d-0.0.1.dist-info"
+        wheel.writestr("turboportrait_nothing.py", "")
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: turboportrait3d\nVersion: 0.0.1\n")
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{info}/RECORD", "")
+    monkeypatch.setattr(installer, "WHEELS", (room,))
+    monkeypatch.setattr(installer, "CONSTRAINTS", room / "constraints.txt")
+    return room
+
+
+def test_an_environment_is_installed_and_then_used(layout, state):
+    assert installer.installed_python() is None
+    seen = []
+    work = installer.installing(installer.folder(), (sys.executable,))
+    environment = steps.complete(work, 120, report=seen.append)
+    assert environment == state / "environment"
+    assert installer.installed_python() == str(installer.python_of(environment))
+    assert list(environment.glob("**/turboportrait_nothing.py"))
+    assert any("environment" in line for line in seen)
+
+
+def test_a_cancelled_installation_ends_its_process_and_counts_for_nothing(layout):
+    work = installer.installing(installer.folder(), (sys.executable,))
+    link.spawn(work, cancellable=True, timeout=60)
+    link.advance()
+    assert bpy.ops.turboportrait.cancel.poll()
+    bpy.ops.turboportrait.cancel()
+    assert not link.can_cancel
+    assert link.failed
+    assert installer.installed_python() is None
+
+
+def test_a_failed_installation_says_the_logs_last_words(layout):
+    (layout / "turboportrait3d_backend-0.0.1-py3-none-any.whl").write_bytes(b"no wheel")
+    with pytest.raises(TurboPortraitError, match="failed"):
+        steps.complete(installer.installing(installer.folder(), (sys.executable,)), 120)
+    assert installer.installed_python() is None
+    with pytest.raises(TurboPortraitError, match="nowhere"):
+        steps.complete(installer.installing(installer.folder(), ("/nowhere/python",)), 120)
+
+
+def test_a_checkout_says_that_it_needs_no_installation(state):
+    assert "checkout" in installer.can_install()
+    assert not bpy.ops.turboportrait.install_backend.poll()
