@@ -13,9 +13,11 @@ from rich.progress import track as progress_of
 from rich.table import Table
 
 from backend.evaluation.flicker import flicker
+from backend.evaluation.tables_command import tables
 
 app = typer.Typer(help="Measure.", no_args_is_help=True)
 app.command()(flicker)
+app.command()(tables)
 console = Console()
 
 

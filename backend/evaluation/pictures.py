@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from backend.evaluation.refiner_report import over_grey, view_of
+from backend.evaluation.views import over_grey, view_of, with_color
 from backend.refiner import Refiner
 from backend.training.corpus import Identity
 from backend.training.synthetic.pairs import orbit, reference_image
@@ -21,7 +21,7 @@ def identity_rows(refiner: Refiner, identity: Identity, views: tuple[int, ...] =
     refined = refiner.refine(chosen, refiner.encode_reference(identity.reference), seed=identity.seed)
     row = [over_grey(identity.reference)]
     for k, view, color in zip(views, chosen, refined, strict=True):
-        row += [over_grey(view.rgba), _recolored(view.rgba, color), over_grey(identity.truth[k])]
+        row += [over_grey(view.rgba), over_grey(with_color(view.rgba, color)), over_grey(identity.truth[k])]
     return np.hstack(row).astype(np.uint8)
 
 
@@ -34,14 +34,10 @@ def portrait_rows(refiner: Refiner, avatar) -> np.ndarray:
     raw = avatar.render(cameras, avatar.tracked.parameters)
     refined = [refiner.refine([view], state)[0] for view in raw]
     above = np.hstack([over_grey(view.rgba) for view in raw])
-    below = np.hstack([_recolored(view.rgba, color) for view, color in zip(raw, refined, strict=True)])
+    below = np.hstack([over_grey(with_color(view.rgba, color)) for view, color in zip(raw, refined, strict=True)])
     return np.vstack([above, below]).astype(np.uint8)
 
 
 def save(picture: np.ndarray, path: Path) -> None:
     """Write a picture; its suffix tells the format."""
     Image.fromarray(picture).save(path, quality=92)
-
-
-def _recolored(rgba: np.ndarray, color: np.ndarray) -> np.ndarray:
-    return over_grey(np.concatenate([color, rgba[..., 3:]], -1))

@@ -6,19 +6,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 
-from backend.avatars.base import RenderedView
 from backend.evaluation.metrics import psnr_of, squared_error, ssim_map
 from backend.evaluation.regions import CONFIDENT, REGIONS, regions_of
+from backend.evaluation.views import BLURS, baselines, over_grey, view_of, with_color
 from backend.refiner import Refiner
 from backend.training.corpus import Identity
 
-BLURS = {"blur 1.5": 1.5, "blur 3": 3.0}
-"""Baselines: the raw view blurred; what does not beat them has learnt to blur."""
 METHODS = ("raw", *BLURS, "refined", "no reference")
-GREY = 150
 
 
 @dataclass
@@ -60,12 +56,6 @@ class Scores:
         }
 
 
-def over_grey(rgba: np.ndarray) -> np.ndarray:
-    """(H, W, 4) straight alpha to (H, W, 3) float over grey."""
-    alpha = rgba[..., 3:].astype(np.float32) / 255
-    return rgba[..., :3] * alpha + GREY * (1 - alpha)
-
-
 def judge_identities(
     refiner: Refiner, identities: Iterable[Identity], done: Callable[[], None] = lambda: None
 ) -> Scores:
@@ -80,9 +70,9 @@ def judge_identities(
             with_reference = refiner.refine(views, reference, seed=identity.seed)
             without = refiner.refine(views, grey, seed=identity.seed)
             for k, view, refined, blind in zip(pair, views, with_reference, without, strict=True):
-                pictures = _baselines(view.rgba) | {
-                    "refined": over_grey(_with_color(view.rgba, refined)),
-                    "no reference": over_grey(_with_color(view.rgba, blind)),
+                pictures = baselines(view.rgba) | {
+                    "refined": over_grey(with_color(view.rgba, refined)),
+                    "no reference": over_grey(with_color(view.rgba, blind)),
                 }
                 truth = identity.truth[k]
                 masks = regions_of(view.rgba[..., 3], truth[..., 3], identity.head[k], view.confidence)
@@ -114,21 +104,6 @@ def judge_portrait(refiner: Refiner, avatar, reference: np.ndarray) -> dict[str,
         result[f"raw {name}"] = psnr_of(*squared_error(view.rgba[..., :3], portrait, mask))
         result[f"refined {name}"] = psnr_of(*squared_error(refined, portrait, mask))
     return result
-
-
-def view_of(identity: Identity, index: int) -> RenderedView:
-    """A raw view of a shard; its depth was not kept."""
-    depth = np.full(identity.raw.shape[1:3], np.inf, np.float32)
-    return RenderedView(identity.raw[index], depth, identity.confidence[index] / np.float32(255))
-
-
-def _baselines(rgba: np.ndarray) -> dict[str, np.ndarray]:
-    raw = over_grey(rgba)
-    return {"raw": raw} | {name: cv2.GaussianBlur(raw, (0, 0), sigma) for name, sigma in BLURS.items()}
-
-
-def _with_color(rgba: np.ndarray, color: np.ndarray) -> np.ndarray:
-    return np.concatenate([color, rgba[..., 3:]], -1)
 
 
 def _accumulate(slot: list[float], total: float, count: int) -> None:

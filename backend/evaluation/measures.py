@@ -1,0 +1,169 @@
+"""All measures of the tables: which there are, and why some are not."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from backend.evaluation.identity import ArcFace, Dlib, Recogniser
+from backend.evaluation.metrics import PEAK, ssim_map
+from backend.evaluation.regions import REGIONS
+from backend.tracking.landmarks import find_landmarks
+from backend.training.config import LpipsConfig
+from backend.training.lpips import BACKBONES, Lpips
+
+WHOLE = "all"
+"""The three regions together: head and neck, and the rims of their outlines."""
+INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
+PIXELWISE = ("L2", "PSNR", "SSIM", "FLIP")
+HIGHER_IS_BETTER = ("PSNR", "SSIM", "ID", "ID portrait")
+
+
+def flip_map(picture: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """LDR-FLIP per pixel (Andersson et al. 2020), (H, W) in [0, 1], at its default 67 pixels per degree.
+
+    Args:
+        picture, truth: (H, W, 3) in [0, 255], sRGB.
+    """
+    import flip_evaluator
+
+    a, b = (np.ascontiguousarray(np.clip(image / PEAK, 0, 1), np.float32) for image in (truth, picture))
+    return flip_evaluator.evaluate(a, b, "LDR", applyMagma=False, computeMeanError=False)[0][..., 0]
+
+
+@dataclass
+class Measures:
+    """The measures at hand; those that are not, with what is missing.
+
+    Attributes:
+        flip: whether FLIP can be taken.
+        lpips: None where its backbone's weights are not there.
+        recogniser: for the identity; None where there is none.
+        inception: whether FID's network is there.
+        missing: measure to what would have to be there.
+    """
+
+    flip: bool = True
+    lpips: Lpips | None = None
+    recogniser: Recogniser | None = None
+    inception: bool = False
+    missing: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def at_hand(cls) -> Measures:
+        """What this machine has; weights are looked for in torch hub's folder of checkpoints."""
+        folder = Path(torch.hub.get_dir()) / "checkpoints"
+        found = cls(flip=importlib.util.find_spec("flip_evaluator") is not None)
+        if not found.flip:
+            found.missing["FLIP"] = "the package flip-evaluator (pip install 'turboportrait3d[evaluation]')"
+        if (folder / BACKBONES["vgg"].file).is_file():
+            found.lpips = Lpips.load(LpipsConfig(net="vgg"))
+        else:
+            found.missing["LPIPS"] = f"torchvision's weights {folder / BACKBONES['vgg'].file}"
+        arcface, dlib = ArcFace.load(folder), Dlib.load()
+        if isinstance(arcface, str):
+            found.missing["ID by ArcFace"] = arcface
+        if isinstance(dlib, str):
+            found.missing["ID by dlib"] = dlib
+        found.recogniser = next((r for r in (arcface, dlib) if not isinstance(r, str)), None)
+        found.inception = (folder / INCEPTION_FILE).is_file() and importlib.util.find_spec("torch_fidelity") is not None
+        if not found.inception:
+            found.missing["FID"] = f"the package torch-fidelity and its weights {folder / INCEPTION_FILE}"
+        return found
+
+    def pixel_maps(self, picture: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
+        """(H, W) maps of pictures (H, W, 3) in [0, 255]: squared error of colours in [0, 1], SSIM, FLIP."""
+        maps = {"L2": (((picture - truth) / PEAK) ** 2).mean(2), "SSIM": ssim_map(picture, truth)}
+        return maps | ({"FLIP": flip_map(picture, truth)} if self.flip else {})
+
+    def distances(self, picture: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> float | None:
+        """LPIPS inside a mask (H, W) bool."""
+        if self.lpips is None or not mask.any():
+            return None
+        a, b = (torch.from_numpy(image / 127.5 - 1).float().movedim(2, 0)[None] for image in (picture, truth))
+        with torch.inference_mode():
+            return float(self.lpips(a, b, torch.from_numpy(mask)[None, None].float()))
+
+    def likeness(
+        self, pictures: Mapping[str, np.ndarray], truth: np.ndarray, portrait: np.ndarray | None
+    ) -> dict[str, dict[str, float]]:
+        """Cosines of embeddings, per method: "ID" with the true view, "ID portrait" with the portrait's embedding (D,).
+
+        Empty where the true view shows no face that is found.
+        """
+        if self.recogniser is None:
+            return {}
+        landmarks = find_landmarks(np.rint(truth).astype(np.uint8))
+        if landmarks is None:
+            return {}
+        images = [np.rint(image).astype(np.uint8) for image in (truth, *pictures.values())]
+        own, *others = self.recogniser.embed(images, landmarks)
+        result = {}
+        for method, embedding in zip(pictures, others, strict=True):
+            result[method] = {"ID": float(own @ embedding)}
+            if portrait is not None:
+                result[method]["ID portrait"] = float(portrait @ embedding)
+        return result
+
+    def embedding(self, picture: np.ndarray) -> np.ndarray | None:
+        """The portrait's (D,), from a picture (H, W, 3) in [0, 255]."""
+        image = np.rint(picture).astype(np.uint8)
+        landmarks = None if self.recogniser is None else find_landmarks(image)
+        return None if landmarks is None else self.recogniser.embed([image], landmarks)[0]
+
+
+class Tally:
+    """Measures pooled over views: maps over all pixels of a region, other values over views."""
+
+    def __init__(self, measures: Measures) -> None:
+        self.measures = measures
+        self.views = 0
+        self._sums: dict[tuple[str, str, str], list[float]] = defaultdict(lambda: [0.0, 0.0])
+
+    def add(
+        self,
+        pictures: Mapping[str, np.ndarray],
+        truth: np.ndarray,
+        masks: Mapping[str, np.ndarray],
+        portrait: np.ndarray | None = None,
+    ) -> None:
+        """Take one view's pictures (H, W, 3) in [0, 255] in, each a method's; `portrait` as to `likeness`."""
+        self.views += 1
+        everything = np.any(list(masks.values()), axis=0)
+        for method, picture in pictures.items():
+            maps = self.measures.pixel_maps(picture, truth)
+            for region, mask in {**masks, WHOLE: everything}.items():
+                for measure, values in maps.items():
+                    self._count(method, region, measure, values[mask].sum(), mask.sum())
+                distance = self.measures.distances(picture, truth, mask)
+                if distance is not None:
+                    self._count(method, region, "LPIPS", distance, 1)
+        for method, values in self.measures.likeness(pictures, truth, portrait).items():
+            for measure, value in values.items():
+                self._count(method, WHOLE, measure, value, 1)
+
+    def set(self, method: str, measure: str, value: float) -> None:
+        """A value of its own, for the whole."""
+        self._sums[method, WHOLE, measure] = [value, 1]
+
+    def table(self) -> dict[str, dict[str, dict[str, float]]]:
+        """region -> method -> measure -> value; PSNR from the pooled squared error, dB."""
+        result: dict = {region: {} for region in (WHOLE, *REGIONS)}
+        for (method, region, measure), (total, count) in self._sums.items():
+            if count:
+                values = result[region].setdefault(method, {})
+                values[measure] = total / count
+                if measure == "L2":
+                    values["PSNR"] = float("inf") if total == 0 else -10 * np.log10(total / count)
+        return result
+
+    def _count(self, method: str, region: str, measure: str, total: float, count: float) -> None:
+        slot = self._sums[method, region, measure]
+        slot[0] += float(total)
+        slot[1] += float(count)

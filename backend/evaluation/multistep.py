@@ -1,0 +1,64 @@
+"""The multi-step baseline: the same U-Net iterated, as DiffPortrait3D* of the paper iterates its own.
+
+DiffPortrait3D* takes the avatar's views in place of its unreleased 3D-aware noise and denoises in 25 to 50 steps. Here
+the steps go from the refiner's fixed timestep down to zero by the deterministic DDIM rule (Song et al. 2021, equation
+12, eta 0), over the same noisy latents, with the same reference. A single step is the refiner itself. The U-Net was
+trained at the one timestep only: the baseline says what iterating this network costs and gives, not what a network
+trained for it would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+from backend.avatars.base import RenderedView
+from backend.refiner import Refiner
+from backend.refiner.autoencoder import decode
+from backend.refiner.diffusion import clean_latent, mix_noise, seeded_noise, signal_level
+from backend.refiner.images import compose, network_views, stack_moments
+from backend.refiner.refinement import ReferenceState
+from backend.refiner.unet import predict_noise
+
+
+@torch.inference_mode()
+def refine_in_steps(
+    refiner: Refiner,
+    views: Sequence[RenderedView],
+    reference: ReferenceState,
+    steps: int,
+    noise_level: float | None = None,
+    seed: int = 0,
+) -> list[np.ndarray]:
+    """Refine V views together in so many U-Net evaluations; else as `Refiner.refine`.
+
+    Returns:
+        V images (S, S, 3) uint8.
+    """
+    config = refiner.config
+    rgba, confidence = (tensor.to(refiner.device) for tensor in stack_moments([views]))
+    images = network_views(rgba, confidence).to(refiner.dtype)
+    count = len(views)
+    encoded, features = refiner.encode_images(images.flatten(0, 1))
+    latents = encoded.unflatten(0, (1, count))
+    noise = seeded_noise((1, *latents.shape[2:]), seed).to(latents)
+    level = config.noise_level if noise_level is None else noise_level
+    noisy = mix_noise(latents, noise[:, None], level)
+    references = reference.latent[None].to(noisy)
+
+    timesteps = [round(t) for t in np.linspace(config.timestep, 0, steps + 1)]
+    for now, then in pairwise(timesteps):
+        signal = signal_level(replace(config, timestep=now))
+        # After the last step nothing of the noise is left.
+        remaining = signal_level(replace(config, timestep=then)) if then else 1.0
+        timestep = torch.tensor(now, device=refiner.device)
+        predicted = predict_noise(refiner.unet, torch.cat([noisy, references], 1), timestep, refiner.prompt, count)
+        noisy = remaining**0.5 * clean_latent(noisy, predicted, signal) + (1 - remaining) ** 0.5 * predicted
+    decoded = decode(refiner.vae, noisy.flatten(0, 1), refiner.skips, features).unflatten(0, (1, count))
+    result = refiner.refinement(images, decoded, latents)
+    pictures, _ = compose(rgba, result.change * result.correction)
+    return list(pictures[0].cpu().numpy())

@@ -1,0 +1,243 @@
+"""The paper's tables 1 and 2 on held-out identities of a corpus, and what several numbers of views do."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from statistics import median
+
+import numpy as np
+from PIL import Image
+
+from backend.avatars.base import RenderedView
+from backend.avatars.relief import register_relief
+from backend.evaluation.measures import WHOLE, Measures, Tally
+from backend.evaluation.multistep import refine_in_steps
+from backend.evaluation.regions import regions_of
+from backend.evaluation.views import baselines, over_grey, view_of, with_color
+from backend.refiner import Refiner
+from backend.refiner.refinement import ReferenceState
+from backend.training.corpus import Identity
+from backend.training.samples import NOISE_LEVELS
+from backend.training.synthetic.pairs import orbit
+from flame import HeadModel
+
+STEPS = (25, 50)
+"""Of the multi-step baseline (paper, sections 1 and 5)."""
+PAIR = 2
+"""V in use and in the paper."""
+SIZES = (1, 2, 3, 5)
+REFINED, BLIND = "refined", "refined without the reference"
+
+
+@dataclass
+class Tables:
+    """What was measured on a corpus.
+
+    Attributes:
+        quality: Table 1's measures, of all views.
+        steps: the same with the multi-step baseline, noise: by noise level (Table 2), sizes: by the number of views
+            refined together: these three of the first pair of each identity.
+        seconds: what -> seconds, all that were taken.
+        strangers: cosines between different people's portraits, by the same recogniser: what "not the same person" is.
+    """
+
+    measures: Measures
+    quality: Tally = field(init=False)
+    steps: Tally = field(init=False)
+    noise: Tally = field(init=False)
+    sizes: Tally = field(init=False)
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    strangers: list[float] = field(default_factory=list)
+    identities: int = 0
+
+    def __post_init__(self) -> None:
+        self.quality, self.steps, self.noise, self.sizes = (Tally(self.measures) for _ in range(4))
+
+    def timed(self, what: str, work: Callable):
+        """Do work and note how long it took."""
+        started = time.perf_counter()
+        result = work()
+        self.seconds.setdefault(what, []).append(time.perf_counter() - started)
+        return result
+
+    def as_dict(self) -> dict:
+        """For JSON."""
+        return {
+            "identities": self.identities,
+            "views": self.quality.views,
+            "table1": self.quality.table(),
+            "first pairs": {"views": self.steps.views, **self.steps.table()},
+            "table2": self.noise.table()[WHOLE],
+            "views together": self.sizes.table()[WHOLE],
+            "seconds": {what: median(values) for what, values in self.seconds.items()},
+            "recogniser": self.measures.recogniser.name if self.measures.recogniser else None,
+            "ID of strangers": float(np.mean(self.strangers)) if self.strangers else None,
+            "not available": self.measures.missing,
+        }
+
+
+def measure_tables(
+    refiner: Refiner,
+    identities: Iterable[Identity],
+    model: HeadModel,
+    measures: Measures,
+    multistep: int = 1,
+    done: Callable[[], None] = lambda: None,
+) -> Tables:
+    """All tables over held-out identities; the portrait's own view is left out.
+
+    Args:
+        refiner: prepared.
+        identities: of the corpus, at the refiner's size.
+        model: to register the portraits with, for the times.
+        measures: see `Measures.at_hand`.
+        multistep: the baseline runs on the first so many identities; each costs 75 U-Net evaluations.
+        done: called after each identity.
+    """
+    tables, portraits = Tables(measures), []
+    fid = _Fid() if measures.inception else None
+    for identity in identities:
+        portrait = measures.embedding(over_grey(identity.reference))
+        if portrait is not None:
+            tables.strangers += [float(portrait @ other) for other in portraits]
+            portraits.append(portrait)
+        _time_avatar(tables, identity, model)
+        scene = _Scene(identity, refiner, portrait)
+        if not tables.identities:
+            scene.refine(scene.views[:PAIR])  # Fills caches, before anything is timed.
+        _measure_quality(tables, scene, fid)
+        if tables.identities < multistep:
+            _measure_steps(tables, scene)
+        _measure_noise(tables, scene)
+        _measure_sizes(tables, scene)
+        tables.identities += 1
+        done()
+    if fid:
+        for method, value in fid.values().items():
+            tables.quality.set(method, "FID", value)
+    return tables
+
+
+def _measure_quality(tables: Tables, scene: _Scene, fid: _Fid | None) -> None:
+    refined = [c for pair in pairs_of(scene.views) for c in tables.timed("refine", partial(scene.refine, pair))]
+    blind = [c for pair in pairs_of(scene.views) for c in scene.refine(pair, reference=scene.grey)]
+    for index, view in enumerate(scene.views):
+        colors = {REFINED: refined[index], BLIND: blind[index]}
+        pictures = baselines(view.rgba) | _colored(view.rgba, colors)
+        scene.score(tables.quality, index, pictures)
+        if fid:
+            fid.add(pictures, scene.truths[index])
+
+
+def _measure_steps(tables: Tables, scene: _Scene) -> None:
+    pair = scene.views[:PAIR]
+    by_method = {REFINED: scene.refine(pair)}
+    for steps in STEPS:
+        iterate = partial(refine_in_steps, scene.refiner, pair, scene.reference, steps, seed=scene.seed)
+        by_method[f"{steps} steps"] = tables.timed(f"{steps} steps", iterate)
+    for index, view in enumerate(pair):
+        colors = {method: images[index] for method, images in by_method.items()}
+        scene.score(tables.steps, index, {"raw": over_grey(view.rgba)} | _colored(view.rgba, colors))
+
+
+def _measure_noise(tables: Tables, scene: _Scene) -> None:
+    pair = scene.views[:PAIR]
+    by_level = {f"{level:.1f}": scene.refine(pair, level) for level in NOISE_LEVELS}
+    for index, view in enumerate(pair):
+        colors = {level: images[index] for level, images in by_level.items()}
+        scene.score(tables.noise, index, _colored(view.rgba, colors))
+
+
+def _measure_sizes(tables: Tables, scene: _Scene) -> None:
+    pair, by_size = scene.views[:PAIR], {}
+    for size in (size for size in SIZES if size <= len(scene.views)):
+        refine = partial(scene.refine, scene.views[:size])
+        by_size[str(size)] = tables.timed(f"{size} views", refine)
+    # One alone is refined apart from the other.
+    by_size["1"] = [scene.refine([view])[0] for view in pair]
+    for index, view in enumerate(pair):
+        colors = {size: images[index] for size, images in by_size.items()}
+        scene.score(tables.sizes, index, _colored(view.rgba, colors))
+
+
+class _Scene:
+    """An identity's views to refine, with what they are compared by."""
+
+    def __init__(self, identity: Identity, refiner: Refiner, portrait: np.ndarray | None) -> None:
+        indices = range(1, len(identity.raw))
+        self.refiner, self.portrait, self.seed = refiner, portrait, identity.seed
+        self.reference = refiner.encode_reference(identity.reference)
+        self.grey = refiner.encode_reference(np.zeros_like(identity.reference))
+        self.views = [view_of(identity, k) for k in indices]
+        self.truths = [over_grey(identity.truth[k]) for k in indices]
+        self.masks = [
+            regions_of(view.rgba[..., 3], identity.truth[k, ..., 3], identity.head[k], view.confidence)
+            for k, view in zip(indices, self.views, strict=True)
+        ]
+
+    def refine(
+        self, views: Sequence[RenderedView], level: float | None = None, reference: ReferenceState | None = None
+    ) -> list[np.ndarray]:
+        """Refine views together, with the portrait unless another reference is given."""
+        return self.refiner.refine(views, reference or self.reference, level, self.seed)
+
+    def score(self, tally: Tally, index: int, pictures: dict[str, np.ndarray]) -> None:
+        """Score a view's pictures."""
+        tally.add(pictures, self.truths[index], self.masks[index], self.portrait)
+
+
+def _colored(rgba: np.ndarray, colors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: over_grey(with_color(rgba, color)) for name, color in colors.items()}
+
+
+def _time_avatar(tables: Tables, identity: Identity, model: HeadModel) -> None:
+    """Register the portrait over grey and render a pair, for the times alone."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.rint(over_grey(identity.reference)).astype(np.uint8)).save(buffer, "PNG")
+    try:
+        avatar = tables.timed("register", lambda: register_relief(buffer.getvalue(), model))
+    except (
+        Exception
+    ):  # A portrait cut so tightly that no face is found tells no time; the views are there all the same.
+        return
+    tracked, size = avatar.tracked, identity.raw.shape[1]
+    cameras = [orbit(tracked.camera, tracked.vertices.mean(0), yaw, 0).crop(0, 0, tracked.camera.width, size)
+               for yaw in (-25, 25)]  # fmt: skip
+    avatar.render(cameras, tracked.parameters)
+    tables.timed("render", lambda: avatar.render(cameras, tracked.parameters))
+
+
+class _Fid:
+    """FID (Heusel et al. 2017) of each method's views against the true ones, by torchmetrics."""
+
+    def __init__(self, feature: object = 2048) -> None:
+        from torchmetrics.image.fid import FrechetInceptionDistance
+
+        self._new = lambda: FrechetInceptionDistance(feature=feature)
+        self._by_method: dict[str, object] = {}
+
+    def add(self, pictures: dict[str, np.ndarray], truth: np.ndarray) -> None:
+        """Take one view's pictures in."""
+        for method, picture in pictures.items():
+            fid = self._by_method.setdefault(method, self._new())
+            fid.update(_bytes(truth), real=True)
+            fid.update(_bytes(picture), real=False)
+
+    def values(self) -> dict[str, float]:
+        """Of each method."""
+        return {method: float(fid.compute()) for method, fid in self._by_method.items()}
+
+
+def _bytes(picture: np.ndarray):
+    import torch
+
+    return torch.from_numpy(np.rint(picture).astype(np.uint8)).movedim(2, 0)[None]
+
+
+def pairs_of(views: Sequence) -> list:
+    """Views in the pairs that are refined together."""
+    return [list(views[i : i + PAIR]) for i in range(0, len(views), PAIR)]
