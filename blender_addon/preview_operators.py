@@ -31,9 +31,7 @@ class _CameraOperator:
 class AddCard(_CameraOperator, bpy.types.Operator):
     bl_idname = "turboportrait.add_card"
     bl_label = "Add card"
-    bl_description = (
-        "Add a card before the active camera that shows its live image among the things of the scene"
-    )
+    bl_description = "Add a card before the active camera that shows its live image among the things of the scene"
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:

@@ -10,6 +10,10 @@ from ..view_image import image_of_camera
 CARD_KEY = "turboportrait_card"
 """A custom property of the card's object: nothing but its name says that an object is a card."""
 
+HEAD_METRES = 0.2
+"""From the middle of the head to what of it comes nearest to the camera: nose, hair, a shoulder."""
+NEAREST = 0.01
+
 
 def add_card(context: bpy.types.Context, camera: bpy.types.Object) -> bpy.types.Object:
     """Add the card of a camera, or return the one that it has."""
@@ -36,7 +40,7 @@ def card_of(camera: bpy.types.Object) -> bpy.types.Object | None:
 
 
 def follow(camera: bpy.types.Object) -> None:
-    """Fit a camera's card into its frame, at the distance of the nearest head; nothing without a card."""
+    """Fit a camera's card into its frame, just before the nearest head; nothing without a card."""
     card = card_of(camera)
     scene = bpy.context.scene
     if card is None or len(card.data.vertices) != 4:
@@ -52,12 +56,14 @@ def follow(camera: bpy.types.Object) -> None:
 
 
 def _distance(camera: bpy.types.Object, scene: bpy.types.Scene) -> float:
-    """Along the camera's axis to the middle of the nearest head before it; 1 where there is none."""
+    """Along the camera's axis to just before the nearest head, so that the card hides its mesh; 1 where there is none."""
     to_camera = camera.matrix_world.normalized().inverted()
-    heads = [thing for thing in scene.objects if thing.turboportrait.avatar_id and thing.type == "ARMATURE"]
-    neck = [thing.matrix_world @ thing.data.bones["neck"].tail_local for thing in heads if "neck" in thing.data.bones]
-    ahead = [-(to_camera @ Vector(point)).z for point in neck]
-    return min((distance for distance in ahead if distance > 0), default=1.0)
+    ahead = []
+    for thing in scene.objects:
+        if thing.turboportrait.avatar_id and thing.type == "ARMATURE" and "neck" in thing.data.bones:
+            middle = to_camera @ thing.matrix_world @ Vector(thing.data.bones["neck"].tail_local)
+            ahead.append(-middle.z - HEAD_METRES * thing.matrix_world.median_scale)
+    return min((distance for distance in ahead if distance > NEAREST), default=1.0)
 
 
 def card_material(name: str, image: bpy.types.Image) -> bpy.types.Material:
