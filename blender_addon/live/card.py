@@ -56,7 +56,7 @@ def follow(camera: bpy.types.Object) -> None:
 
 
 def _distance(camera: bpy.types.Object, scene: bpy.types.Scene) -> float:
-    """Along the camera's axis to just before the nearest head, so that the card hides its mesh; 1 where there is none."""
+    """Along the camera's axis to just before the nearest head, so that the card hides its mesh; 1 without one."""
     to_camera = camera.matrix_world.normalized().inverted()
     ahead = []
     for thing in scene.objects:
