@@ -15,8 +15,10 @@ from backend.training.synthetic.pairs import orbit, reference_image
 YAWS = (-45, -30, -15, 0, 15, 30, 45)
 
 
-def identity_rows(refiner: Refiner, identity: Identity, views: tuple[int, ...] = (2, 3, 5)) -> np.ndarray:
+def identity_rows(refiner: Refiner, identity: Identity, most: int = 3) -> np.ndarray:
     """Portrait, then raw, refined and true for some views: one row (S, S (1 + 3 n), 3) uint8."""
+    last = len(identity.raw) - 1
+    views = np.unique(np.linspace(min(2, last), last, min(most, last)).round().astype(int))
     chosen = [view_of(identity, k) for k in views]
     refined = refiner.refine(chosen, refiner.encode_reference(identity.reference), seed=identity.seed)
     row = [over_grey(identity.reference)]

@@ -28,6 +28,7 @@ TIMES = {"raw": ("render",), "refined": ("render", "refine"), "25 steps": ("rend
 """Which times make up the generation of a pair of views."""
 WHERE = {WHOLE: "head and neck, all of it", "confident": "where the photo is sure", "doubtful": "where it is not",
          "silhouette": "outlines"}  # fmt: skip
+LEAST_SPAN = {"PSNR": 0.6}
 MISSING, EMPTY = "not available", "-"
 
 Table = tuple[str, list[str], list[list[str]]]
@@ -145,15 +146,26 @@ def _rotation_plot(report: dict) -> bytes | None:
     return _png(figure)
 
 
-def _noise_plot(report: dict) -> bytes:
+def _noise_plot(report: dict) -> bytes | None:
     levels = report["table2"]
     shown = [name for name in ("PSNR", "SSIM", "LPIPS", "FLIP", "ID") if any(name in v for v in levels.values())]
+    if not shown:
+        return None
     figure, axes = plt.subplots(1, len(shown), figsize=(3.6 * len(shown), 3.2), squeeze=False)
     for axis, name in zip(axes[0], shown, strict=True):
-        axis.plot([float(level) for level in levels], [values.get(name, np.nan) for values in levels.values()], "o-")
+        values = [found.get(name, np.nan) for found in levels.values()]
+        axis.plot([float(level) for level in levels], values, "o-")
+        # Never so near that differences which mean nothing look large.
+        axis.set_ylim(*_about(values, LEAST_SPAN.get(name, 0.02)))
         axis.set(title=f"{name} {'↑' if name in HIGHER_IS_BETTER else '↓'}", xlabel="noise level r")
         axis.grid(alpha=0.3)
     return _png(figure)
+
+
+def _about(values: Sequence[float], least: float) -> tuple[float, float]:
+    low, high = np.nanmin(values), np.nanmax(values)
+    beside = max(least - (high - low), 0.1 * (high - low)) / 2
+    return low - beside, high + beside
 
 
 def _png(figure) -> bytes:
