@@ -75,12 +75,4 @@ class CopyMessage(bpy.types.Operator):
 
 CLASSES = (ShowLog, InstallBackend, CancelTask, CopyMessage)
 
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from .head_operators import active_head
-from .reporting import report
+from .reporting import has_camera, report
 from .shooting import add_camera, cut_to, dolly, frame_head, turntable
 
 
@@ -31,10 +31,7 @@ class _ShotOperator:
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if context.scene.camera is None:
-            cls.poll_message_set("The scene has no camera: add one or make one active")
-            return False
-        return active_head(cls, context) is not None
+        return has_camera(cls, context) and active_head(cls, context) is not None
 
 
 class FrameHead(_ShotOperator, bpy.types.Operator):
@@ -112,12 +109,4 @@ class CutToCamera(bpy.types.Operator):
 
 CLASSES = (AddCamera, FrameHead, Turntable, Dolly, CutToCamera)
 
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

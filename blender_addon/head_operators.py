@@ -103,12 +103,4 @@ class HeadKeyingSet(bpy.types.KeyingSetInfo):
 
 CLASSES = (MatchPortrait, RestHead, KeyframeHead, ResetExpressions)
 
-
-def register() -> None:
-    for cls in (*CLASSES, HeadKeyingSet):
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed((*CLASSES, HeadKeyingSet)):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory((*CLASSES, HeadKeyingSet))

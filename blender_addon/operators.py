@@ -13,7 +13,7 @@ from flame import load_head_model
 from .backend_link import BUSY_SECONDS, link, message_of
 from .head import add_head, head_of
 from .portrait import PHOTO_COLOURS, adopt, read_photo
-from .reporting import report
+from .reporting import has_camera, report
 from .steps import Steps, registration
 from .view_image import image_name, request_view, update_image, viewing
 
@@ -163,11 +163,9 @@ class RenderView(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if context.scene.camera is None:
-            cls.poll_message_set("The scene has no camera: add one or make one active")
-        elif link.busy:
+        if link.busy:
             cls.poll_message_set("The backend is at work: wait until it is done")
-        return context.scene.camera is not None and not link.busy
+        return not link.busy and has_camera(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
@@ -206,12 +204,4 @@ class UsePhotoColors(bpy.types.Operator):
 
 CLASSES = (StartBackend, StopBackend, AddHead, LoadHead, RegisterPortrait, RenderView, UsePhotoColors)
 
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

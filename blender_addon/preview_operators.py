@@ -9,7 +9,7 @@ from backend.client.discovery import state_folder
 from .engine import TurboPortraitEngine
 from .live.card import add_card
 from .live.meter import meter
-from .reporting import report
+from .reporting import has_camera, report
 from .view_image import image_of_camera
 
 FIGURES_TEXT = "TurboPortrait figures"
@@ -23,9 +23,7 @@ def figures_path():
 class _CameraOperator:
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if context.scene.camera is None:
-            cls.poll_message_set("The scene has no camera: add one or make one active")
-        return context.scene.camera is not None
+        return has_camera(cls, context)
 
 
 class AddCard(_CameraOperator, bpy.types.Operator):

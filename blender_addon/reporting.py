@@ -1,4 +1,4 @@
-"""How operators tell the user what went wrong."""
+"""How operators tell the user what went wrong, or what they lack."""
 
 from __future__ import annotations
 
@@ -21,3 +21,10 @@ def report(operator: bpy.types.Operator, work: Callable[[], object]) -> set[str]
         operator.report({"ERROR"}, message_of(error))
         return {"CANCELLED"}
     return {"FINISHED"}
+
+
+def has_camera(operator: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+    """The scene has a camera; where it has none, the operator's poll message says so."""
+    if context.scene.camera is None:
+        operator.poll_message_set("The scene has no camera: add one or make one active")
+    return context.scene.camera is not None
