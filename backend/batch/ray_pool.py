@@ -165,7 +165,7 @@ def _connect(ray: Any, address: str) -> None:
     # Ray's metrics agent and its reports home are of no use here.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if address:
+    if address and address != "auto":
         _reach(address)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     options = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES} if not address else {}
