@@ -6,105 +6,25 @@ Nothing here waits, but for `run`, which is for Blender without a window.
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import bpy
 
-from backend.client import BackendProcess, Client, Handle, Keys, TurboPortraitError, find_backend
+from backend.client import BackendProcess, Client, Handle, TurboPortraitError
 from backend.protocol.messages import Capabilities, Shutdown, Status, StatusReply
 
 from . import backend_log, preferences
-from .backend_log import log_path
+from .connecting import START_SECONDS, connecting, end_own_process, own_process
 from .steps import Progress, Steps, complete
 
 BUSY_SECONDS, IDLE_SECONDS = 0.05, 0.5
-START_SECONDS = 60.0
 STOP_SECONDS = 5.0
 STATUS_SECONDS = 5.0
 MOST_RESTARTS, RESTARTS_WITHIN_SECONDS = 3, 120.0
 """A backend that dies more often stays ended, so that the user sees why."""
-LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1", "")
-
-_process: BackendProcess | None = None
-_process_lock = threading.Lock()
-
-
-def connecting(name: str, wanted: preferences.Connection, start: bool | None = None) -> Steps:
-    """Steps to a client that has said hello, for the calling thread's use; starts a backend if need be and allowed.
-
-    Args:
-        start: start a backend if none runs; by default as the preferences say.
-
-    Raises:
-        TurboPortraitError: backend_unreachable, backend_not_started, protocol_version, bad_address.
-    """
-    may_start = wanted.start_automatically if start is None else start
-    if wanted.address:
-        _require_online_access(wanted.address)
-        keys = Keys.for_client(wanted.keys) if wanted.keys else None
-        return (yield from _greeting(Client(wanted.address, keys, name)))
-    if _process is not None:
-        # A child that died stays in the process table, and looks alive, until it is asked.
-        _process.process.poll()
-    found = find_backend()
-    if found is not None:
-        try:
-            return (yield from _greeting(Client(found.address, name=name)))
-        except TurboPortraitError as error:
-            # What it left behind outlived it.
-            if error.code != "backend_unreachable" or not may_start:
-                raise
-    started = yield from _starting(wanted, may_start)
-    return (yield from _greeting(Client(started.address, name=name)))
-
-
-def _greeting(client: Client) -> Steps:
-    try:
-        while client.backend is None:
-            yield "Connecting to the backend"
-            client.poll()
-            if client.lost:
-                raise client.lost
-    except BaseException:
-        client.close()
-        raise
-    return client
-
-
-def _starting(wanted: preferences.Connection, allowed: bool) -> Steps:
-    global _process
-    if not allowed:
-        raise TurboPortraitError("backend_unreachable", "it does not run, and the preferences say not to start it")
-    if wanted.command is None:
-        raise TurboPortraitError("backend_not_started", hint="Choose the backend's Python in the preferences.")
-    with _process_lock:
-        if _process is None or not _process.running:
-            log_path().parent.mkdir(parents=True, exist_ok=True)
-            _process = BackendProcess.start(
-                command=wanted.command, log=log_path(), arguments=wanted.arguments, environment=wanted.environment
-            )
-        process = _process
-    deadline = time.monotonic() + START_SECONDS
-    while (endpoint := process.endpoint) is None:
-        if time.monotonic() > deadline:
-            raise TurboPortraitError("backend_not_started", f"no answer in {START_SECONDS:g} seconds")
-        yield "Starting the backend"
-    return endpoint
-
-
-def _require_online_access(address: str) -> None:
-    host = urlsplit(address).hostname or ""
-    if host not in LOCAL_HOSTS and not bpy.app.online_access:
-        raise TurboPortraitError(
-            "backend_unreachable",
-            sentence="Blender may not use the network.",
-            hint="Allow online access in Blender's system preferences, or empty the address in the add-on's.",
-        )
 
 
 @dataclass(eq=False)
@@ -162,7 +82,8 @@ class Link:
     @property
     def owns_process(self) -> bool:
         """The backend was started from here, so it may be stopped from here."""
-        return _process is not None and _process.running
+        process = own_process()
+        return process is not None and process.running
 
     @property
     def can_cancel(self) -> bool:
@@ -255,7 +176,7 @@ class Link:
     def stop(self) -> None:
         """Give up what is under way and end the backend if it is ours; does not wait for its end."""
         self.disconnect()
-        process = _process
+        process = own_process()
         if process is not None and process.running:
             with contextlib.suppress(TurboPortraitError):
                 if endpoint := process.endpoint:
@@ -281,7 +202,7 @@ class Link:
 
     def _revive(self) -> None:
         """Start our own backend again that has died, unless it does so all the time."""
-        if _process is None or _process.running or not preferences.connection().start_automatically:
+        if own_process() is None or self.owns_process or not preferences.connection().start_automatically:
             return
         now = time.monotonic()
         self._restarts = [at for at in self._restarts if now - at < RESTARTS_WITHIN_SECONDS]
@@ -341,10 +262,7 @@ def register() -> None:
 
 def unregister() -> None:
     """Let the backend go with the extension."""
-    global _process
     link.disconnect()
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
-    if _process is not None and _process.running:
-        _process.process.terminate()
-    _process = None
+    end_own_process()

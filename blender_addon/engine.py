@@ -10,8 +10,9 @@ import numpy as np
 from backend.client import TurboPortraitError
 
 from . import frame, preferences
-from .backend_link import START_SECONDS, connecting, link, message_of
+from .backend_link import link, message_of
 from .camera import render_window
+from .connecting import START_SECONDS, connecting
 from .live import session
 from .live.meter import meter
 from .live.viewport import ViewportView

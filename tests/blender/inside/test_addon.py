@@ -5,6 +5,7 @@ import pytest
 
 import blender_addon
 from blender_addon import backend_link, panel, properties, steps
+from blender_addon.connecting import connecting
 from blender_addon.engine import TurboPortraitEngine
 
 
@@ -63,10 +64,10 @@ def test_a_python_that_is_none_is_said(addon, scene, tmp_path, monkeypatch):
 def test_a_backend_elsewhere_needs_online_access(addon):
     if bpy.app.online_access:
         with pytest.raises(backend_link.TurboPortraitError):
-            steps.complete(backend_link.connecting("test", _elsewhere("nonsense")), timeout=5)
+            steps.complete(connecting("test", _elsewhere("nonsense")), timeout=5)
     else:
         with pytest.raises(backend_link.TurboPortraitError, match="online access"):
-            steps.complete(backend_link.connecting("test", _elsewhere("tcp://192.0.2.1:5555")), timeout=5)
+            steps.complete(connecting("test", _elsewhere("tcp://192.0.2.1:5555")), timeout=5)
 
 
 def _elsewhere(address):

@@ -11,6 +11,7 @@ from mathutils import Matrix
 
 from blender_addon import backend_link, frame, preferences
 from blender_addon.backend_link import link
+from blender_addon.connecting import own_process
 from blender_addon.live import session
 from blender_addon.live.card import add_card, card_of
 from blender_addon.view_image import image_name
@@ -194,21 +195,21 @@ def test_a_card_fills_the_cameras_frame_at_the_heads_distance(scene, head):
 
 
 def test_a_backend_that_is_killed_comes_back_and_knows_the_portrait_again(scene, head):
-    before = backend_link._process.process
+    before = own_process().process
     os.kill(before.pid, signal.SIGKILL)
     before.wait()
     turn_until(lambda: not link.ready, "the loss")
     head.location.x = 0.1
     bpy.context.view_layer.update()
     turn_until(lambda: link.ready and idle(scene) and middle(scene.camera) > 0.6, "the return")
-    assert backend_link._process.process.pid != before.pid
+    assert own_process().process.pid != before.pid
     assert link.current.pending <= 1
 
 
 def test_a_backend_that_dies_all_the_time_is_left_alone(scene, head):
     link._restarts[:] = [time.monotonic()] * backend_link.MOST_RESTARTS
     scene.turboportrait.live = False
-    process = backend_link._process.process
+    process = own_process().process
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     turn_until(lambda: link.failed, "the loss")
@@ -286,4 +287,4 @@ def test_a_backend_that_takes_for_ever_blocks_nothing(scene, head, little_comman
         session.tick()
     assert link.current.pending <= 3
     assert middle(scene.camera) == pytest.approx(0.5, abs=0.02), "the last picture stays"
-    backend_link._process.process.kill()
+    own_process().process.kill()
