@@ -12,6 +12,7 @@ from backend.avatars.base import RenderedView
 from backend.avatars.posing import pixels_before
 from backend.avatars.relief import ReliefAvatar, register_relief
 from backend.evaluation.measures import Measures, Tally
+from backend.evaluation.metrics import psnr
 from backend.evaluation.regions import regions_of
 from backend.evaluation.tables import REFINED, pairs_of
 from backend.evaluation.views import over_grey, with_color
@@ -29,6 +30,8 @@ from flame import HeadModel
 
 YAWS = (-90, -60, -30, 0, 30, 60, 90)
 """Degrees (paper, section 4.3)."""
+SAME_PICTURE = 30.0
+"""dB; the portraits of two people, cut alike, do not come near it."""
 ORBIT = 30.0
 """Degrees to either side of a moving camera."""
 MARGIN = 3
@@ -67,6 +70,12 @@ def turn(seed: int, model: HeadModel, size: int) -> Turned:
     cameras = [_camera(avatar, yaw, size) for yaw in YAWS]
     truth = [render(aligned, looks, camera) for camera in cameras]
     return Turned(seed, avatar, cameras, truth, reference_image(avatar, size))
+
+
+def is_the_person(person: Turned, reference: np.ndarray) -> bool:
+    """Whether a person made again is the one of a shard's reference (S, S, 4), and not that of another synthesis."""
+    inside = (reference[..., 3] > 250) & (person.reference[..., 3] > 250)
+    return bool(inside.any()) and psnr(person.reference[..., :3], reference[..., :3], inside) > SAME_PICTURE
 
 
 def measure_rotation(refiner: Refiner, people: Sequence[Turned], measures: Measures) -> dict[int, Tally]:

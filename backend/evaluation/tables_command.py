@@ -39,14 +39,15 @@ def tables(
     refiner = (Refiner.from_preset if preset in available_presets() else Refiner.from_pretrained)(preset)
     held_out = load_identities(corpus, held_out=True)[:identities]
     model, measures = with_landmarks(load_head_model()), Measures.at_hand()
-    seeds = [identity.seed for identity in held_out if _is_synthetic(shards(corpus), identity.seed)][:turned]
+    to_turn = [identity for identity in held_out if _is_synthetic(shards(corpus), identity.seed)][:turned]
     with Progress(console=console) as progress:
         task = progress.add_task("tables", total=len(held_out))
         found = measure_tables(refiner, held_out, model, measures, multistep, lambda: progress.advance(task))
-        task = progress.add_task("turned heads", total=len(seeds))
+        task = progress.add_task("turned heads", total=len(to_turn))
         people = []
-        for seed in seeds:
-            people.append(rotation.turn(seed, model, refiner.size))
+        for identity in to_turn:
+            person = rotation.turn(identity.seed, model, refiner.size)
+            people += [person] if rotation.is_the_person(person, identity.reference) else []
             progress.advance(task)
         report = found.as_dict() | {"preset": preset, "turned people": len(people)}
         sheets = {"Portrait; raw, refined and true views": _stacked([identity_rows(refiner, i) for i in held_out[:6]])}
@@ -71,7 +72,9 @@ def tables(
     for measure, what in report["not available"].items():
         console.print(f"{measure} is not available: it needs {what}", highlight=False, soft_wrap=True)
     if not people and turned:
-        console.print("Figure 6 is not available: it needs people that `turboportrait train synthesize` made.")
+        console.print(
+            "Figure 6 is not available: it needs people that `turboportrait train synthesize` of this release made."
+        )
     console.print(f"JSON, Markdown and a page with plots are in {output}.")
 
 

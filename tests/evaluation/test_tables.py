@@ -79,6 +79,14 @@ def test_a_turned_person_looks_best_from_the_front(refiner, person):
 
 
 @pytest.mark.slow
+def test_a_person_made_again_is_known_from_another(person):
+    assert rotation.is_the_person(person, person.reference)
+    mirrored = np.ascontiguousarray(person.reference[:, ::-1])
+    assert not rotation.is_the_person(person, mirrored)
+    assert not rotation.is_the_person(person, np.zeros_like(person.reference))
+
+
+@pytest.mark.slow
 def test_views_of_one_surface_agree_where_both_see_it(refiner, person):
     orbit = rotation.measure_agreement(refiner, person, rotation.orbit_cameras(person, 5))
     assert orbit.pairs == 4
