@@ -11,10 +11,15 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from backend.synthesis.command import synthesize
+
 if TYPE_CHECKING:
     from backend.data.loading import Summary
 
-app = typer.Typer(help="PanoHead-style folders, NeRSemble and Ava-256 as training data.", no_args_is_help=True)
+app = typer.Typer(
+    help="PanoHead-style folders, NeRSemble and Ava-256 as training data; synthetic people.", no_args_is_help=True
+)
+app.command()(synthesize)
 console = Console()
 MOST_PRINTED = 20
 SIZE = typer.Option(256, min=64, max=1024, help="Pixels of the aligned pictures.")

@@ -147,6 +147,10 @@ ERRORS: dict[str, tuple[str, str]] = {
         "captures; docs/data.md shows each layout.",
     ),
     # Training.
+    "missing_package": (
+        "A package that this needs is not installed.",
+        "Install it with pip; pyproject.toml names the extra that has it.",
+    ),
     "bad_corpus": (
         "The training corpus cannot be used.",
         "Make one with `turboportrait train synthesize`, or name its folder with --corpus; delete damaged shards.",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.training.synthetic.noise import field_2d, sample_2d, smoothstep
 from backend.training.synthetic.hair import grid_faces
+from backend.training.synthetic.noise import field_2d, sample_2d, smoothstep
 
 IRIS_RADIUS = 0.0060
 """Metres; grown eyes differ by little."""
@@ -35,7 +35,9 @@ def make_eye(radius: float) -> tuple[dict, dict]:
 
 def _turned(out: np.ndarray, height: np.ndarray) -> dict:
     around = np.linspace(0, 2 * np.pi, AROUND + 1)
-    points = np.stack([np.outer(np.cos(around), out), np.outer(np.sin(around), out), np.tile(height, (AROUND + 1, 1))], -1)
+    points = np.stack(
+        [np.outer(np.cos(around), out), np.outer(np.sin(around), out), np.tile(height, (AROUND + 1, 1))], -1
+    )
     return {"vertices": points.reshape(-1, 3).astype(np.float32), "faces": grid_faces(AROUND + 1, len(out))}
 
 

@@ -38,7 +38,9 @@ def grow_brows(
     roots = nearest_roots(starts, vertices, faces, _skin_faces(anatomy, faces))
     base, normal = roots.on(vertices, faces), roots.frames(vertices, faces)[..., 2]
     lengths = rng.uniform(0.005, 0.010, len(starts))
-    return roots, _bent(base, _unit(ways - (ways * normal).sum(1, keepdims=True) * normal + 0.22 * normal), -normal * 0.25, lengths)
+    return roots, _bent(
+        base, _unit(ways - (ways * normal).sum(1, keepdims=True) * normal + 0.22 * normal), -normal * 0.25, lengths
+    )
 
 
 def grow_lashes(
@@ -69,11 +71,17 @@ def beard_density(person: Person, anatomy: Anatomy) -> np.ndarray:
     template, marks = anatomy.template, anatomy.landmarks
     x, y, z = template.T
     lips, nose, chin = marks[13], marks[2], marks[places.CHIN]
-    cheek = np.interp(np.abs(x), [0, 0.02, 0.035, 0.055, 0.075], lips[1] + np.array([-0.012, -0.006, -0.004, 0.012, 0.045]))
+    cheek = np.interp(
+        np.abs(x), [0, 0.02, 0.035, 0.055, 0.075], lips[1] + np.array([-0.012, -0.006, -0.004, 0.012, 0.045])
+    )
     area = smoothstep(cheek - y, -0.003, 0.008) * smoothstep(y, chin[1] - 0.045, chin[1] - 0.015)
     area = area * smoothstep(z, marks[places.FACE_SIDES[0], 2] - 0.012, marks[places.FACE_SIDES[0], 2] + 0.004)
-    width = np.abs(x) / 0.032
-    moustache = smoothstep(nose[1] - 0.003 - y, 0, 0.004) * smoothstep(y, lips[1] - 0.006, lips[1]) * smoothstep(width, 1.05, 0.8)
+    width = np.abs(x) / 0.030
+    moustache = (
+        smoothstep(nose[1] - 0.007 - 0.25 * np.abs(x) - y, 0, 0.004)
+        * smoothstep(y, lips[1] - 0.006, lips[1])
+        * smoothstep(width, 1.05, 0.8)
+    )
     chin_only = smoothstep(np.abs(x), 0.034, 0.024) * (y < lips[1])
     area = {
         "moustache": moustache,
@@ -106,7 +114,10 @@ def grow_beard(
 
 def _bent(base: np.ndarray, way: np.ndarray, bend: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     t = np.linspace(0, 1, 5)[None, :, None]
-    return (base[:, None] + lengths[:, None, None] * (t * way[:, None] + 0.45 * t**2 * np.broadcast_to(bend, way.shape)[:, None])).astype(np.float32)
+    return (
+        base[:, None]
+        + lengths[:, None, None] * (t * way[:, None] + 0.45 * t**2 * np.broadcast_to(bend, way.shape)[:, None])
+    ).astype(np.float32)
 
 
 def _skin_faces(anatomy: Anatomy, faces: np.ndarray) -> np.ndarray:

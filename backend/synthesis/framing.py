@@ -7,7 +7,7 @@ import numpy as np
 from backend.protocol.camera import Camera
 from backend.training.synthetic.portrait import TO_CAMERA_AXES, rotation
 
-FACE_SHARE = (0.36, 0.46)
+FACE_SHARE = (0.40, 0.50)
 """Forehead to chin as a share of the picture's side."""
 YAW_BANDS = ((8, 25), (25, 50), (0, 60))
 """Degrees to either side, by turns."""

@@ -43,7 +43,9 @@ class Cut:
     frizz: float = 0.002
 
 
-def grow_hair(person: Person, anatomy: Anatomy, vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, float] | None:
+def grow_hair(
+    person: Person, anatomy: Anatomy, vertices: np.ndarray, faces: np.ndarray
+) -> tuple[np.ndarray, float] | None:
     """Strands (n, P, 3) over a head (V, 3) at rest and their radius, metres; None for the bald.
 
     With a hat or scarf only what its rim lets out is kept: short hair below it.
@@ -56,7 +58,8 @@ def grow_hair(person: Person, anatomy: Anatomy, vertices: np.ndarray, faces: np.
         name = {"long": "long", "bob": "bob", "long_curls": "long_curls", "fringe": "long"}.get(name, "crop")
     cut = _cut(name, rng)
     density = scalp(person, anatomy)
-    roots = scatter(rng, vertices, faces, density, cut.strands)
+    part = rng.choice([-1, 0, 1]) * rng.uniform(0.015, 0.035) if cut.flow == "parted" else 0.0
+    roots = scatter(rng, vertices, faces, _dense_where_it_starts(density, cut, part, anatomy), cut.strands)
     normals = vertex_normals(vertices, faces)
     solid = np.ones(len(vertices), bool)
     solid[anatomy.eye_left | anatomy.eye_right | anatomy.mouth] = False
@@ -74,7 +77,6 @@ def grow_hair(person: Person, anatomy: Anatomy, vertices: np.ndarray, faces: np.
     front = (azimuth < 0.55) & (template[:, 1] > anatomy.brow + 0.035) & (template[:, 2] > anatomy.center[2] + 0.03)
     fringed = front if cut.fringe is not None else np.zeros_like(front)
     lengths = np.where(fringed, cut.fringe or 0.0, lengths) * rng.uniform(0.9, 1.08, len(lengths))
-    part = rng.choice([-1, 0, 1]) * rng.uniform(0.015, 0.035) if cut.flow == "parted" else 0.0
     flow = _flows(cut.flow, anatomy, part, rng)
     guides = np.zeros((len(chosen), cut.points, 3))
     for group, way in ((~fringed, flow), (fringed, _flows("forward", anatomy, 0.0, rng))):
@@ -96,6 +98,15 @@ def grow_hair(person: Person, anatomy: Anatomy, vertices: np.ndarray, faces: np.
     return strands.astype(np.float32), cut.radius
 
 
+def _dense_where_it_starts(density: np.ndarray, cut: Cut, part: float, anatomy: Anatomy) -> np.ndarray:
+    """The density with more roots where no hair from elsewhere lies over the skin: along the part."""
+    if cut.flow != "parted":
+        return density
+    x, y, _ = anatomy.template.T
+    near = np.exp(-(((x - part) / 0.012) ** 2)) * smoothstep(y, anatomy.brow + 0.03, anatomy.brow + 0.05)
+    return density * (0.3 + 0.7 * near)
+
+
 def scalp(person: Person, anatomy: Anatomy) -> np.ndarray:
     """(V,) in [0, 1] where hair grows, by the hairline of the person."""
     rng = person.rng(2)
@@ -105,8 +116,8 @@ def scalp(person: Person, anatomy: Anatomy) -> np.ndarray:
     recede = rng.uniform(0.0, 0.016) * (person.shape.male > 0.5)
     line = np.interp(
         azimuth,
-        [0.0, 0.35, 0.60, 0.80, 0.93, 1.05, 1.20, 1.90, 2.05, 2.35, np.pi],
-        front + np.array([0, 0.001, recede + 0.002, -0.018, -0.045, -0.075, -0.035, -0.035, -0.075, -0.10, -0.112]),
+        [0.0, 0.35, 0.60, 0.75, 0.85, 0.96, 1.15, 1.90, 2.05, 2.35, np.pi],
+        front + np.array([0, 0.001, recede + 0.002, -0.010, -0.036, -0.078, -0.050, -0.045, -0.080, -0.10, -0.112]),
     )
     density = smoothstep(y - line, -0.002, 0.006)
     if person.hair == "balding":
@@ -125,9 +136,21 @@ def _cut(name: str, rng: np.random.Generator) -> Cut:
         return Cut(n, n, n, Growth(0.6, 8, 30, 0.001), "whorl", 26000, 4, 0.00013, clumps=0, frizz=0.001)
     if name == "crop":
         top = u(0.018, 0.035)
-        return Cut(top, top * u(0.35, 0.8), top * 0.7, Growth(0.45, 6, 40, 0.008), "forward", 20000, 6, clumps=900, clumping=0.35)
+        return Cut(
+            top,
+            top * u(0.35, 0.8),
+            top * 0.7,
+            Growth(0.45, 6, 40, 0.008),
+            "forward",
+            20000,
+            6,
+            clumps=900,
+            clumping=0.35,
+        )
     if name == "swept":
-        return Cut(u(0.05, 0.08), u(0.012, 0.03), 0.03, Growth(0.55, 5, 45, 0.020), "back", 17000, 9, clumps=600, clumping=0.5)
+        return Cut(
+            u(0.05, 0.08), u(0.012, 0.03), 0.03, Growth(0.55, 5, 45, 0.020), "back", 17000, 9, clumps=600, clumping=0.5
+        )
     if name == "parted":
         return Cut(u(0.06, 0.10), u(0.03, 0.05), 0.05, Growth(0.35, 18, 40, 0.016), "parted", 16000, 10, clumping=0.5)
     if name == "curls":
@@ -175,7 +198,9 @@ def _flows(name: str, anatomy: Anatomy, part: float, rng: np.random.Generator):
     return {
         "whorl": lambda p, t: unit(p - crown + rng.normal(0, 0.01, p.shape)),
         "forward": constant([sway * 0.6, -0.35, 1.0]),
-        "back": lambda p, t: unit(np.stack([0.5 * sway + 0 * p[:, 0], 0.55 - 1.2 * t + 0 * p[:, 0], -1 + 0 * p[:, 0]], 1)),
+        "back": lambda p, t: unit(
+            np.stack([0.5 * sway + 0 * p[:, 0], 0.55 - 1.2 * t + 0 * p[:, 0], -1 + 0 * p[:, 0]], 1)
+        ),
         "parted": parted,
         "tied": lambda p, t: unit(tie - p),
     }[name]

@@ -30,12 +30,18 @@ def draw_sky(rng: np.random.Generator) -> tuple[str, np.ndarray]:
         }[kind]
         t = smoothstep(e, 0.0, 1.1)[..., None]
         sky = np.array(horizon) * (1 - t) + np.array(zenith) * t
-        sky = sky * (1 + 0.25 * clouds[..., None]) if kind != "sunny" else sky + 0.25 * smoothstep(clouds, 0.6, 1.6)[..., None]
+        sky = (
+            sky * (1 + 0.25 * clouds[..., None])
+            if kind != "sunny"
+            else sky + 0.25 * smoothstep(clouds, 0.6, 1.6)[..., None]
+        )
         image = np.where((e > 0)[..., None], sky, ground * (0.6 + 0.4 * np.cos(e)[..., None]))
         if kind != "overcast":
             sun = rng.uniform(0.15, 0.35) if kind == "dusk" else rng.uniform(0.45, 1.0)
             strength, spread = (30, 0.12) if kind == "dusk" else (55, 0.10)
-            image = image + _lamp(e, a, sun, rng.uniform(-2.2, 2.2), spread)[..., None] * strength * np.array([1, 0.88, 0.72])
+            image = image + _lamp(e, a, sun, rng.uniform(-2.2, 2.2), spread)[..., None] * strength * np.array(
+                [1, 0.88, 0.72]
+            )
     else:
         wall = to_linear(rng.uniform(0.25, 0.7) * rng.uniform(0.9, 1.1, 3)) * 0.5
         image = wall * (1 + 0.15 * clouds[..., None]) * (0.8 + 0.4 * smoothstep(e, -1.2, 1.2)[..., None])

@@ -84,9 +84,7 @@ def draw_person(seed: int, shapes: ShapeSource) -> Person:
     )
 
 
-def _coloured(
-    traits: Traits, rng: np.random.Generator, shape: HeadShape, make_up: float, grey: float
-) -> Traits:
+def _coloured(traits: Traits, rng: np.random.Generator, shape: HeadShape, make_up: float, grey: float) -> Traits:
     """The traits with a skin tone that goes with the head's shape, not always, and with grey in the hair."""
     african, asian, caucasian = shape.ancestry
     likely = 4.7 * african + 1.9 * asian + 0.9 * caucasian

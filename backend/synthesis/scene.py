@@ -47,7 +47,9 @@ class Scene:
         self.arrays: dict[str, np.ndarray] = {}
         self.description: dict = {"meshes": [], "strands": [], "lamps": [], "views": []}
 
-    def mesh(self, name: str, positions: list[np.ndarray], faces: np.ndarray, material: dict, **values: np.ndarray) -> None:
+    def mesh(
+        self, name: str, positions: list[np.ndarray], faces: np.ndarray, material: dict, **values: np.ndarray
+    ) -> None:
         """A mesh with its vertices in each view; `values` are per vertex, (n,), (n, 2) for uv or (n, 3)."""
         self._add("meshes", name, positions, material, faces=faces.astype(np.int32), **values)
 
@@ -103,7 +105,12 @@ def build_scene(person: Person, model: HeadModel, views: list[View]) -> tuple[Sc
     kind, sky = light.draw_sky(rng)
     rig, lamps = light.draw_rig(rng)
     scene.image("sky", sky)
-    scene.description |= {"lamps": lamps, "rig": rig, "sky": kind, "sky_strength": float(rng.uniform(0.35, 0.8) if lamps else 1.6)}
+    scene.description |= {
+        "lamps": lamps,
+        "rig": rig,
+        "sky": kind,
+        "sky_strength": float(rng.uniform(0.35, 0.8) if lamps else 1.6),
+    }
     for view in views:
         camera = view.camera
         scene.description["views"].append(
@@ -154,8 +161,8 @@ def _add_body(scene: Scene, person: Person, model: HeadModel, anatomy: Anatomy, 
     material = {
         "kind": "skin",
         "base": to_linear(person.traits.skin).tolist(),
-        "scalp": to_linear(0.55 * person.traits.hair + 0.25 * person.traits.skin).tolist(),
-        "scalp_share": 0.75 if person.hair not in ("bald", "balding", "buzz") else 0.35,
+        "scalp": to_linear(0.72 * person.traits.hair + 0.08 * person.traits.skin).tolist(),
+        "scalp_share": 0.93 if person.hair not in ("bald", "balding", "buzz") else 0.35,
         "roughness": float(0.52 - 1.2 * person.traits.shine),
         "pores": float(person.traits.pores),
     }
@@ -166,7 +173,9 @@ def _add_body(scene: Scene, person: Person, model: HeadModel, anatomy: Anatomy, 
     )  # fmt: skip
 
 
-def _add_eyes(scene: Scene, person: Person, model: HeadModel, anatomy: Anatomy, rest: np.ndarray, motions: list[_Motions]) -> None:
+def _add_eyes(
+    scene: Scene, person: Person, model: HeadModel, anatomy: Anatomy, rest: np.ndarray, motions: list[_Motions]
+) -> None:
     joints = model.rest_joints(rest)
     rng = person.rng(31)
     for k, side in enumerate(("left", "right")):
@@ -186,13 +195,18 @@ def _add_teeth(scene: Scene, person: Person, model: HeadModel, rest: np.ndarray,
     half = float(np.clip(1.02 * width, 0.022, 0.028))
     white = to_linear(np.array([0.93, 0.90, 0.84]) * rng.uniform(0.86, 1.0))
     for upper in (True, False):
-        edge = inner + (np.array([0, -0.0015, -0.0065]) if upper else np.array([0, -0.0025, -0.0095]))
+        edge = inner + (np.array([0, -0.0015, -0.0080]) if upper else np.array([0, -0.0020, -0.0115]))
         edge[0] = 0
         arch = teeth.make_arch(rng, edge, half if upper else half * 0.92, upper)
         for name, part in arch.items():
             placed = [(m.head if upper else m.jaw)(part["vertices"]) for m in motions]
             color = white if name == "teeth" else to_linear(np.array([0.62, 0.30, 0.30]))
-            material = {"kind": "plain", "color": color.tolist(), "roughness": 0.25 if name == "teeth" else 0.35, "soft": 0.002}
+            material = {
+                "kind": "plain",
+                "color": color.tolist(),
+                "roughness": 0.25 if name == "teeth" else 0.35,
+                "soft": 0.002,
+            }
             scene.mesh(f"{name}_{'upper' if upper else 'lower'}", placed, part["faces"], material)
 
 
@@ -208,9 +222,24 @@ def _add_hair(
         scene.hairs("hair", [m.hanging(grown[0]) for m in motions], grown[1], strand)
     lash = {"kind": "hair", "color": [0.006, 0.005, 0.005] if person.make_up else (0.35 * color).tolist(), "grey": 0.0}
     for name, short, radius, material in (
-        ("brows", facial_hair.grow_brows(person, anatomy, rest, faces, marks), 0.00009, strand | {"color": (0.75 * color).tolist()}),
-        ("lashes", facial_hair.grow_lashes(person, anatomy, rest, faces, marks), 0.00007 + 0.00004 * bool(person.make_up), lash),
-        ("beard", facial_hair.grow_beard(person, anatomy, rest, faces), 0.0001, strand | {"color": (0.85 * color).tolist()}),
+        (
+            "brows",
+            facial_hair.grow_brows(person, anatomy, rest, faces, marks),
+            0.00009,
+            strand | {"color": (0.75 * color).tolist()},
+        ),
+        (
+            "lashes",
+            facial_hair.grow_lashes(person, anatomy, rest, faces, marks),
+            0.00007 + 0.00004 * bool(person.make_up),
+            lash,
+        ),
+        (
+            "beard",
+            facial_hair.grow_beard(person, anatomy, rest, faces),
+            0.0001,
+            strand | {"color": (0.85 * color).tolist()},
+        ),
     ):
         if short is None or not len(short[1]):
             continue
@@ -239,14 +268,15 @@ def _add_wear(
         "scale": float(rng.uniform(20, 70)),
     }
     positions = [
-        fine.positions(wear.stand_off(v.vertices, model.faces, cloth["index"], cloth["off"]), cloth["faces"]) for v in views
+        fine.positions(wear.stand_off(v.vertices, model.faces, cloth["index"], cloth["off"]), cloth["faces"])
+        for v in views
     ]
     scene.mesh("cloth", positions, fine.faces, fabric, place=fine.values(place), edge=fine.values(cloth["edge"]))
-    collar = wear.make_collar(person, anatomy, rest)
-    if collar is not None:
-        moved = [m.hanging(collar["vertices"]) for m in motions]
-        scene.mesh("collar", moved, collar["faces"], fabric | {"pattern": "plain" if fabric["pattern"] != "knit" else "knit"},
-                   place=collar["vertices"])  # fmt: skip
+    collar = wear.make_collar(person, anatomy, rest, model.faces)
+    band = fabric | {"pattern": "knit" if fabric["pattern"] == "knit" else "plain"}
+    scene.mesh(
+        "collar", [m.hanging(collar["vertices"]) for m in motions], collar["faces"], band, place=collar["vertices"]
+    )
     felt = fabric | {"color": to_linear(np.clip(rng.uniform(0.05, 0.8) * rng.uniform(0.6, 1.2, 3), 0.02, 0.9)).tolist(),
                      "pattern": "knit" if person.hat == "beanie" else "plain"}  # fmt: skip
     for hat in wear.make_hat(person, anatomy, rest):
@@ -258,7 +288,7 @@ def _add_wear(
         material = (
             {"kind": "plain", "color": [float(c) for c in frame], "roughness": 0.25, "metallic": float(metal)}
             if part["name"] == "frame"
-            else {"kind": "clear", "tint": 0.12 if dark else 0.97}
+            else {"kind": "clear", "tint": 0.12 if dark else 0.97, "roughness": 0.10}
         )
         scene.mesh(part["name"], [m.head(part["vertices"]) for m in motions], part["faces"], material)
 

@@ -41,17 +41,17 @@ def make_arch(rng: np.random.Generator, edge: np.ndarray, half_width: float, upp
             angle = side * turn + rng.normal(0, 0.03)
             c, s = np.cos(angle), np.sin(angle)
             block = block @ np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]])
-            blocks.append(block + [side * px, 0, pz] + edge)
+            blocks.append(block + (edge + np.array([side * px, 0, pz])))
     faces = grid_faces(17, 11)
     teeth = np.concatenate(blocks)
     gum_path = np.concatenate([np.stack([-x, 0 * x, z], 1)[:0:-4], np.stack([x, 0 * x, z], 1)[::4]])
-    gum = gum_path + edge + [0, up * 0.0115, -0.001]
+    gum = gum_path + edge + [0, up * 0.0105, -0.0030]
     return {
         "teeth": {
             "vertices": teeth.astype(np.float32),
             "faces": np.concatenate([faces + k * 17 * 11 for k in range(len(blocks))]),
         },
-        "gum": _tube(gum, 0.0048),
+        "gum": _tube(gum, 0.0034),
     }
 
 
@@ -63,7 +63,11 @@ def _block() -> np.ndarray:
     def power(value: np.ndarray, exponent: float) -> np.ndarray:
         return np.sign(value) * np.abs(value) ** exponent
 
-    shape = [power(np.cos(d), 0.4) * power(np.cos(a), 0.5), power(np.sin(d), 0.5), power(np.cos(d), 0.4) * power(np.sin(a), 0.6)]
+    shape = [
+        power(np.cos(d), 0.4) * power(np.cos(a), 0.5),
+        power(np.sin(d), 0.5),
+        power(np.cos(d), 0.4) * power(np.sin(a), 0.6),
+    ]
     return np.stack(shape, -1).reshape(-1, 3)
 
 
@@ -73,4 +77,7 @@ def _tube(path: np.ndarray, radius: float) -> dict:
     across = np.cross(along, [0.0, 1.0, 0.0])
     around = np.linspace(0, 2 * np.pi, 13)
     ring = np.cos(around)[None, :, None] * across[:, None] + 1.3 * np.sin(around)[None, :, None] * np.array([0, 1.0, 0])
-    return {"vertices": (path[:, None] + radius * ring).reshape(-1, 3).astype(np.float32), "faces": grid_faces(len(path), 13)}
+    return {
+        "vertices": (path[:, None] + radius * ring).reshape(-1, 3).astype(np.float32),
+        "faces": grid_faces(len(path), 13),
+    }

@@ -63,9 +63,15 @@ def _skin(nodes: _Nodes, settings: dict, images: dict):
     relief = nodes.add("SeparateColor", {"Color": relief})
     front = nodes.attribute("front")
     blotch = nodes.noise(place, 60.0, 3.0)
-    base = nodes.mix(nodes.math("MULTIPLY", blotch, 0.5), settings["base"], [0.82 * settings["base"][0], *(0.74 * c for c in settings["base"][1:])])
+    base = nodes.mix(
+        nodes.math("MULTIPLY", blotch, 0.5),
+        settings["base"],
+        [0.82 * settings["base"][0], *(0.74 * c for c in settings["base"][1:])],
+    )
     color = nodes.mix(front, base, painted)
-    color = nodes.mix(nodes.math("MULTIPLY", nodes.attribute("hair_shadow"), settings["scalp_share"]), color, settings["scalp"])
+    color = nodes.mix(
+        nodes.math("MULTIPLY", nodes.attribute("hair_shadow"), settings["scalp_share"]), color, settings["scalp"]
+    )
     wet = nodes.attribute("wet")
     color = nodes.mix(wet, color, nodes.mix(nodes.attribute("tongue"), (0.16, 0.035, 0.03), (0.42, 0.13, 0.12)))
     gloss = nodes.math("MULTIPLY", relief.outputs["Green"], front)
@@ -93,8 +99,8 @@ def _clear(nodes: _Nodes, settings: dict, images: dict):
     # Straight through and a reflection: refraction costs more light paths than it shows at this size.
     tint = settings.get("tint", 1.0)
     through = nodes.add("BsdfTransparent", {"Color": (tint, tint, tint)}).outputs[0]
-    shine = nodes.add("BsdfGlossy", {"Color": (1.0, 1.0, 1.0), "Roughness": 0.02}).outputs[0]
-    share = nodes.add("Fresnel", {"IOR": 1.4}).outputs[0]
+    shine = nodes.add("BsdfGlossy", {"Color": (1.0, 1.0, 1.0), "Roughness": settings.get("roughness", 0.02)}).outputs[0]
+    share = nodes.add("LayerWeight", {"Blend": 0.12}).outputs["Fresnel"]
     return nodes.add("MixShader", {0: share, 1: through, 2: shine}).outputs[0]
 
 
@@ -103,11 +109,20 @@ def _hair(nodes: _Nodes, settings: dict, images: dict):
     color = settings["color"]
     varied = nodes.mix(random, [0.72 * c for c in color], [1.25 * c for c in color])
     if 0 < settings["grey"] < 0.95:
-        grey = nodes.math("LESS_THAN", nodes.math("FRACT", nodes.math("MULTIPLY", random, 37.0), 0.0), settings["grey"] * 0.5)
+        grey = nodes.math(
+            "LESS_THAN", nodes.math("FRACT", nodes.math("MULTIPLY", random, 37.0), 0.0), settings["grey"] * 0.5
+        )
         varied = nodes.mix(grey, varied, (0.55, 0.54, 0.52))
     return nodes.add(
         "BsdfHairPrincipled",
-        {"Color": varied, "Roughness": 0.32, "Radial Roughness": 0.45, "Coat": 0.0, "IOR": 1.55, "Random Roughness": 0.2},
+        {
+            "Color": varied,
+            "Roughness": 0.32,
+            "Radial Roughness": 0.45,
+            "Coat": 0.0,
+            "IOR": 1.55,
+            "Random Roughness": 0.2,
+        },
         model="CHIANG",
     ).outputs[0]
 
@@ -118,7 +133,9 @@ def _cloth(nodes: _Nodes, settings: dict, images: dict):
     scale = settings["scale"]
 
     def stripes(value, frequency: float):
-        return nodes.math("GREATER_THAN", nodes.math("SINE", nodes.math("MULTIPLY", value, 6.283 * frequency), 0.0), 0.25)
+        return nodes.math(
+            "GREATER_THAN", nodes.math("SINE", nodes.math("MULTIPLY", value, 6.283 * frequency), 0.0), 0.25
+        )
 
     color, height = settings["color"], nodes.noise(place, 1400.0)
     if settings["pattern"] == "stripes":
@@ -139,7 +156,9 @@ def _cloth(nodes: _Nodes, settings: dict, images: dict):
         return solid
     # Cut along the neckline, finer than the triangles are.
     nothing = nodes.add("BsdfTransparent").outputs[0]
-    return nodes.add("MixShader", {0: nodes.math("GREATER_THAN", nodes.attribute("edge"), 0.0), 1: nothing, 2: solid}).outputs[0]
+    return nodes.add(
+        "MixShader", {0: nodes.math("GREATER_THAN", nodes.attribute("edge"), 0.0), 1: nothing, 2: solid}
+    ).outputs[0]
 
 
 def _plain(nodes: _Nodes, settings: dict, images: dict):

@@ -42,7 +42,9 @@ def add_strands(name: str, strands: np.ndarray, radius: float, material):
     curves.add_curves([points] * count)
     move_strands(curves, strands)
     taper = radius * np.interp(np.linspace(0, 1, points), [0, 0.6, 1], [1, 0.85, 0.3])
-    curves.attributes.new("radius", "FLOAT", "POINT").data.foreach_set("value", np.tile(taper, count).astype(np.float32))
+    curves.attributes.new("radius", "FLOAT", "POINT").data.foreach_set(
+        "value", np.tile(taper, count).astype(np.float32)
+    )
     curves.materials.append(material)
     thing = bpy.data.objects.new(name, curves)
     bpy.context.scene.collection.objects.link(thing)

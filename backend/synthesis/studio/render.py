@@ -7,10 +7,8 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from backend.synthesis.studio import objects
 from backend.synthesis.studio.materials import make_material
-from backend.synthesis.studio.objects import (
-    add_image, add_lamp, add_mesh, add_strands, move_mesh, move_strands, set_camera, set_sky,
-)  # fmt: skip
 
 LABELS = {"body": 1, "ball_left": 2, "ball_right": 2, "cornea_left": 2, "cornea_right": 2, "teeth_upper": 3,
           "teeth_lower": 3, "gum_upper": 3, "gum_lower": 3, "hair": 4, "brows": 5, "lashes": 5, "beard": 6, "cloth": 7,
@@ -31,11 +29,11 @@ def render_scene(scene_file: Path, output: Path, samples: int, threads: int) -> 
         start = time.perf_counter()
         if k:
             for name, thing in meshes.items():
-                move_mesh(thing.data, arrays[f"meshes/{name}/{k}"])
+                objects.move_mesh(thing.data, arrays[f"meshes/{name}/{k}"])
             for name, thing in strands.items():
-                move_strands(thing.data, arrays[f"strands/{name}/{k}"])
+                objects.move_strands(thing.data, arrays[f"strands/{name}/{k}"])
         K, pose = np.array(view["K"]).reshape(3, 3), np.array(view["world_to_camera"]).reshape(4, 4)
-        set_camera(K, pose, view["size"])
+        objects.set_camera(K, pose, view["size"])
         bpy.context.scene.render.filepath = str(output / f"view_{k:02d}.exr")
         bpy.ops.render.render(write_still=True)
         seconds.append(time.perf_counter() - start)
@@ -55,6 +53,7 @@ def _set_up(scene, samples: int, threads: int) -> None:
     render.use_persistent_data, render.film_transparent = True, True
     render.threads_mode, render.threads = "FIXED", threads
     scene.cycles_curves.shape = "RIBBONS"
+    scene.cycles_curves.subdivisions = 1
     layer = scene.view_layers[0]
     layer.use_pass_z = layer.use_pass_object_index = True
     settings = render.image_settings
@@ -65,7 +64,7 @@ def _set_up(scene, samples: int, threads: int) -> None:
 
 
 def _build(description: dict, arrays: dict[str, np.ndarray]) -> tuple[dict, dict]:
-    images = {name: add_image(name, arrays[f"image/{name}"]) for name in ("skin", "relief", "eye")}
+    images = {name: objects.add_image(name, arrays[f"image/{name}"]) for name in ("skin", "relief", "eye")}
     meshes, strands = {}, {}
     for entry in description["meshes"]:
         name = entry["name"]
@@ -73,17 +72,17 @@ def _build(description: dict, arrays: dict[str, np.ndarray]) -> tuple[dict, dict
         faces = values.pop("faces")
         settings = entry["material"] | {"cut": "edge" in values}
         material = make_material(name, settings, images)
-        meshes[name] = add_mesh(name, arrays[f"meshes/{name}/0"], faces, values, material)
+        meshes[name] = objects.add_mesh(name, arrays[f"meshes/{name}/0"], faces, values, material)
         if name.startswith(("cornea", "lens")):
             # What is clear lets the light of the lamps through.
             meshes[name].visible_shadow = False
     for entry in description["strands"]:
         name = entry["name"]
         material = make_material(name, entry["material"], images)
-        strands[name] = add_strands(name, arrays[f"strands/{name}/0"], entry["material"]["radius"], material)
+        strands[name] = objects.add_strands(name, arrays[f"strands/{name}/0"], entry["material"]["radius"], material)
     for name, thing in (meshes | strands).items():
         thing.pass_index = LABELS[name]
     for lamp in description["lamps"]:
-        add_lamp(lamp)
-    set_sky(arrays["image/sky"], description["sky_strength"])
+        objects.add_lamp(lamp)
+    objects.set_sky(arrays["image/sky"], description["sky_strength"])
     return meshes, strands
