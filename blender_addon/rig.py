@@ -91,15 +91,20 @@ def read_pose(rig: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
     Drivers, constraints and NLA count where `rig` is an evaluated object. What FLAME can't express (a bone's scale,
     a location on any bone but "global") is left out.
     """
-    turned = [_rotation(bone.matrix) @ _rotation(bone.bone.matrix_local).T for bone in _bones(rig)]
-    pose = []
-    for bone, rotation in zip(_bones(rig), turned, strict=True):
+    bones = _bones(rig)
+    # All joints at once: this is read at every change that the live preview follows.
+    posed, rest = (
+        _rotation(np.array(each)) for each in zip(*[(b.matrix, b.bone.matrix_local) for b in bones], strict=True)
+    )
+    turned = posed @ rest.transpose(0, 2, 1)
+    relative = turned.copy()
+    for joint, bone in enumerate(bones):
         if bone.parent is not None and bone.parent.name in JOINTS:
-            rotation = turned[JOINTS.index(bone.parent.name)].T @ rotation
-        pose.append(matrix_to_axis_angle(HEAD_TO_BLENDER.T @ rotation @ HEAD_TO_BLENDER))
-    root = _bones(rig)[0]
+            relative[joint] = turned[JOINTS.index(bone.parent.name)].T @ turned[joint]
+    pose = matrix_to_axis_angle(HEAD_TO_BLENDER.T @ relative @ HEAD_TO_BLENDER)
+    root = bones[0]
     moved = np.array(root.matrix.translation) - np.array(root.bone.matrix_local.translation)
-    return np.array(pose, np.float32), blender_to_head(moved).astype(np.float32)
+    return pose.astype(np.float32), blender_to_head(moved).astype(np.float32)
 
 
 def write_pose(rig: bpy.types.Object, pose: np.ndarray, translation: np.ndarray) -> None:
@@ -121,7 +126,7 @@ def _bones(rig: bpy.types.Object) -> list[bpy.types.PoseBone]:
     return [rig.pose.bones[name] for name in JOINTS]
 
 
-def _rotation(matrix: Matrix) -> np.ndarray:
-    """(3, 3) float64, the nearest rotation to a bone's matrix."""
-    u, _, vt = np.linalg.svd(np.array(matrix, float)[:3, :3])
+def _rotation(matrices: Matrix | np.ndarray) -> np.ndarray:
+    """(..., 3, 3) float64, the nearest rotations to bones' matrices (..., 4, 4)."""
+    u, _, vt = np.linalg.svd(np.array(matrices, float)[..., :3, :3])
     return u @ vt
