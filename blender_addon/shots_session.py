@@ -6,6 +6,7 @@ import json
 import shlex
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import bpy
@@ -20,7 +21,9 @@ from .steps import Steps
 
 TICK_SECONDS = 0.5
 _runs: dict[Path, BatchRun] = {}
-_looked: set[Path] = set()
+_looked: dict[Path, float] = {}
+"""When a folder was last searched for a run of another Blender, seconds of the monotonic clock."""
+LOOK_SECONDS = 2.0
 
 
 def output_folder(scene: bpy.types.Scene) -> Path | None:
@@ -36,8 +39,8 @@ def run_of(scene: bpy.types.Scene) -> BatchRun | None:
     folder = output_folder(scene)
     if folder is None:
         return None
-    if folder not in _runs and folder not in _looked:
-        _looked.add(folder)
+    if folder not in _runs and time.monotonic() - _looked.get(folder, -LOOK_SECONDS) >= LOOK_SECONDS:
+        _looked[folder] = time.monotonic()
         found = BatchRun.find(folder)
         if found is not None:
             _follow(folder, found)
