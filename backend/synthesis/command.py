@@ -89,5 +89,6 @@ def _print(summary: CorpusSummary, folder: Path, report: bool) -> None:
         others = whole - rendered - prepared
         console.print(
             f"{count} pictures in {summary.wall:.1f} s: {summary.wall / count:.2f} s each. Of a worker's time: Cycles "
-            f"{rendered / count:.2f} s, scene {prepared / count:.2f} s, files and Blender's start {others / count:.2f} s."
+            f"{rendered / count:.2f} s, scene {prepared / count:.2f} s, "
+            f"files and Blender's start {others / count:.2f} s."
         )

@@ -154,8 +154,8 @@ def _cut(name: str, rng: np.random.Generator) -> Cut:
     if name == "parted":
         return Cut(u(0.06, 0.10), u(0.03, 0.05), 0.05, Growth(0.35, 18, 40, 0.016), "parted", 16000, 10, clumping=0.5)
     if name == "curls":
-        return Cut(u(0.06, 0.10), u(0.03, 0.08), 0.07, Growth(0.6, 9, 12, 0.026), "whorl", 13000, 20, 0.00018, clumps=900,
-                   clumping=0.55, curl=u(0.004, 0.007), period=u(0.014, 0.022), frizz=0.004)  # fmt: skip
+        return Cut(u(0.06, 0.10), u(0.03, 0.08), 0.07, Growth(0.6, 9, 12, 0.026), "whorl", 13000, 20, 0.00018,
+                   clumps=900, clumping=0.55, curl=u(0.004, 0.007), period=u(0.014, 0.022), frizz=0.004)  # fmt: skip
     if name == "afro":
         n = u(0.03, 0.075)
         return Cut(n, n * 0.85, n * 0.8, Growth(0.95, 0.5, 0.5, 0.0), "whorl", 15000, 18, 0.00018, clumps=0,

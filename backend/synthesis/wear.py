@@ -21,7 +21,7 @@ NECK_AXIS_Z = -0.085
 def neckline(person: Person, anatomy: Anatomy) -> tuple[float, float]:
     """Heights (y, template) of the clothes' edge: behind and beside, and how much it dips in front."""
     rng = person.rng(10)
-    base = anatomy.chin - rng.uniform(0.045, 0.062)
+    base = anatomy.chin - rng.uniform(0.045, 0.062) + 0.015 * (person.collar == "hood")
     dip = {"crew": (0.02, 0.04), "vee": (0.07, 0.11), "shirt": (0.03, 0.06), "turtleneck": (0.01, 0.02)}
     return base, rng.uniform(*dip.get(person.collar, (0.03, 0.05)))
 
@@ -75,7 +75,7 @@ def make_collar(person: Person, anatomy: Anatomy, vertices: np.ndarray, faces: n
     elif person.collar == "hood":
         back = smoothstep(np.abs(around), 0.5, 1.8)
         bead = np.linspace(0, 2 * np.pi, 13)
-        size = (0.012 + 0.018 * back)[:, None]
+        size = (0.009 + 0.013 * back)[:, None]
         rows = [
             foot + outward * size * (1.1 + np.cos(b)) + np.array([0, 1.0, 0]) * size * (0.5 + 1.2 * np.sin(b))
             for b in bead
@@ -226,7 +226,8 @@ def make_glasses(person: Person, anatomy: Anatomy, vertices: np.ndarray, landmar
         lenses.append((fan, np.stack([spokes, (spokes + 1) % 48, np.full(48, 48)], 1)))
         hinge = np.array([middle[0] * 1.04 + side * half[0], middle[1] + 0.006, rim[:, 2].min()])
         hubs.append(np.array([middle[0] * 1.04 - side * half[0], middle[1] + 0.004, front - 0.0005]))
-        temple = [hinge, hinge + np.array([side * 0.006, 0.001, -0.006]), [side * (ear_x + 0.004), ear_y + 0.004, -0.06],
+        temple = [hinge, hinge + np.array([side * 0.006, 0.001, -0.006]),
+                  [side * (ear_x + 0.004), ear_y + 0.004, -0.06],
                   [side * (ear_x + 0.002), ear_y, -0.085], [side * (ear_x - 0.004), ear_y - 0.022, -0.105]]  # fmt: skip
         frames.append(_tube(_smooth(np.array(temple)), wire))
     frames.append(_tube(_smooth(np.array([hubs[0], (hubs[0] + hubs[1]) / 2 + [0, 0.003, 0.002], hubs[1]])), wire))

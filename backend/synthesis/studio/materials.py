@@ -150,8 +150,9 @@ def _cloth(nodes: _Nodes, settings: dict, images: dict):
     shade = nodes.math("ADD", 0.8, nodes.math("MULTIPLY", wear, 0.4))
     color = nodes.add("VectorMath", {0: color, "Scale": shade}, operation="SCALE").outputs[0]
     bump = nodes.add("Bump", {"Height": height, "Distance": 0.0006, "Strength": 0.7}).outputs["Normal"]
-    solid = nodes.add("BsdfPrincipled", {"Base Color": color, "Roughness": 0.9, "Specular IOR Level": 0.2, "Normal": bump,
-                                         "Sheen Weight": 0.25, "Sheen Roughness": 0.5}).outputs[0]  # fmt: skip
+    solid = nodes.add("BsdfPrincipled", {"Base Color": color, "Roughness": 0.9, "Specular IOR Level": 0.2,
+                                         "Normal": bump, "Sheen Weight": 0.25,
+                                         "Sheen Roughness": 0.5}).outputs[0]  # fmt: skip
     if not settings.get("cut"):
         return solid
     # Cut along the neckline, finer than the triangles are.
@@ -166,7 +167,8 @@ def _plain(nodes: _Nodes, settings: dict, images: dict):
     return nodes.add(
         "BsdfPrincipled",
         {"Base Color": settings["color"], "Roughness": settings["roughness"], "Metallic": settings.get("metallic", 0.0),
-         "Subsurface Weight": float(soft > 0), "Subsurface Radius": (1.0, 0.6, 0.4), "Subsurface Scale": max(soft, 1e-4)},
+         "Subsurface Weight": float(soft > 0), "Subsurface Radius": (1.0, 0.6, 0.4),
+         "Subsurface Scale": max(soft, 1e-4)},
         subsurface_method="BURLEY",
     ).outputs[0]  # fmt: skip
 

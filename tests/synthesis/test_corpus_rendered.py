@@ -1,0 +1,120 @@
+"""The corpus end to end: the command, a real Blender, files read again."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from backend.protocol.errors import TurboPortraitError
+from backend.rasterizer import rasterize
+from backend.synthesis.driver import CorpusConfig, synthesize_people
+from backend.synthesis.files import LABELS, is_written, people, read_person, write_person
+from flame import load_head_model
+
+pytestmark = pytest.mark.slow
+SIZE, SEED = 256, 11
+
+
+def make(folder, *more):
+    command = [sys.executable, "-m", "backend.cli", "data", "synthesize", str(folder), "--identities", "1",
+               "--first-seed", str(SEED), "--views", "1", "--samples", "2", "--workers", "1", "--components-only",
+               "--report", *more]  # fmt: skip
+    return subprocess.run(command, capture_output=True, text=True, timeout=400)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    pytest.importorskip("bpy")
+    folder = tmp_path_factory.mktemp("corpus")
+    killed = folder / "person_000099.1.part"
+    killed.mkdir()
+    done = make(folder, "--sheet", str(folder / "sheet.png"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "s each" in done.stdout
+    assert (folder / "sheet.png").is_file()
+    assert not killed.exists()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def person(corpus):
+    (path,) = people(corpus)
+    return read_person(path)
+
+
+def test_the_same_seed_is_the_same_person(corpus, person, tmp_path):
+    assert make(tmp_path).returncode == 0
+    again = read_person(people(tmp_path)[0])
+    assert np.array_equal(again.vertices, person.vertices)
+    assert again.cameras == person.cameras
+    assert np.abs(again.images.astype(int) - person.images).max() <= 2
+    assert np.array_equal(again.labels, person.labels)
+
+
+def test_depth_and_labels_agree_with_the_exact_head_and_camera(person):
+    model = load_head_model()
+    own = replace(model, v_template=person.vertices)
+    for k, (camera, parameters) in enumerate(zip(person.cameras, person.parameters, strict=True)):
+        head = own.forward(None, parameters.expression, parameters.joint_rotations).vertices
+        screen = np.concatenate([camera.project(head), camera.to_camera(head)[:, 2:]], 1)
+        raster = rasterize(screen, model.faces, SIZE, SIZE)
+        face = np.isin(model.faces, model.regions["face"]).all(1)
+        bare = raster.covered & face[raster.triangle] & (person.labels[k] == LABELS["skin"])
+        bare &= person.depth[k] > 0
+        assert bare.sum() > 1500
+        # The pixel's middle and the path's place in it differ: by a slope's depth over a pixel, a millimetre or so.
+        assert np.median(np.abs(person.depth[k] - raster.depth)[bare]) < 0.0012
+        assert np.percentile((person.depth[k] - raster.depth)[bare], [5, 95]) == pytest.approx([0, 0], abs=0.006)
+
+
+def test_the_matte_holds_the_landmarks_and_the_picture_shows_skin(person):
+    for k in range(len(person.images)):
+        inside = np.clip(person.landmarks[k].astype(int), 0, SIZE - 1)
+        assert (person.images[k][inside[:, 1], inside[:, 0], 3] > 200).mean() > 0.95
+        assert (person.images[k][..., 3] == 0).mean() > 0.1
+        assert {LABELS["skin"], LABELS["clothes"]} <= set(np.unique(person.labels[k]))
+        skin = person.images[k][(person.labels[k] == LABELS["skin"]) & (person.images[k][..., 3] == 255)]
+        assert 20 < skin[:, :3].mean() < 245
+        assert skin[:, 0].mean() > skin[:, 2].mean()
+
+
+def test_what_is_there_is_kept(corpus):
+    before = {path: path.stat().st_mtime_ns for path in corpus.rglob("person_*/*")}
+    done = make(corpus)
+    assert done.returncode == 0
+    assert "1 were there" in done.stdout
+    assert before == {path: path.stat().st_mtime_ns for path in corpus.rglob("person_*/*")}
+    assert json.loads((corpus / "summary.json").read_text())["there"] == 1
+
+
+def test_a_corpus_of_another_size_is_refused(corpus):
+    with pytest.raises(TurboPortraitError, match="256 pixels"):
+        is_written(corpus, SEED, 512, 1)
+
+
+def test_a_blender_that_fails_is_named_for_each_person(tmp_path):
+    broken = CorpusConfig(
+        str(tmp_path), SEED, 1, 1, 64, 1, workers=1, blender=shutil.which("false"), components_only=True
+    )
+    summary = synthesize_people(broken, lambda outcome: None)
+    assert [outcome.seed for outcome in summary.failed] == [SEED]
+    assert "Blender ended" in summary.failed[0].error
+    assert json.loads((tmp_path / "summary.json").read_text())["failed"][0]["seed"] == SEED
+
+
+def test_damage_is_named(corpus, tmp_path):
+    (path,) = people(corpus)
+    damaged = shutil.copytree(path, tmp_path / path.name)
+    (damaged / "views.npz").write_bytes(b"PK nothing")
+    with pytest.raises(TurboPortraitError, match="person_000011"):
+        read_person(damaged)
+
+
+def test_what_cannot_be_written_whole_leaves_nothing(tmp_path):
+    with pytest.raises(ValueError, match="object"):
+        write_person(tmp_path, 1, {}, {}, {"view_00": np.array([[object()]])})
+    assert list(tmp_path.iterdir()) == []
