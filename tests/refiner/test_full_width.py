@@ -13,6 +13,7 @@ from backend.refiner.attention import PromptAttention, ReshapedSelfAttention
 from backend.refiner.config import preset_folder
 from backend.refiner.lora import add_lora, fold_lora, lora_state
 from backend.refiner.unet import predict_noise
+from backend.refiner.upsampling import fold_upsampling, unfold_upsampling
 
 pytestmark = pytest.mark.slow
 
@@ -80,8 +81,10 @@ def test_one_view_without_reference_is_the_stock_unet(turbo, latents):
     processors = turbo.unet.attn_processors
     assert {type(p) for p in processors.values()} == {ReshapedSelfAttention, PromptAttention}
     turbo.unet.set_attn_processor(AttnProcessor2_0())
+    unfold_upsampling(turbo.unet)
     stock = turbo.unet(latents[:, 0], 400, turbo.prompt).sample
     turbo.unet.set_attn_processor(processors)
+    fold_upsampling(turbo.unet)
     close(ours[0], stock)
     # With others beside it the same view is another: they are looked at.
     assert not torch.allclose(together[0, 0], stock[0], rtol=1e-2, atol=1e-2 * float(stock.abs().max()))
