@@ -37,8 +37,8 @@ PLAYS: dict[str, dict[str, tuple[float, float]]] = {
 }  # fmt: skip
 """Combinations that occur, by ARKit's names; one without its Left or Right means both sides, nearly alike."""
 PORTRAIT_PLAYS = ("calm", "calm", "smile", "smile", "open smile")
-ASIDE = 0.12
-"""Chance of one more action, any of them, at up to a third of its range: so that all are seen."""
+ASIDE = 0.4
+"""Chance of one more action outside of portraits, any of them, up to a third of its range: so that all are seen."""
 MOST_GAZE = np.radians([14.0, 22.0])
 """Up or down, and to a side."""
 
@@ -67,7 +67,7 @@ def draw_expression(rng: np.random.Generator, model: HeadModel, play: str) -> np
     if "jawOpen" not in names:
         expression[:10] = rng.normal(0, 0.6, min(10, len(expression)))
         return expression
-    if not portrait_like(play) and rng.random() < 8 * ASIDE / 2:
+    if play not in PORTRAIT_PLAYS and rng.random() < ASIDE:
         expression[rng.integers(len(expression))] = rng.uniform(0, 0.33)
     for action, (low, high) in PLAYS[play].items():
         value = rng.uniform(low, high)
@@ -75,8 +75,3 @@ def draw_expression(rng: np.random.Generator, model: HeadModel, play: str) -> np
             if name in names:
                 expression[names[name]] = np.clip(value * rng.uniform(0.85, 1.1), 0, 1)
     return expression
-
-
-def portrait_like(play: str) -> bool:
-    """Whether people show it in portraits."""
-    return play in PORTRAIT_PLAYS

@@ -14,7 +14,7 @@ from backend.synthesis import eyes, facial_hair, hair, light, paint, teeth, wear
 from backend.synthesis.framing import draw_camera
 from backend.synthesis.performance import draw_performance
 from backend.synthesis.person import Person
-from backend.synthesis.surface import Motion, Refinement, rigid_motion
+from backend.synthesis.surface import Refinement, rigid_motion
 from backend.training.synthetic.anatomy import Anatomy, anatomy_of
 from backend.training.synthetic.noise import smoothstep, to_linear
 from flame import HeadModel
@@ -291,6 +291,3 @@ def _add_wear(
             else {"kind": "clear", "tint": 0.12 if dark else 0.97, "roughness": 0.10}
         )
         scene.mesh(part["name"], [m.head(part["vertices"]) for m in motions], part["faces"], material)
-
-
-__all__ = ["Motion", "Scene", "View", "build_scene", "draw_views"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from backend.training.synthetic.hair import grid_faces
 from flame.geometry import vertex_normals
 
 
@@ -117,3 +118,17 @@ def nearest_roots(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray, a
     v, w = (ff * pe - ef * pf) / det, (ee * pf - ef * pe) / det
     weights = np.clip(np.stack([1 - v - w, v, w], 1), 0, 1)
     return Roots(triangle, weights / weights.sum(1, keepdims=True))
+
+
+def tube(
+    path: np.ndarray, radius: float, sides: int = 10, beside: tuple[float, float, float] = (0.11, 0.31, 0.94)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices and faces of a tube around a path (P, 3) that nowhere runs along `beside`."""
+    along = np.gradient(path, axis=0)
+    along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
+    across = np.cross(along, beside)
+    across /= np.linalg.norm(across, axis=1, keepdims=True)
+    up = np.cross(along, across)
+    turn = np.linspace(0, 2 * np.pi, sides + 1)
+    ring = np.cos(turn)[None, :, None] * across[:, None] + np.sin(turn)[None, :, None] * up[:, None]
+    return (path[:, None] + radius * ring).reshape(-1, 3).astype(np.float32), grid_faces(len(path), sides + 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from backend.synthesis.surface import tube
 from backend.training.synthetic.hair import grid_faces
 
 UPPER = ((8.4, 10.0), (6.6, 9.0), (7.6, 9.8), (7.0, 8.4), (6.8, 7.8), (9.6, 7.2), (9.2, 7.0))
@@ -51,7 +52,7 @@ def make_arch(rng: np.random.Generator, edge: np.ndarray, half_width: float, upp
             "vertices": teeth.astype(np.float32),
             "faces": np.concatenate([faces + k * 17 * 11 for k in range(len(blocks))]),
         },
-        "gum": _tube(gum, 0.0034),
+        "gum": dict(zip(("vertices", "faces"), tube(gum, 0.0036, beside=(0.0, 1.0, 0.0)), strict=True)),
     }
 
 
@@ -69,15 +70,3 @@ def _block() -> np.ndarray:
         power(np.cos(d), 0.4) * power(np.sin(a), 0.6),
     ]
     return np.stack(shape, -1).reshape(-1, 3)
-
-
-def _tube(path: np.ndarray, radius: float) -> dict:
-    along = np.gradient(path, axis=0)
-    along /= np.linalg.norm(along, axis=1, keepdims=True)
-    across = np.cross(along, [0.0, 1.0, 0.0])
-    around = np.linspace(0, 2 * np.pi, 13)
-    ring = np.cos(around)[None, :, None] * across[:, None] + 1.3 * np.sin(around)[None, :, None] * np.array([0, 1.0, 0])
-    return {
-        "vertices": (path[:, None] + radius * ring).reshape(-1, 3).astype(np.float32),
-        "faces": grid_faces(len(path), 13),
-    }

@@ -7,6 +7,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
 from backend.synthesis.person import Person
+from backend.synthesis.surface import tube
 from backend.training.synthetic import anatomy as places
 from backend.training.synthetic.anatomy import Anatomy
 from backend.training.synthetic.hair import grid_faces
@@ -220,7 +221,7 @@ def make_glasses(person: Person, anatomy: Anatomy, vertices: np.ndarray, landmar
         x = middle[0] * 1.04 + half[0] * np.sign(c) * np.abs(c) ** corner
         y = middle[1] - 0.002 + half[1] * np.sign(s) * np.abs(s) ** corner
         rim = np.stack([x, y, front - 3.0 * np.maximum(np.abs(x) - 0.012, 0) ** 2], 1)
-        frames.append(_tube(rim, wire))
+        frames.append(tube(rim, wire))
         fan = np.concatenate([rim[:-1], rim.mean(0, keepdims=True) + np.array([0, 0, 0.0015])])
         spokes = np.arange(48)
         lenses.append((fan, np.stack([spokes, (spokes + 1) % 48, np.full(48, 48)], 1)))
@@ -229,8 +230,8 @@ def make_glasses(person: Person, anatomy: Anatomy, vertices: np.ndarray, landmar
         temple = [hinge, hinge + np.array([side * 0.006, 0.001, -0.006]),
                   [side * (ear_x + 0.004), ear_y + 0.004, -0.06],
                   [side * (ear_x + 0.002), ear_y, -0.085], [side * (ear_x - 0.004), ear_y - 0.022, -0.105]]  # fmt: skip
-        frames.append(_tube(_smooth(np.array(temple)), wire))
-    frames.append(_tube(_smooth(np.array([hubs[0], (hubs[0] + hubs[1]) / 2 + [0, 0.003, 0.002], hubs[1]])), wire))
+        frames.append(tube(_smooth(np.array(temple)), wire))
+    frames.append(tube(_smooth(np.array([hubs[0], (hubs[0] + hubs[1]) / 2 + [0, 0.003, 0.002], hubs[1]])), wire))
     return [
         dict(zip(("vertices", "faces"), _joined(group), strict=True)) | {"name": name}
         for name, group in (("frame", frames), ("lens", lenses))
@@ -241,17 +242,6 @@ def _smooth(path: np.ndarray) -> np.ndarray:
     t = np.linspace(0, len(path) - 1, 24)
     points = np.stack([np.interp(t, np.arange(len(path)), path[:, k]) for k in range(3)], 1)
     return np.concatenate([path[:1], gaussian_filter(points, (1.2, 0), mode="nearest")[1:-1], path[-1:]])
-
-
-def _tube(path: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
-    along = np.gradient(path, axis=0)
-    along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
-    across = np.cross(along, [0.11, 0.31, 0.94])
-    across /= np.linalg.norm(across, axis=1, keepdims=True)
-    up = np.cross(along, across)
-    turn = np.linspace(0, 2 * np.pi, 9)
-    ring = np.cos(turn)[None, :, None] * across[:, None] + np.sin(turn)[None, :, None] * up[:, None]
-    return (path[:, None] + radius * ring).reshape(-1, 3), grid_faces(len(path), 9)
 
 
 def _joined(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
