@@ -115,6 +115,6 @@ def test_damage_is_named(corpus, tmp_path):
 
 
 def test_what_cannot_be_written_whole_leaves_nothing(tmp_path):
-    with pytest.raises(ValueError, match="object"):
+    with pytest.raises(TypeError, match="data type"):
         write_person(tmp_path, 1, {}, {}, {"view_00": np.array([[object()]])})
     assert list(tmp_path.iterdir()) == []
