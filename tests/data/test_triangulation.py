@@ -92,8 +92,8 @@ def test_the_head_stands_upright_in_the_middle_at_one_size(face, yaw, pitch, rol
     # Its own space: the origin is the middle, y is up.
     middle, above = aligned.project(np.array([[0, 0, 0], [0, 0.001, 0]]))
     assert middle == pytest.approx([128, 256 * 0.6 / 1.1], abs=1e-6)
-    assert above[0] == pytest.approx(128, abs=0.02)
-    assert above[1] < middle[1]
+    # Upright but for the perspective of a head beside the source's axis, some 5 degrees at the nearest.
+    assert abs(above[0] - 128) < 0.1 * (middle[1] - above[1])
     per_metre = aligned.intrinsics[0, 0] / aligned.extrinsics[2, 3]
     assert per_metre * 2 * frame.half * 1.1 == pytest.approx(256)
     # A pinhole at the very place of the source.
