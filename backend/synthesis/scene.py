@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from backend.open_head.joints import sphere_centre
 from backend.protocol.camera import Camera
 from backend.protocol.head_parameters import HeadParameters
 from backend.synthesis import eyes, facial_hair, hair, light, paint, teeth, wear
@@ -176,15 +177,17 @@ def _add_body(scene: Scene, person: Person, model: HeadModel, anatomy: Anatomy, 
 def _add_eyes(
     scene: Scene, person: Person, model: HeadModel, anatomy: Anatomy, rest: np.ndarray, motions: list[_Motions]
 ) -> None:
-    joints = model.rest_joints(rest)
     rng = person.rng(31)
     for k, side in enumerate(("left", "right")):
-        radius = float(np.median(np.linalg.norm(rest[model.regions[f"eye_{side}"]] - joints[3 + k], axis=1)))
+        ball_points = rest[model.regions[f"eye_{side}"]]
+        # Beyond the components the joints' regressor is only near the ball's middle: lids would cut into it.
+        centre = sphere_centre(ball_points)
+        radius = float(np.median(np.linalg.norm(ball_points - centre, axis=1)))
         if k == 0:
             scene.image("eye", to_linear(eyes.paint_eye(rng, person.traits.iris, radius)[::-1]))
         ball, cornea = eyes.make_eye(radius)
         for name, part, kind in ((f"ball_{side}", ball, "eye"), (f"cornea_{side}", cornea, "clear")):
-            placed = [motion.eyes[k](part["vertices"] + joints[3 + k]) for motion in motions]
+            placed = [motion.eyes[k](part["vertices"] + centre) for motion in motions]
             scene.mesh(name, placed, part["faces"], {"kind": kind}, **({"uv": part["uv"]} if "uv" in part else {}))
 
 
