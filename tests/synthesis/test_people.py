@@ -164,3 +164,19 @@ def test_a_scene_is_the_same_twice(model, person, tmp_path):
     with np.load(tmp_path / "a.npz", allow_pickle=False) as a, np.load(tmp_path / "b.npz", allow_pickle=False) as b:
         assert a.files == b.files
         assert all(np.array_equal(a[name], b[name]) for name in a.files)
+
+
+@pytest.mark.slow
+def test_eyeballs_lie_where_the_head_has_its_eyes(model):
+    pytest.importorskip("anny")
+    # The joints' regressor misses this head's eyes by 3 mm.
+    person = draw_person(113, ShapeSource(model))
+    views = draw_views(person, model, 1, 64)
+    scene, _, _ = build_scene(person, model, views)
+    for k, view in enumerate(views):
+        for side in ("left", "right"):
+            ball, eye = scene.arrays[f"meshes/ball_{side}/{k}"], view.vertices[model.regions[f"eye_{side}"]]
+            ball_middle = (ball.max(0) + ball.min(0)) / 2
+            assert np.linalg.norm(eye - ball_middle, axis=1) == pytest.approx(
+                np.ptp(ball, axis=0).max() / 2, abs=0.0022
+            )
