@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import bpy
 import numpy as np
@@ -49,7 +50,7 @@ class TurboPortraitEngine(bpy.types.RenderEngine):
         wanted = preferences.connection()
         views = []
         if heads:
-            steps = _rendering(wanted, heads, render_settings(scene))
+            steps = _rendering(wanted, heads, render_settings(scene), lambda line: self.report({"WARNING"}, line))
             timeout = wanted.timeout * len(heads) + START_SECONDS
             views = complete(steps, timeout, interrupted=self.test_break, report=self._say)
         color, depth = frame.composite(views, [head.view.scale for head in heads], width, height)
@@ -98,11 +99,13 @@ class TurboPortraitEngine(bpy.types.RenderEngine):
         self.error_set(message_of(error))
 
 
-def _rendering(wanted: preferences.Connection, heads: list[HeadRequest], settings: Settings) -> Steps:
+def _rendering(
+    wanted: preferences.Connection, heads: list[HeadRequest], settings: Settings, warn: Callable[[str], None]
+) -> Steps:
     """Steps to the heads' views over a connection of their own: sockets belong to one thread, and this is Blender's."""
     client = yield from connecting("Blender render", wanted)
     try:
-        steps = rendering(client, heads, settings)
+        steps = rendering(client, heads, settings, warn)
         while True:
             try:
                 line = next(steps)

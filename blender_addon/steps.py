@@ -146,18 +146,24 @@ def registration(
     return registered, mesh.result.mesh
 
 
-def rendering(client: Client, heads: list[HeadRequest], settings: Settings) -> Generator[str, None, list[ViewPixels]]:
-    """Render each head, one view per head, with depth; an avatar that the backend has forgotten is registered again."""
+def rendering(
+    client: Client, heads: list[HeadRequest], settings: Settings, warn: Callable[[str], None] = print
+) -> Generator[str, None, list[ViewPixels]]:
+    """Render each head, one view per head, with depth; an avatar that the backend has forgotten is registered again.
+
+    `warn` is told in a sentence what is not as asked, such as a view that could not be refined; by default Blender's
+    console is.
+    """
     views = []
     for number, head in enumerate(heads, 1):
         line = f"Rendering {head.name}" + (f" ({number} of {len(heads)})" if len(heads) > 1 else "")
         try:
-            view = yield from _view(client, head, settings, line)
+            view = yield from _view(client, head, settings, line, warn)
         except TurboPortraitError as error:
             if error.code != "unknown_avatar":
                 raise
             yield from registering_again(client, head, error)
-            view = yield from _view(client, head, settings, line)
+            view = yield from _view(client, head, settings, line, warn)
         views.append(view)
     return views
 
@@ -193,9 +199,13 @@ def submit_render(
     )
 
 
-def _view(client: Client, head: HeadRequest, settings: Settings, line: str) -> Generator[str, None, ViewPixels]:
+def _view(
+    client: Client, head: HeadRequest, settings: Settings, line: str, warn: Callable[[str], None]
+) -> Generator[str, None, ViewPixels]:
     refined = settings.refined
     keys = [f"{head.name}/{number}" for number in range(len(head.views))]
     request = submit_render(client, head, settings, keys, raw=not refined, refined=refined, depth=True)
     done = yield from finish(client, request, line)
+    for sentence in done.done.warnings:
+        warn(f"{head.name}: {sentence}")
     return (done.refined if refined else done.raw).views[0]

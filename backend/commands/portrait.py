@@ -75,6 +75,8 @@ def render(
             preset=preset,
             noise_level=noise_level,
         )
+    for sentence in result.warnings:
+        console.print(f"[yellow]warning:[/] {sentence}")
     for key, view in (result.refined or result.raw).items():
         _save(view.rgba, output / f"{portrait.stem}_yaw{key}.png")
     console.print(", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in result.timings.items()))
