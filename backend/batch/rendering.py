@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import logging
 import os
 import socket
 import time
@@ -25,6 +26,9 @@ from backend.pipeline.moments import Moment
 from backend.protocol.errors import TurboPortraitError, describe
 from backend.protocol.shots import RAW
 from backend.protocol.validation import check_camera, check_parameters
+from backend.refiner.refinement import Unrefined
+
+log = logging.getLogger(__name__)
 
 THUMBNAIL_SIDE = 192
 
@@ -133,7 +137,7 @@ class FrameRenderer:
         started = time.perf_counter()
         flat = [moment for task in tasks for _, moment in moments[task.key + task.path]]
         refine = self.pipeline.refine_sequence if temporal else self.pipeline.refine_moments
-        refined = iter(refine(flat, tasks[0].quality, tasks[0].noise_level))
+        refined = iter(refine(flat, tasks[0].quality, tasks[0].noise_level, _no_raw_views))
         share = (time.perf_counter() - started) / len(tasks)
         frames = {}
         for task in tasks:
@@ -193,6 +197,13 @@ class FrameRenderer:
         return Record(
             task.key, task.shot, task.frame, task.path, worker=self.name, code=shown.code, sentence=shown.sentence
         )
+
+
+def _no_raw_views(sentence: str) -> None:
+    """A preview shows a raw view and says so; a finished frame must not pass for refined."""
+    if isinstance(sentence, Unrefined):
+        raise TurboPortraitError("not_refined", sentence)
+    log.warning(sentence)
 
 
 def thumbnail_path(job: Path, key: str) -> Path:

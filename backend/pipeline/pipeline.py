@@ -171,14 +171,18 @@ class Pipeline:
         return frames
 
     def refine_sequence(
-        self, moments: Sequence[Moment], preset: str, noise_level: float = 0.1
+        self,
+        moments: Sequence[Moment],
+        preset: str,
+        noise_level: float = 0.1,
+        warn: Callable[[str], None] | None = None,
     ) -> list[list[np.ndarray]]:
         """Refine moments that follow each other, each with the one before, warped, as one more reference.
 
         Returns:
             For each moment a frame (H, W, 4) uint8 per camera.
         """
-        refined = refine_in_order(self.refiner(preset), moments, preset, noise_level)
+        refined = refine_in_order(self.refiner(preset), moments, preset, noise_level, warn)
         return [crops.put_back(images) for crops, images in refined]
 
     def _head_model(self, name: str) -> HeadModel:

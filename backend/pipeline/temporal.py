@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -14,7 +14,11 @@ from backend.protocol.rigged_mesh import RiggedMesh
 
 
 def refine_in_order(
-    refiner: Refiner, moments: Sequence[Moment], preset: str, noise_level: float
+    refiner: Refiner,
+    moments: Sequence[Moment],
+    preset: str,
+    noise_level: float,
+    warn: Callable[[str], None] | None = None,
 ) -> list[tuple[Crops, list[np.ndarray]]]:
     """Refine moments one after the other, those of each avatar as a sequence of its own.
 
@@ -33,7 +37,9 @@ def refine_in_order(
         if mesh is not None and registration.avatar.id in last:
             for picture in _warped(mesh, crops, *last[registration.avatar.id]):
                 state = state.with_image(refiner, picture)
-        images = refiner.refine_batch([crops.views], state, noise_level, registration.seed)[0] if crops.views else []
+        images = []
+        if crops.views:
+            images = refiner.refine_batch([crops.views], state, noise_level, registration.seed, warn)[0]
         last[registration.avatar.id] = crops, images
         results.append((crops, images))
     return results

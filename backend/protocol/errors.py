@@ -78,6 +78,10 @@ ERRORS: dict[str, tuple[str, str]] = {
         "There is not enough room on the disk.",
         "Make room, or choose a folder on a larger disk (TURBOPORTRAIT_MODELS names the one for models).",
     ),
+    "not_refined": (
+        "The refiner gave no finite numbers for this frame.",
+        "Render it again; if it stays so, choose another preset or --quality raw, or install the preset again.",
+    ),
     "model_damaged": (
         "An installed model's file is missing or has changed since it was installed.",
         "Install it again with `turboportrait models add`.",

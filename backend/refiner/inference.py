@@ -14,7 +14,7 @@ from backend.protocol.errors import TurboPortraitError
 from backend.refiner.autoencoder import reduction
 from backend.refiner.diffusion import seeded_noise
 from backend.refiner.images import check_square, compose, network_views, reference_tensor, stack_moments
-from backend.refiner.refinement import ReferenceState
+from backend.refiner.refinement import ReferenceState, Unrefined
 from backend.refiner.runtime import Inputs, StaticRunner, can_compile
 
 if TYPE_CHECKING:
@@ -61,10 +61,11 @@ def refine_batch(
     rgba, confidence = stack_moments(moments)
     refined, sound = _refine(refiner, rgba, confidence, _latents(reference, len(moments)), level, seed, warn)
     if not sound.all():
-        warn(
+        sentence = (
             f"{int((~sound).sum())} of {sound.numel()} views could not be refined, because the network's result was "
             "not finite: they are shown as the avatar renders them"
         )
+        warn(Unrefined(sentence))
     return [list(moment) for moment in refined.numpy()]
 
 

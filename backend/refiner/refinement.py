@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from backend.refiner.refiner import Refiner
 
 
+class Unrefined(str):
+    """A warning's sentence, told apart from others: views are shown raw because the network gave no finite numbers."""
+
+
 @dataclass(frozen=True)
 class ReferenceState:
     """What is computed once per portrait, or per set of portraits of one person.

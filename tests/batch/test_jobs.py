@@ -144,6 +144,28 @@ def test_a_frame_that_cannot_be_refined_fails_alone(tmp_path, poses, monkeypatch
     assert summary.done == 12 - odd
 
 
+@pytest.mark.parametrize("temporal", [False, True])
+def test_a_frame_without_finite_numbers_does_not_pass_for_refined(tmp_path, poses, monkeypatch, temporal):
+    from little_head import Brighten
+
+    from backend.refiner.refinement import Unrefined
+
+    sound, refused = Brighten.refine_batch, []
+
+    def refine_batch(self, moments, reference, noise_level=0.1, seed=0, warn=None):
+        warn("memory ran out: refined in two parts")
+        # The first batch of three, and then each of its frames by itself.
+        if len(refused) < 4:
+            refused.append(True)
+            warn(Unrefined("1 of 1 views could not be refined"))
+        return sound(self, moments, reference, noise_level, seed, warn)
+
+    monkeypatch.setattr(Brighten, "refine_batch", refine_batch)
+    summary, _, _ = run(tmp_path, poses, settings=Settings("compact", 0.1, temporal=temporal))
+    assert [failure.code for failure in summary.failures] == ["not_refined"] * 3
+    assert summary.done == 9
+
+
 def test_a_full_disk_fails_frames_and_leaves_no_half_files(tmp_path, poses, monkeypatch):
     real, calls = images._write_png, []
 

@@ -58,8 +58,8 @@ class Watching(Brighten):
         super().__init__()
         self.shown = []
 
-    def refine_batch(self, moments, reference, noise_level=0.1, seed=0):
-        refined = super().refine_batch(moments, reference, noise_level, seed)
+    def refine_batch(self, moments, reference, noise_level=0.1, seed=0, warn=None):
+        refined = super().refine_batch(moments, reference, noise_level, seed, warn)
         self.shown.append((reference.images, refined[0][0], moments[0][0].rgba[..., 3]))
         return refined
 
