@@ -2,6 +2,7 @@
 
 import logging
 import resource
+from contextlib import ExitStack, contextmanager
 
 import pytest
 import torch
@@ -12,12 +13,16 @@ from backend.training.checkpoint import load_checkpoint, save_checkpoint, save_f
 from backend.training.trainer import Trainer
 
 
-@pytest.fixture
-def full_disk():
-    """Call it, and no file can grow beyond so many bytes any more: writing fails as on a full disk."""
+@contextmanager
+def full_disk(most: int = 8192):
+    """No file can grow beyond so many bytes: writing fails as on a full disk. Never longer than needed: pytest's own
+    report may be a file."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda most: resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_checkpoint_comes_back(tmp_path):
@@ -29,18 +34,17 @@ def test_a_checkpoint_comes_back(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
-def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, full_disk):
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path):
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, {"step": 1})
-    full_disk(8192)
-    with pytest.raises(TurboPortraitError) as caught:
+    with full_disk(), pytest.raises(TurboPortraitError) as caught:
         save_checkpoint(path, {"step": 2, "weights": torch.zeros(100_000)})
     assert caught.value.code == "not_saved"
     assert load_checkpoint(path)["step"] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
-def test_a_folder_is_replaced_whole_or_stays(tmp_path, full_disk):
+def test_a_folder_is_replaced_whole_or_stays(tmp_path):
     def write(text):
         def fill(folder):
             folder.mkdir()
@@ -51,22 +55,24 @@ def test_a_folder_is_replaced_whole_or_stays(tmp_path, full_disk):
     save_folder(tmp_path / "result", write("first"))
     save_folder(tmp_path / "result", write("second"))
     assert (tmp_path / "result" / "a.txt").read_text() == "second"
-    full_disk(8192)
-    with pytest.raises(TurboPortraitError, match="result"):
+    with full_disk(), pytest.raises(TurboPortraitError, match="result"):
         save_folder(tmp_path / "result", write("third" * 10_000))
     assert (tmp_path / "result" / "a.txt").read_text() == "second"
     assert [path.name for path in tmp_path.iterdir()] == ["result"]
 
 
-def test_a_run_outlives_a_disk_that_is_full_for_a_while(config, full_disk, caplog):
-    steps = []
+def test_a_run_outlives_a_disk_that_is_full_for_a_while(config, caplog):
+    steps, full = [], ExitStack()
 
     def report(step, terms):
         steps.append(step)
         # Before the checkpoint of step 3, and gone before the last one.
-        full_disk(8192 if step in (2, 3) else resource.RLIM_INFINITY)
+        if step == 2:
+            full.enter_context(full_disk())
+        if step == 4:
+            full.close()
 
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING), full:
         Trainer(config).run(report)
     assert "step 3" in caplog.text
     assert steps == [1, 2, 3, 4, 5, 6]
