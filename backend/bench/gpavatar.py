@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import resource
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from backend.avatars.gpavatar.nearest import brute_force, nearest_points
 from backend.avatars.gpavatar.network import GPAvatarNetwork
 from backend.avatars.gpavatar.volume import Rays, Rendering, coarse_depths, published_rays
 from backend.bench.report import machine, percentiles
+from backend.bench.work import seconds_of
 
 VIEWS = 2
 DISTANCE = 11.0
@@ -70,7 +69,10 @@ def product_figures(renderer: Renderer, repeats: int) -> dict:
     rays, points = head_views(config, VIEWS), head_cloud(config)
     views = partial(renderer.render, rays, points, planes, picture_noise)
     views()
-    figures = {"encoder": _timed(encode, repeats), "two_views": _timed(views, repeats)}
+    figures = {
+        name: percentiles([seconds_of(work, renderer.device) for _ in range(repeats)])
+        for name, work in (("encoder", encode), ("two_views", views))
+    }
     return figures | {"peak_memory_gb": round(peak_memory(renderer.device), 2)}
 
 
@@ -94,17 +96,18 @@ def side_by_side(renderer: Renderer, repeats: int) -> dict:
     ours, theirs = folded(), []
     if renderer.device.type == "cuda":
         directly()
+    timed = partial(seconds_of, device=renderer.device)
     seconds: dict[str, list[float]] = {"folded": [], "direct": [], "nearest_folded": [], "nearest_direct": []}
     slow_repeats = repeats if renderer.device.type == "cuda" else 1
     for repeat in range(repeats):
-        seconds["folded"].append(_seconds(folded))
+        seconds["folded"].append(timed(folded))
         seconds["nearest_folded"].append(
-            2 * _seconds(partial(nearest_points, coordinates, points[None], config.neighbours))
+            2 * timed(partial(nearest_points, coordinates, points[None], config.neighbours))
         )
         if repeat < slow_repeats:
-            seconds["direct"].append(_seconds(lambda: theirs.append(directly())))
+            seconds["direct"].append(timed(lambda: theirs.append(directly())))
             seconds["nearest_direct"].append(
-                2 * _seconds(partial(brute_force, coordinates, points[None], config.neighbours))
+                2 * timed(partial(brute_force, coordinates, points[None], config.neighbours))
             )
     medians = {name: float(np.median(values)) for name, values in seconds.items()}
     ours, theirs = ours.features.double(), theirs[-1].features.double()
@@ -144,18 +147,6 @@ def peak_memory(device: torch.device) -> float:
 def device_name(device: str) -> str:
     """The GPU's name, or "cpu"."""
     return torch.cuda.get_device_name() if device == "cuda" else device
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
-
-
-def _timed(work: Callable[[], object], repeats: int) -> dict[str, float]:
-    return percentiles([_seconds(work) for _ in range(repeats)])
 
 
 def _print(report: dict) -> None:

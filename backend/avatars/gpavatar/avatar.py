@@ -21,6 +21,7 @@ from backend.avatars.gpavatar.network import GPAvatarNetwork, channels_last
 from backend.avatars.gpavatar.placing import place
 from backend.avatars.gpavatar.preview import preview_mesh
 from backend.avatars.gpavatar.volume import Rays
+from backend.compositing import overlaps
 from backend.protocol.camera import Camera
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.head_parameters import HeadParameters
@@ -131,7 +132,11 @@ class GPAvatar:
             for i, camera in enumerate(cameras)
             if not self._framing.inside(camera, parameters) and (square := self.bounds(camera, parameters))
         }
-        squares = {i: s for i, s in squares.items() if _overlaps(s, cameras[i])}
+        squares = {
+            i: square
+            for i, square in squares.items()
+            if np.isfinite(square).all() and overlaps(square, cameras[i].width, cameras[i].height)
+        }
         if not squares:
             return views
         config = self._renderer.config
@@ -152,12 +157,6 @@ class GPAvatar:
             axial = depths[index] * cast[index][1].view_as(depths[index]) / config.head_scale
             views[i] = _view(cameras[i], square, pictures[index], opacities[index], axial)
         return views
-
-
-def _overlaps(square: tuple[float, float, float], camera: Camera) -> bool:
-    x0, y0, side = square
-    finite = np.isfinite(square).all() and side > 0
-    return bool(finite and x0 < camera.width and y0 < camera.height and x0 + side > 0 and y0 + side > 0)
 
 
 def _view(
