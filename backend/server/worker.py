@@ -83,8 +83,9 @@ class Worker(threading.Thread):
                     mesh = self._pipeline.mesh(job.request.avatar)
                     self._send(job, MeshReply(id=job.request.id, mesh=mesh))
             job.timings["total"] = time.monotonic() - job.received
-            done = Done(id=job.request.id, timings=job.timings, superseded=job.unwanted, warnings=tuple(job.warnings))
-            self._send(job, done)
+            # The protocol carries plain text; a warning may be a kind of str that only the process which gave it knows.
+            warnings = tuple(map(str, job.warnings))
+            self._send(job, Done(id=job.request.id, timings=job.timings, superseded=job.unwanted, warnings=warnings))
         except Exception as error:
             shown = describe(error)
             if shown.code == "internal":
