@@ -38,7 +38,7 @@ class CorpusConfig:
     folder: str
     first_seed: int = 0
     identities: int = 16
-    views: int = 3
+    views: int = 4
     size: int = 256
     samples: int = 8
     workers: int = 2

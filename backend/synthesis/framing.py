@@ -7,17 +7,20 @@ import numpy as np
 from backend.protocol.camera import Camera
 from backend.training.synthetic.portrait import TO_CAMERA_AXES, rotation
 
-FACE_SHARE = (0.40, 0.50)
-"""Forehead to chin as a share of the picture's side."""
-YAW_BANDS = ((8, 25), (25, 50), (0, 60))
-"""Degrees to either side, by turns."""
+FACE_SHARE = (0.34, 0.40)
+"""Forehead to chin as a share of the picture's side; the tracker's crop, 2.5 faces wide, then lies inside it."""
+YAW_BANDS = ((8, 25), (25, 50), (8, 35), (35, 60))
+"""Degrees off the front, by turns."""
 
 
-def draw_camera(rng: np.random.Generator, face: np.ndarray, size: int, view: int) -> tuple[Camera, np.ndarray]:
+def draw_camera(
+    rng: np.random.Generator, face: np.ndarray, size: int, seed: int, view: int
+) -> tuple[Camera, np.ndarray]:
     """A camera that looks at a face, and its yaw and pitch off the front, degrees.
 
     Args:
         face: (N, 3) points of the face, from forehead to chin, head space.
+        seed: the person's, which decides the side that the first view looks from.
         view: 0 for the portrait.
     """
     low, high = face.min(0), face.max(0)
@@ -25,7 +28,9 @@ def draw_camera(rng: np.random.Generator, face: np.ndarray, size: int, view: int
     if view == 0:
         yaw, pitch = rng.uniform(-8, 8), rng.uniform(-6, 6)
     else:
-        yaw = rng.choice([-1, 1]) * rng.uniform(*YAW_BANDS[(view - 1) % len(YAW_BANDS)])
+        # Two views of a moment look from both sides.
+        side = 1 if (seed + view) % 2 else -1
+        yaw = side * rng.uniform(*YAW_BANDS[(view - 1) % len(YAW_BANDS)])
         pitch = rng.uniform(-14, 14)
     focal = size * rng.uniform(2.0, 3.4)
     distance = focal * height / (rng.uniform(*FACE_SHARE) * size)

@@ -75,7 +75,7 @@ class Scene:
 
 
 def draw_views(person: Person, model: HeadModel, count: int, size: int) -> list[View]:
-    """The portrait and `count` other views; about a third of these keep the portrait's face and pose."""
+    """The portrait and `count` other views, of which two and two show one moment, every other time the portrait's."""
     own = replace(model, v_template=person.shape.vertices)
     anatomy = anatomy_of(model)
     front = (anatomy.template[:, 1] > anatomy.chin) & (anatomy.template[:, 1] < anatomy.landmarks[10, 1])
@@ -84,12 +84,19 @@ def draw_views(person: Person, model: HeadModel, count: int, size: int) -> list[
     for k in range(count + 1):
         rng = np.random.default_rng([person.seed, 2000, k])
         play, parameters = draw_performance(rng, model, portrait=k == 0)
-        if k and rng.random() < 0.35:
-            play, parameters = views[0].play, views[0].parameters
+        shared = first_of_moment(k)
+        if shared < k:
+            play, parameters = views[shared].play, views[shared].parameters
         head = own.forward(None, parameters.expression, parameters.joint_rotations).vertices
-        camera, angles = draw_camera(rng, head[front], size, k)
+        camera, angles = draw_camera(rng, head[front], size, person.seed, k)
         views.append(View(camera, angles, play, parameters, head, model.landmark_positions(head)))
     return views
+
+
+def first_of_moment(view: int) -> int:
+    """The first view that shows what the head does in a view: 0 in 1, 2, 5, 6, 9, 10, ...; 3 in 4; 7 in 8; ..."""
+    pair, second = divmod(view - 1, 2)
+    return 0 if view == 0 or pair % 2 == 0 else view - second
 
 
 def build_scene(person: Person, model: HeadModel, views: list[View]) -> tuple[Scene, np.ndarray, bool]:
