@@ -22,7 +22,7 @@ from backend.refiner import Refiner
 from backend.training.synthetic.alignment import align
 from backend.training.synthetic.figure import build_figure
 from backend.training.synthetic.materials import Looks
-from backend.training.synthetic.pairs import _true_camera, orbit, reference_image
+from backend.training.synthetic.pairs import orbit, reference_image, true_camera
 from backend.training.synthetic.portrait import take_photo
 from backend.training.synthetic.rendering import Picture, render
 from backend.training.synthetic.traits import draw_traits
@@ -66,7 +66,7 @@ def turn(seed: int, model: HeadModel, size: int) -> Turned:
     looks = Looks(figure)
     photo = take_photo(figure, looks)
     avatar = register_relief(photo.data, model)
-    aligned = align(figure, _true_camera(photo, avatar), avatar.tracked)
+    aligned = align(figure, true_camera(photo, avatar), avatar.tracked)
     cameras = [_camera(avatar, yaw, size) for yaw in YAWS]
     truth = [render(aligned, looks, camera) for camera in cameras]
     return Turned(seed, avatar, cameras, truth, reference_image(avatar, size))

@@ -74,8 +74,16 @@ def make_pairs(seed: int, model: HeadModel, size: int = 256) -> Pairs:
         avatar = register_relief(photo.data, model)
     except Exception as error:
         raise Rejected(f"not registered: {error}") from error
-    aligned = align(figure, _true_camera(photo, avatar), avatar.tracked)
+    aligned = align(figure, true_camera(photo, avatar), avatar.tracked)
     return _views(aligned, looks, avatar, model, size)
+
+
+def true_camera(photo: Photo, avatar: ReliefAvatar) -> Camera:
+    """The photo's camera over its figure's space, in the pixels of the tracker's crop: what `align` takes."""
+    scale, _, x = avatar.tracked.from_photo[0]
+    y = avatar.tracked.from_photo[1, 2]
+    side = avatar.tracked.camera.width
+    return photo.camera.crop(-x / scale, -y / scale, side / scale, side)
 
 
 def reference_image(avatar: ReliefAvatar, size: int) -> np.ndarray:
@@ -91,14 +99,6 @@ def orbit(camera: Camera, center: np.ndarray, yaw: float, pitch: float) -> Camer
     turn[:3, :3] = rotation(*np.radians([yaw, pitch]))
     turn[:3, 3] = center - turn[:3, :3] @ center
     return Camera.from_arrays(camera.intrinsics, camera.extrinsics @ turn, camera.width, camera.height)
-
-
-def _true_camera(photo: Photo, avatar: ReliefAvatar) -> Camera:
-    """The photo's camera in the pixels of the tracker's crop."""
-    scale, _, x = avatar.tracked.from_photo[0]
-    y = avatar.tracked.from_photo[1, 2]
-    side = avatar.tracked.camera.width
-    return photo.camera.crop(-x / scale, -y / scale, side / scale, side)
 
 
 def _views(figure: Figure, looks: Looks, avatar: ReliefAvatar, model: HeadModel, size: int) -> Pairs:
