@@ -7,11 +7,14 @@
         environment/            the rest of the backend as a wheel, and the pinned versions of its dependencies
     dist/                       the zip
 
-The two wheels of ours divide the source between them, so that nothing is in the zip twice.
+The two wheels of ours divide the source between them, so that nothing is in the zip twice. Their version ends in a
+digest of Blender's half, such as 0.1.0+7d3f0a12c4: Blender keeps an installed wheel whose name and version it knows, so
+a newer zip of the same version would run with the older zip's wheel.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import shutil
@@ -68,8 +71,9 @@ def build_wheels(project: dict, light_to: Path, rest_to: Path) -> None:
     for name in TORCH_ONLY:
         (rest / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.move(light / name, rest / name)
-    common = {key: project[key] for key in ("version", "description", "requires-python", "license")}
-    own = f"{project['name']}=={project['version']}"
+    version = f"{project['version']}+{digest(light)[:10]}"
+    common = {key: project[key] for key in ("description", "requires-python", "license")} | {"version": version}
+    own = f"{project['name']}=={version}"
     needs = [own, *project["optional-dependencies"]["backend"]]
     write_project(light, {**common, "name": project["name"], "dependencies": project["dependencies"]})
     write_project(
@@ -77,6 +81,15 @@ def build_wheels(project: dict, light_to: Path, rest_to: Path) -> None:
     )
     pip("wheel", "--no-deps", "--wheel-dir", light_to, light)
     pip("wheel", "--no-deps", "--wheel-dir", rest_to, rest)
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 of a folder's files, their names and bytes, as hexadecimal digits."""
+    found = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        found.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
+        found.update(path.read_bytes())
+    return found.hexdigest()
 
 
 def write_project(folder: Path, fields: dict, scripts: dict[str, str] | None = None) -> None:
