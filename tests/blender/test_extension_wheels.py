@@ -1,4 +1,4 @@
-"""The wheel of ours in the extension's zip: Blender replaces an older one of the same version, by its own wheel manager."""
+"""The wheel of ours in the zip: Blender replaces an older one of the same version, by its own wheel manager."""
 
 import importlib.util
 import runpy
