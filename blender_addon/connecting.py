@@ -73,7 +73,11 @@ def _starting(wanted: preferences.Connection, allowed: bool) -> Steps:
         if _process is None or not _process.running:
             log_path().parent.mkdir(parents=True, exist_ok=True)
             _process = BackendProcess.start(
-                command=wanted.command, log=log_path(), arguments=wanted.arguments, environment=wanted.environment
+                command=wanted.command,
+                log=log_path(),
+                arguments=wanted.arguments,
+                environment=wanted.environment,
+                low_priority=True,
             )
         process = _process
     deadline = time.monotonic() + START_SECONDS

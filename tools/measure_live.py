@@ -36,7 +36,9 @@ def main(command: list[str], parts: list[str]) -> None:
         folder = Path(name)
         portrait = folder / "astronaut.png"
         skimage.io.imsave(portrait, skimage.data.astronaut(), check_contrast=False)
-        backend = BackendProcess.start(endpoint_path=folder / "backend.json", log=folder / "backend.log")
+        backend = BackendProcess.start(
+            endpoint_path=folder / "backend.json", log=folder / "backend.log", low_priority=True
+        )
         try:
             backend.wait_ready()
             for part in parts:

@@ -18,6 +18,8 @@ from backend.protocol.errors import TurboPortraitError
 
 _START_SECONDS = 60.0
 _TICK = 0.05
+_NICE = 10
+_BELOW_NORMAL_PRIORITY_CLASS = 0x00004000
 
 
 class BackendProcess:
@@ -41,6 +43,7 @@ class BackendProcess:
         arguments: Sequence[str] = (),
         command: Sequence[str] | None = None,
         environment: Mapping[str, str] | None = None,
+        low_priority: bool = False,
     ) -> BackendProcess:
         """Start a backend; returns at once (see `endpoint` and `wait_ready`).
 
@@ -53,6 +56,7 @@ class BackendProcess:
             arguments: further options of `turboportrait serve`.
             command: in place of [python, "-m", "backend.cli", "serve"].
             environment: variables besides this process's own.
+            low_priority: leave the processor to the host, whose window must stay fluent, where both want it.
 
         Raises:
             TurboPortraitError: backend_not_started, where there is no such Python.
@@ -67,7 +71,10 @@ class BackendProcess:
         own = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
         folder = discovery.state_folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = {"creationflags": 0x08000200} if sys.platform == "win32" else {"start_new_session": True}
+        if sys.platform == "win32":
+            flags = {"creationflags": 0x08000200 | (_BELOW_NORMAL_PRIORITY_CLASS if low_priority else 0)}
+        else:
+            flags = {"start_new_session": True}
         try:
             with open(log, "ab") if log else contextlib.nullcontext(subprocess.DEVNULL) as output:
                 process = subprocess.Popen(
@@ -81,6 +88,8 @@ class BackendProcess:
                 )
         except OSError as error:
             raise TurboPortraitError("backend_not_started", str(error)) from error
+        if low_priority and sys.platform != "win32":
+            _lower_priority(process.pid)
         return cls(process, session, endpoint_path, Path(log) if log else None)
 
     @property
@@ -128,3 +137,12 @@ class BackendProcess:
             return f"exit status {self.process.returncode}"
         lines = self.log.read_text(errors="replace").strip().splitlines()
         return f"exit status {self.process.returncode}: {' / '.join(lines[-3:])[-400:]}"
+
+
+def _lower_priority(pid: int) -> None:
+    """Let a process that has just started, and its threads, be nice; one that is gone already is left alone."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
+        # Where Linux groups processes by their session (sched(7), autogroup), the backend's session is its own, and
+        # niceness counts between sessions only by the group's.
+        Path(f"/proc/{pid}/autogroup").write_text(str(_NICE))

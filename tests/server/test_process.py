@@ -1,9 +1,12 @@
 """The backend as a process: started, found, shared, stopped, killed in the middle of its work."""
 
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
+import psutil
 import pytest
 import zmq
 from little_head import PORTRAIT, photo
@@ -31,6 +34,18 @@ def test_start_find_share_and_stop(spawn, connect):
     assert process.process.returncode == 0
     assert find_backend() is None
     assert not endpoint_file().exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows priority classes, not niceness")
+def test_a_hosts_backend_leaves_the_processor_to_its_host(spawn, connect):
+    process = spawn(low_priority=True)
+    endpoint = process.wait_ready()
+    threads = {os.getpriority(os.PRIO_PROCESS, thread.id) for thread in psutil.Process(process.process.pid).threads()}
+    assert threads == {min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19)}
+    group = Path(f"/proc/{process.process.pid}/autogroup")
+    if group.exists():
+        assert group.read_text().split()[-1] == "10"
+    assert connect(endpoint.address).register(photo(), "little").avatar
 
 
 def test_a_backend_killed_in_mid_render_fails_the_render_at_once(spawn, connect):
