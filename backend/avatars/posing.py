@@ -7,7 +7,7 @@ import numpy as np
 from backend.protocol.camera import Camera
 from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.rigged_mesh import RiggedMesh
-from backend.rasterizer import interpolate, rasterize
+from backend.rasterizer import Raster, interpolate, rasterize
 from flame import pose_vertices
 
 SAME_SURFACE = 0.01
@@ -57,12 +57,25 @@ def pixels_before(
     Returns:
         (H, W, 2) float32 x and y in the earlier view's pixels; (H, W) bool, whether it was seen there.
     """
-    camera, earlier = now[0], before[0]
-    points = camera.to_camera(posed_vertices(mesh, now[1]).astype(float))
+    moved = [posed_vertices(mesh, parameters) for _, parameters in (now, before)]
+    return surface_before(mesh.faces, (now[0], moved[0]), (before[0], moved[1]), depth_before)
+
+
+def draw(faces: np.ndarray, camera: Camera, vertices: np.ndarray) -> Raster:
+    """What each pixel of a camera shows of a surface with vertices (N, 3) in head space."""
+    points = camera.to_camera(vertices.astype(float))
     depth = np.where(points[:, 2] > 0, points[:, 2], np.nan)
     screen = np.column_stack([(points @ camera.intrinsics.T)[:, :2] / depth[:, None], depth]).astype(np.float32)
-    raster = rasterize(screen, mesh.faces, camera.width, camera.height)
-    was = interpolate(raster, mesh.faces, earlier.to_camera(posed_vertices(mesh, before[1]).astype(float)))
+    return rasterize(screen, faces, camera.width, camera.height)
+
+
+def surface_before(
+    faces: np.ndarray, now: tuple[Camera, np.ndarray], before: tuple[Camera, np.ndarray], depth_before: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `pixels_before`, of a surface whose vertices (N, 3) now and before are known."""
+    (camera, vertices), (earlier, vertices_before) = now, before
+    raster = draw(faces, camera, vertices)
+    was = interpolate(raster, faces, earlier.to_camera(vertices_before.astype(float)))
     ahead = raster.covered & (was[..., 2] > 0)
     homogeneous = was @ earlier.intrinsics.T.astype(np.float32)
     pixels = homogeneous[..., :2] / np.where(ahead, was[..., 2], 1)[..., None]

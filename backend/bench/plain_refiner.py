@@ -80,7 +80,7 @@ class PlainRefiner:
         predicted = self.unet(noisy, config.timestep, self.prompt.expand(count + 1, -1, -1)).sample
         clean = clean_latent(noisy, predicted, signal_level(config))
         decoded = decode(self.vae, clean, self.skips, features)[:count]
-        result = refiner.refinement(images[None, :count], decoded[None], latents[None, :count])
-        rgba, _ = stack_moments([views])
+        rgba, _, turned = stack_moments([views])
+        result = refiner.refinement(images[None, :count], decoded[None], latents[None, :count], turned.to(device))
         refined, _ = compose(rgba.to(device), result.change * result.correction)
         return list(refined[0].cpu().numpy())

@@ -144,7 +144,7 @@ class Case:
     def _stages(self, latent: torch.Tensor) -> dict[str, Callable]:
         """Encoding, U-Net and decoding by themselves, each run as the whole is."""
         model, device = self.model, self.model.device
-        rgba, confidence = stack_moments([self.views])
+        rgba, confidence, _ = stack_moments([self.views])
         images = network_views(rgba, confidence)[0].to(device, model.dtype)
         with torch.inference_mode():
             latents, features = model.encode_images(images)

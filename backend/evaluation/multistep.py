@@ -40,7 +40,7 @@ def refine_in_steps(
         V images (S, S, 3) uint8.
     """
     config = refiner.config
-    rgba, confidence = (tensor.to(refiner.device) for tensor in stack_moments([views]))
+    rgba, confidence, turned = (tensor.to(refiner.device) for tensor in stack_moments([views]))
     images = network_views(rgba, confidence).to(refiner.dtype)
     count = len(views)
     encoded, features = refiner.encode_images(images.flatten(0, 1))
@@ -59,6 +59,6 @@ def refine_in_steps(
         predicted = predict_noise(refiner.unet, torch.cat([noisy, references], 1), timestep, refiner.prompt, count)
         noisy = remaining**0.5 * clean_latent(noisy, predicted, signal) + (1 - remaining) ** 0.5 * predicted
     decoded = decode(refiner.vae, noisy.flatten(0, 1), refiner.skips, features).unflatten(0, (1, count))
-    result = refiner.refinement(images, decoded, latents)
+    result = refiner.refinement(images, decoded, latents, turned)
     pictures, _ = compose(rgba, result.change * result.correction)
     return list(pictures[0].cpu().numpy())

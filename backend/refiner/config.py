@@ -55,6 +55,9 @@ class RefinerConfig:
             confidence, and by a learned mask where the decoder gives one (4 channels: a correction and its mask; 3: the
             picture).
         full_confidence: confidence from which on the blend leaves the raw view as it is.
+        free_turn: two turns off the portrait's view, degrees: up to the first the blend holds what the photo is sure
+            of, from the second on it no longer does, because what a turned view shows there is no longer the photo but
+            its warp over a geometry that is only nearly right. None: it always holds.
         prompt_tokens: length of a learned prompt embedding; 0 means the base model's embedding of the empty prompt.
         base: see `BaseModel`; None when the folder itself holds both networks.
         lora: adapters by network, "unet" and "vae".
@@ -73,6 +76,7 @@ class RefinerConfig:
     skips: bool = False
     blend: bool = False
     full_confidence: float = 1.0
+    free_turn: tuple[float, float] | None = None
     prompt_tokens: int = 0
     base: BaseModel | None = None
     lora: dict[str, LoraSpec] = field(default_factory=dict)
@@ -99,6 +103,8 @@ class RefinerConfig:
             if values.get(key):
                 values[key] = BaseModel(**values[key])
         values["lora"] = {network: LoraSpec(**spec) for network, spec in values.get("lora", {}).items()}
+        if values.get("free_turn") is not None:
+            values["free_turn"] = _two_turns(path, values["free_turn"])
         config = cls(**values)
         if config.vae_kind not in ("kl", "tiny"):
             raise ValueError(f"{path}: vae_kind is {config.vae_kind!r}; it is either 'kl' or 'tiny'")
@@ -109,6 +115,13 @@ class RefinerConfig:
     def save(self, folder: str | Path) -> None:
         """Write `config.json` into a folder that exists."""
         (Path(folder) / CONFIG_NAME).write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+
+def _two_turns(path: Path, found: object) -> tuple[float, float]:
+    turns = tuple(found) if isinstance(found, list) and all(isinstance(x, int | float) for x in found) else ()
+    if len(turns) != 2 or not 0 <= turns[0] < turns[1] <= 180:
+        raise ValueError(f"{path}: free_turn is {found!r}; it is two rising angles in degrees, such as [5, 15]")
+    return turns
 
 
 def available_presets() -> list[str]:

@@ -38,11 +38,12 @@ def reference_tensor(rgba: np.ndarray) -> torch.Tensor:
     return view_tensor(rgba, rgba[..., 3].astype(np.float32) / 255)
 
 
-def stack_moments(moments: Sequence[Sequence[RenderedView]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """B moments of V views each as (B, V, S, S, 4) uint8 and their confidence (B, V, S, S) float32."""
+def stack_moments(moments: Sequence[Sequence[RenderedView]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """B moments of V views: (B, V, S, S, 4) uint8, their confidence (B, V, S, S) and turns (B, V), both float32."""
     rgba = np.stack([np.stack([view.rgba for view in moment]) for moment in moments])
     confidence = np.stack([np.stack([view.confidence for view in moment]) for moment in moments])
-    return torch.from_numpy(rgba), torch.from_numpy(confidence.astype(np.float32, copy=False))
+    turned = torch.tensor([[view.turned for view in moment] for moment in moments], dtype=torch.float32)
+    return torch.from_numpy(rgba), torch.from_numpy(confidence.astype(np.float32, copy=False)), turned
 
 
 def check_square(rgba: np.ndarray, size: int, what: str) -> None:

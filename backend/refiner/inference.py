@@ -58,8 +58,8 @@ def refine_batch(
         check_square(view.rgba, refiner.size, "a view to refine")
     if not moments or not moments[0]:
         return [[] for _ in moments]
-    rgba, confidence = stack_moments(moments)
-    refined, sound = _refine(refiner, rgba, confidence, _latents(reference, len(moments)), level, seed, warn)
+    views = stack_moments(moments)
+    refined, sound = _refine(refiner, views, _latents(reference, len(moments)), level, seed, warn)
     if not sound.all():
         sentence = (
             f"{int((~sound).sum())} of {sound.numel()} views could not be refined, because the network's result was "
@@ -73,6 +73,7 @@ def refined_pictures(
     refiner: Refiner,
     rgba: torch.Tensor,
     confidence: torch.Tensor,
+    turned: torch.Tensor,
     reference: torch.Tensor | None,
     noise: torch.Tensor,
     level: torch.Tensor,
@@ -81,7 +82,7 @@ def refined_pictures(
 
     Args:
         refiner: prepared.
-        rgba: (B, V, S, S, 4) uint8; confidence: (B, V, S, S).
+        rgba: (B, V, S, S, 4) uint8; confidence: (B, V, S, S); turned: (B, V) radians.
         reference: (B or 1, R, c, h, w) or None.
         noise: (1, c, h, w); level: ().
 
@@ -89,7 +90,7 @@ def refined_pictures(
         (B, V, S, S, 3) uint8, and (B, V) bool, see `compose`.
     """
     views = network_views(rgba, confidence).to(refiner.dtype)
-    result = refiner(views, reference, noise, level)
+    result = refiner(views, reference, noise, level, turned)
     return compose(rgba, result.change * result.correction)
 
 
@@ -104,19 +105,20 @@ def runner(refiner: Refiner) -> StaticRunner:
 
 def _refine(
     refiner: Refiner,
-    rgba: torch.Tensor,
-    confidence: torch.Tensor,
+    views: tuple[torch.Tensor, ...],
     reference: torch.Tensor | None,
     level: float,
     seed: int,
     warn: Warn,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """`refined_pictures` on the CPU's side; split in two, again and again, where memory runs out."""
+    """`refined_pictures` of `stack_moments`' views, on the CPU's side; split in two, again and again, where memory
+    runs out.
+    """
     config, device = refiner.vae.config, refiner.device
     side = refiner.size // reduction(refiner.vae)
     noise = seeded_noise((1, config.latent_channels, side, side), seed)
     try:
-        inputs = (rgba, confidence, reference, noise, torch.tensor(level))
+        inputs = (*views, reference, noise, torch.tensor(level))
         placed = (None if x is None else x.to(device) for x in inputs)
         return tuple(x.to("cpu", copy=True) for x in refiner.runner(*placed))
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
@@ -127,7 +129,8 @@ def _refine(
     if device.type == "cuda":
         refiner.runner.forget()
         torch.cuda.empty_cache()
-    along, count = (0, len(rgba)) if len(rgba) > 1 else (1, rgba.shape[1])
+    batch, of_each = views[0].shape[:2]
+    along, count = (0, batch) if batch > 1 else (1, of_each)
     if count == 1:
         raise TurboPortraitError("out_of_memory", reason[:200])
     what = "moments" if along == 0 else "views, which no longer see each other,"
@@ -138,7 +141,7 @@ def _refine(
         chosen = slice(int(part[0]), int(part[-1]) + 1)
         index = (chosen,) if along == 0 else (slice(None), chosen)
         latents = reference[chosen] if per_moment else reference
-        halves.append(_refine(refiner, rgba[index], confidence[index], latents, level, seed, warn))
+        halves.append(_refine(refiner, tuple(x[index] for x in views), latents, level, seed, warn))
     return tuple(torch.cat(pair, dim=along) for pair in zip(*halves, strict=True))
 
 

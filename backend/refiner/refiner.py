@@ -91,6 +91,11 @@ class Refiner(nn.Module):
         if refiner.config.blend:
             nn.init.zeros_(refiner.vae.decoder.conv_out.weight)
             nn.init.zeros_(refiner.vae.decoder.conv_out.bias)
+            # The mask begins nearly open: through a shut one no correction would ever be learned.
+            nn.init.ones_(refiner.vae.decoder.conv_out.bias[3:])
+        for convolution in refiner.skips or ():
+            # Nothing was trained without skips yet, so there is nothing to begin as.
+            nn.init.xavier_uniform_(convolution.weight)
         return refiner
 
     @classmethod
@@ -191,6 +196,7 @@ class Refiner(nn.Module):
         reference_latent: torch.Tensor | None,
         noise: torch.Tensor,
         noise_level: float | torch.Tensor,
+        turned: torch.Tensor | None = None,
     ) -> Refinement:
         """Refine V views of each sample together.
 
@@ -199,6 +205,7 @@ class Refiner(nn.Module):
             reference_latent: (B, c, h, w), or (B, R, c, h, w) for R references, from `encode_images`; None for none.
             noise: (B, c, h, w), one drawing for all views of a sample, so that their order does not matter.
             noise_level: r, a number or (B,).
+            turned: (B, V), radians off the portrait's view; None for that view itself.
         """
         batch, count = views.shape[:2]
         latents, features = self.encode_images(views.flatten(0, 1))
@@ -207,7 +214,7 @@ class Refiner(nn.Module):
         noisy = mix_noise(latents, noise[:, None].to(latents), level)
         clean = self.denoise(noisy, reference_latent)
         decoded = decode(self.vae, clean.flatten(0, 1), self.skips, features).unflatten(0, (batch, count))
-        return self.refinement(views, decoded, latents)
+        return self.refinement(views, decoded, latents, turned)
 
     def encode_images(self, images: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Images (N, 5, H, W) to latents (N, c, h, w) and the encoder's features."""
@@ -222,13 +229,15 @@ class Refiner(nn.Module):
         predicted = predict_noise(self.unet, images, self.timestep, self.prompt, noisy.shape[1])
         return clean_latent(noisy, predicted, self._signal)
 
-    def refinement(self, views: torch.Tensor, decoded: torch.Tensor, latents: torch.Tensor) -> Refinement:
+    def refinement(
+        self, views: torch.Tensor, decoded: torch.Tensor, latents: torch.Tensor, turned: torch.Tensor | None
+    ) -> Refinement:
         """What the decoder's raw output (B, V, 3 or 4, H, W) means for views (B, V, 5, H, W) of these latents."""
         everywhere = torch.ones_like(views[:, :, :1])
         doubt = mask = everywhere
         if self.config.blend:
             confidence = (views[:, :, 4:5] + 1) / 2
-            doubt = 1 - (confidence / self.config.full_confidence).clamp(0, 1)
+            doubt = 1 - self._held(turned) * (confidence / self.config.full_confidence).clamp(0, 1)
         if decoded.shape[2] == 4:
             correction, mask = decoded[:, :, :3], torch.sigmoid(decoded[:, :, 3:])
         else:
@@ -236,6 +245,13 @@ class Refiner(nn.Module):
             picture = torch.where(decoded.isfinite(), decoded.clamp(-1, 1), torch.nan)
             correction = picture - views[:, :, :3]
         return Refinement(correction, doubt * mask, mask, latents)
+
+    def _held(self, turned: torch.Tensor | None) -> torch.Tensor | float:
+        """(B, V, 1, 1, 1) in [0, 1]: how far the blend holds in views so turned."""
+        if turned is None or self.config.free_turn is None:
+            return 1.0
+        held, free = np.radians(self.config.free_turn).tolist()
+        return ((free - turned) / (free - held)).clamp(0, 1)[..., None, None, None]
 
     def encode_reference(self, images: np.ndarray | Sequence[np.ndarray]) -> ReferenceState:
         """Encode the portrait, or several of the same person, once.

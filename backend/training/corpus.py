@@ -61,6 +61,12 @@ class Identity:
     head: np.ndarray
     angles: np.ndarray
 
+    @property
+    def turned(self) -> np.ndarray:
+        """(N,) float32 radians between each view's line of sight and the portrait's."""
+        yaw, pitch = np.radians(self.angles).T
+        return np.arccos(np.cos(yaw) * np.cos(pitch)).astype(np.float32)
+
 
 _ARRAYS = tuple(field.name for field in fields(Identity) if field.name != "seed")
 

@@ -10,6 +10,7 @@ from accelerate import Accelerator
 
 from backend.refiner.diffusion import seeded_noise
 from backend.refiner.refiner import Refinement
+from backend.refiner.runtime import keep_freed_memory
 from backend.training.adversary import Adversary
 from backend.training.average import Average, fill
 from backend.training.config import TrainingConfig
@@ -41,6 +42,8 @@ class Learner:
         self.device = self.accelerator.device
         if config.threads:
             torch.set_num_threads(config.threads)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         torch.manual_seed(config.seed)
         self.refiner = refiner_to_train(config).to(self.device).to(memory_format=torch.channels_last).train()
         if config.gradient_checkpointing:
@@ -128,7 +131,7 @@ class Learner:
         with self.accelerator.autocast():
             reference, _ = self.refiner.encode_images(batch.reference)
             noise = seeded_noise(tuple(reference.shape), batch.noise_seed).to(self.device)
-            return self.refiner(batch.views, reference, noise, noise_level)
+            return self.refiner(batch.views, reference, noise, noise_level, batch.turned)
 
     def _update(self, optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter], rate: float) -> None:
         average_gradients(self.accelerator, parameters)

@@ -25,6 +25,7 @@ class Batch:
         views: (B, V, 5, H, W); reference: (B, 5, H, W).
         truth: (B, V, 3, H, W) over grey.
         weight: (B, V, 1, H, W), zero where the loss does not look: outside head and neck, outside either alpha.
+        turned: (B, V), radians off the portrait's view.
         noise_level: (B,).
         noise_seed: decides the noise of all samples.
     """
@@ -33,6 +34,7 @@ class Batch:
     reference: torch.Tensor
     truth: torch.Tensor
     weight: torch.Tensor
+    turned: torch.Tensor
     noise_level: torch.Tensor
     noise_seed: int
 
@@ -66,9 +68,9 @@ def draw_batch(identities: list[Identity], config: SampleConfig, size: int, rng:
 def draw_samples(identities: list[Identity], config: SampleConfig, rng: np.random.Generator) -> Batch:
     """Draw a sample of each identity."""
     samples = [_draw(identity, config, rng) for identity in identities]
-    views, reference, truth, weight = (torch.stack(column) for column in zip(*samples, strict=True))
+    views, reference, truth, weight, turned = (torch.stack(column) for column in zip(*samples, strict=True))
     levels = torch.tensor(rng.choice(NOISE_LEVELS, len(samples)), dtype=torch.float32)
-    return Batch(views, reference, truth, weight, levels, int(rng.integers(2**62)))
+    return Batch(views, reference, truth, weight, turned, levels, int(rng.integers(2**62)))
 
 
 def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
@@ -98,7 +100,8 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
         weights.append(torch.from_numpy(weight.astype(np.float32))[None])
     corner = _corner(identity.reference[..., 3], config.crop, rng)
     reference = reference_tensor(cut(_toned(identity.reference, tone), corner))
-    return torch.stack(views), reference, torch.stack(truths), torch.stack(weights)
+    turned = torch.from_numpy(identity.turned[chosen])
+    return torch.stack(views), reference, torch.stack(truths), torch.stack(weights), turned
 
 
 def drop_part(raw: np.ndarray, confidence: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

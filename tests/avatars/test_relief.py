@@ -142,6 +142,16 @@ def test_the_head_s_square_is_the_portrait_s_and_follows_the_camera(avatar):
     assert farther == pytest.approx(side / 2, rel=0.05)
 
 
+@pytest.mark.parametrize("turn", [0, 12, -40])
+def test_a_view_says_how_far_it_is_turned_off_the_portrait(avatar, turn):
+    radians = np.radians(turn)
+    still = HeadParameters.from_arrays(expression=avatar.tracked.parameters.expression)
+    turning = posed(avatar, neck=(0, radians, 0))
+    # The head's middle is not quite what the camera is carried around.
+    assert avatar.render([around(avatar, turn)], still)[0].turned == pytest.approx(abs(radians), abs=0.03)
+    assert avatar.render([avatar.tracked.camera], turning)[0].turned == pytest.approx(abs(radians), abs=0.03)
+
+
 def test_confidence_is_high_on_the_face_and_low_behind_it(avatar):
     front, behind = avatar.render([around(avatar, 0), around(avatar, 150)], avatar.tracked.parameters)
     x, y = avatar.tracked.landmarks[4, :2].astype(int)

@@ -1,5 +1,7 @@
 """What users of the refiner rely on: order, seeds, a clean reference, and no harm where the photo is sure."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -74,6 +76,21 @@ def test_full_confidence_and_no_alpha_leave_the_raw_view(seed, noise):
     keep = sure | (view.rgba[..., 3] == 0)
     assert (refined[keep] == raw[keep]).all()
     assert (refined[~keep] != raw[~keep]).any()
+
+
+def test_a_turned_view_is_free_to_change_where_the_photo_was_sure():
+    refiner = tiny_refiner()
+    refiner.config = replace(refiner.config, free_turn=(5.0, 15.0))
+    view = random_view(3, 1.0)
+    raw, solid = view.rgba[..., :3], view.rgba[..., 3] > 0
+
+    def moved(degrees: float) -> np.ndarray:
+        refined = refiner.refine([replace(view, turned=float(np.radians(degrees)))], None)[0]
+        return np.abs(refined.astype(int) - raw)[solid].mean()
+
+    assert moved(0) == moved(5) == 0
+    assert 0 < moved(7) < moved(10) < moved(15)
+    assert moved(15) == moved(60)
 
 
 _CACHE: list[Refiner] = []

@@ -74,7 +74,12 @@ def test_it_is_not_taken_for_the_full_one(tiny_preset):
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"), [({"skips": True}, "skips need the full autoencoder"), ({"vae_kind": "wide"}, "vae_kind")]
+    ("changes", "message"),
+    [
+        ({"skips": True}, "skips need the full autoencoder"),
+        ({"vae_kind": "wide"}, "vae_kind"),
+        ({"free_turn": [9, 3]}, "free_turn"),
+    ],
 )
 def test_settings_that_cannot_be_are_refused(tiny_preset, changes, message):
     with pytest.raises(ValueError, match=message):

@@ -15,7 +15,7 @@ def batch():
     weight = torch.zeros(1, 1, 1, 32, 32)
     weight[..., 8:24, 8:24] = 1
     views = torch.rand(1, 1, 5, 32, 32) * 2 - 1
-    return Batch(views, views[:, 0], torch.rand(1, 1, 3, 32, 32) * 2 - 1, weight, torch.zeros(1), 0)
+    return Batch(views, views[:, 0], torch.rand(1, 1, 3, 32, 32) * 2 - 1, weight, torch.zeros(1, 1), torch.zeros(1), 0)
 
 
 EVERY = LossConfig(l1=1, l2=1, gradient=1, structure=1, levels=1)

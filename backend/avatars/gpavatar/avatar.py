@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Literal
 
@@ -155,7 +156,8 @@ class GPAvatar:
         )
         for index, (i, square) in enumerate(squares.items()):
             axial = depths[index] * cast[index][1].view_as(depths[index]) / config.head_scale
-            views[i] = _view(cameras[i], square, pictures[index], opacities[index], axial)
+            view = _view(cameras[i], square, pictures[index], opacities[index], axial)
+            views[i] = replace(view, turned=self._framing.turned(cameras[i], parameters))
         return views
 
 
