@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import bpy
+from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.client import BackendProcess, Client, Handle, TurboPortraitError
 from backend.protocol.messages import Capabilities, Shutdown, Status, StatusReply
@@ -19,6 +20,7 @@ from backend.protocol.messages import Capabilities, Shutdown, Status, StatusRepl
 from . import backend_log, preferences
 from .connecting import START_SECONDS, connecting, end_own_process, own_process
 from .steps import Progress, Steps, complete
+from .words import message_of
 
 BUSY_SECONDS, IDLE_SECONDS = 0.05, 0.5
 STOP_SECONDS = 5.0
@@ -91,7 +93,8 @@ class Link:
         return any(task.cancellable for task in self._tasks)
 
     def say(self, message: str, failed: bool = False, fraction: float | None = None) -> None:
-        """Set the panel's line and have it drawn."""
+        """Set the panel's line, in the user's language, and have it drawn."""
+        message = rpt_(message)
         if (message, failed, fraction) == (self.message, self.failed, self.fraction):
             return
         self.message, self.failed, self.fraction = message, failed, fraction
@@ -127,12 +130,21 @@ class Link:
 
     def cancel(self) -> None:
         """End what the user may end."""
-        for task in [task for task in self._tasks if task.cancellable]:
+        ended = [task for task in self._tasks if task.cancellable]
+        for task in ended:
             self._fail(task, TurboPortraitError("cancelled"))
+        if ended:
+            self.say("Cancelled")
 
-    def run(self, steps: Steps) -> Any:
-        """Drive steps to their end here and now; only where no window waits. Raises what they raise."""
-        return complete(steps, preferences.connection().timeout + START_SECONDS, poll=self.poll)
+    def run(self, steps: Steps, timeout: float | None = None, report: Callable[[str], None] = lambda line: None) -> Any:
+        """Drive steps to their end here and now; only where no window waits. Raises what they raise.
+
+        Args:
+            timeout: seconds, by default the preferences' and what a start takes.
+            report: told each new line of the steps.
+        """
+        limit = preferences.connection().timeout + START_SECONDS if timeout is None else timeout
+        return complete(steps, limit, poll=self.poll, report=report)
 
     def wake(self) -> None:
         """See to it that the timer runs."""
@@ -148,7 +160,7 @@ class Link:
             lost = self._client.lost
             self._drop_client()
             if self._ending is None:
-                self.say(f"{lost.sentence} {lost.hint}", failed=True)
+                self.say(message_of(lost), failed=True)
                 self._revive()
 
     def advance(self) -> float | None:
@@ -242,11 +254,6 @@ class Link:
             self._tasks.remove(task)
         self.say(message_of(error), failed=True)
         task.otherwise(error)
-
-
-def message_of(error: BaseException) -> str:
-    """An error as a line for the user."""
-    return f"{error.sentence} {error.hint}" if isinstance(error, TurboPortraitError) else str(error)
 
 
 link = Link()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import bpy
+from bpy.app.translations import pgettext_rpt as rpt_
 
 from . import backend_log, installer
 from .backend_link import link
+from .reporting import report
 
 INSTALL_SECONDS = 3600.0
 
@@ -14,48 +18,50 @@ class ShowLog(bpy.types.Operator):
     bl_idname = "turboportrait.show_log"
     bl_label = "Show log"
     bl_description = "Show what the backend says in a text that follows its log, in a text editor if one is open"
+    bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         text = backend_log.show()
         for area in context.screen.areas if context.screen else ():
             if area.type == "TEXT_EDITOR":
                 area.spaces.active.text = text
-        self.report({"INFO"}, f"See the text '{text.name}' in a text editor")
+        self.report({"INFO"}, rpt_("See the text '{name}' in a text editor").format(name=text.name))
         return {"FINISHED"}
 
 
 class InstallBackend(bpy.types.Operator):
     bl_idname = "turboportrait.install_backend"
     bl_label = "Install backend"
-    bl_description = "Download the backend's packages into an environment of its own, about 2 GB on disk"
+    bl_description = "Download the backend's packages into an environment of its own, 2.5 GB on disk or more"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         reason = "Something else is under way" if link.busy else installer.can_install()
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(rpt_(reason))
         return not reason
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         steps = installer.installing(installer.folder(), installer.find_python())
-        link.spawn(
-            steps,
-            lambda environment: link.say(f"The backend is installed in {environment}: start it"),
-            timeout=INSTALL_SECONDS,
-            cancellable=True,
-        )
+        if bpy.app.background:
+            return report(self, lambda: self._tell(link.run(steps, INSTALL_SECONDS, report=print)))
+        link.spawn(steps, self._tell, timeout=INSTALL_SECONDS, cancellable=True)
         return {"FINISHED"}
+
+    @staticmethod
+    def _tell(environment: Path) -> None:
+        link.say(rpt_("The backend is installed in {folder}: start it").format(folder=environment))
 
 
 class CancelTask(bpy.types.Operator):
     bl_idname = "turboportrait.cancel"
     bl_label = "Cancel"
-    bl_description = "Give up what is under way"
+    bl_description = "Give up what is under way: an installation, a start or a registration"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if not link.can_cancel:
-            cls.poll_message_set("Nothing is under way that can be cancelled")
+            cls.poll_message_set(rpt_("Nothing is under way that can be cancelled"))
         return link.can_cancel
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -66,7 +72,13 @@ class CancelTask(bpy.types.Operator):
 class CopyMessage(bpy.types.Operator):
     bl_idname = "turboportrait.copy_message"
     bl_label = "Copy message"
-    bl_description = "Copy this message to the clipboard"
+    bl_description = "Copy the panel's last message to the clipboard"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not link.message:
+            cls.poll_message_set(rpt_("There is no message yet"))
+        return bool(link.message)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         context.window_manager.clipboard = link.message

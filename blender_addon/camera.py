@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import bpy
 import numpy as np
+from bpy.app.translations import pgettext_rpt as rpt_
 from mathutils import Matrix
 
 from backend.protocol.camera import Camera
@@ -78,10 +79,10 @@ def split_scale(matrix: Matrix) -> tuple[np.ndarray, float]:
     linear = matrix[:3, :3]
     determinant = np.linalg.det(linear)
     if not np.isfinite(matrix).all() or determinant <= 0:
-        raise CameraError("The head object is mirrored or has no size: give it one positive scale")
+        raise CameraError(rpt_("The head object is mirrored or has no size: give it one positive scale"))
     scale = float(np.cbrt(determinant))
     if np.abs(linear.T @ linear / scale**2 - np.eye(3)).max() > UNEVEN_SCALE:
-        raise CameraError("The head object is stretched: give it the same scale along x, y and z")
+        raise CameraError(rpt_("The head object is stretched: give it the same scale along x, y and z"))
     # The nearest rotation: Blender's matrices are 32 bit, the wire's camera shall be rigid.
     u, _, vt = np.linalg.svd(linear)
     rigid = matrix.copy()
@@ -98,10 +99,12 @@ def intrinsics(
         CameraError: the object is no camera or its lens is not a perspective one.
     """
     if camera is None or camera.type != "CAMERA":
-        raise CameraError("The scene has no camera: add one or make one active")
+        raise CameraError(rpt_("The scene has no camera: add one or make one active"))
     if camera.data.type != "PERSP":
-        kind = {"ORTHO": "orthographic", "PANO": "panoramic"}.get(camera.data.type, camera.data.type.lower())
-        raise CameraError(f"'{camera.name}' is {kind}: portraits need a camera whose lens type is Perspective")
+        kinds = {"ORTHO": rpt_("orthographic"), "PANO": rpt_("panoramic")}
+        said = rpt_("'{camera}' is {kind}: portraits need a camera whose lens type is Perspective")
+        kind = kinds.get(camera.data.type, camera.data.type.lower())
+        raise CameraError(said.format(camera=camera.name, kind=kind))
     width, height = render_size(render)
     projection = camera.calc_matrix_camera(
         depsgraph, x=width, y=height, scale_x=render.pixel_aspect_x, scale_y=render.pixel_aspect_y
@@ -153,7 +156,7 @@ def view_from_viewport(region: bpy.types.Region, view: bpy.types.RegionView3D, h
         CameraError: the view is orthographic, or `head_matrix` is stretched.
     """
     if not view.is_perspective:
-        raise CameraError("This view is orthographic: press Numpad 5 for perspective, or Numpad 0 for the camera")
+        raise CameraError(rpt_("This view is orthographic: press Numpad 5 for perspective, or Numpad 0 for the camera"))
     K = _intrinsics_of(view.window_matrix, region.width, region.height)
     return _head_view(K, view.view_matrix, head_matrix, region.width, region.height)
 
@@ -182,7 +185,7 @@ def place_camera(target: bpy.types.Object, camera: Camera, head_matrix: Matrix, 
     """
     K = camera.intrinsics
     if abs(K[0, 1]) > 1e-6 * K[0, 0] or abs(K[0, 0] / K[1, 1] / pixel_aspect - 1) > 1e-4:
-        raise CameraError("This camera's pixels are skewed or not square: set the render's pixel aspect to match")
+        raise CameraError(rpt_("This camera's pixels are skewed or not square: set the render's pixel aspect to match"))
     data = target.data
     data.type = "PERSP"
     data.sensor_fit = "HORIZONTAL"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bpy
+from bpy.app.translations import pgettext_rpt as rpt_
 
 from .head_operators import active_head
 from .reporting import has_camera, report
@@ -98,7 +99,7 @@ class CutToCamera(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if context.object is None or context.object.type != "CAMERA":
-            cls.poll_message_set("Select the camera to cut to")
+            cls.poll_message_set(rpt_("Select the camera to cut to"))
             return False
         return True
 

@@ -7,6 +7,7 @@ import time
 from urllib.parse import urlsplit
 
 import bpy
+from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.client import BackendProcess, Client, Keys, TurboPortraitError, find_backend
 
@@ -66,7 +67,8 @@ def _greeting(client: Client) -> Steps:
 def _starting(wanted: preferences.Connection, allowed: bool) -> Steps:
     global _process
     if not allowed:
-        raise TurboPortraitError("backend_unreachable", "it does not run, and the preferences say not to start it")
+        said = rpt_("it does not run, and the preferences say not to start it")
+        raise TurboPortraitError("backend_unreachable", said)
     if wanted.command is None:
         raise TurboPortraitError("backend_not_started", hint="Choose the backend's Python in the preferences.")
     with _process_lock:
@@ -83,9 +85,15 @@ def _starting(wanted: preferences.Connection, allowed: bool) -> Steps:
     deadline = time.monotonic() + START_SECONDS
     while (endpoint := process.endpoint) is None:
         if time.monotonic() > deadline:
-            raise TurboPortraitError("backend_not_started", f"no answer in {START_SECONDS:g} seconds")
+            waited = rpt_("no answer in {seconds:g} seconds").format(seconds=START_SECONDS)
+            raise TurboPortraitError("backend_not_started", waited)
         yield "Starting the backend"
     return endpoint
+
+
+def can_reach(wanted: preferences.Connection) -> bool:
+    """A backend runs, can be started from here, or is named by its address."""
+    return bool(wanted.address) or wanted.command is not None or find_backend() is not None
 
 
 def _require_online_access(address: str) -> None:

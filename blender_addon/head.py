@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import bpy
 import numpy as np
+from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.protocol.head_parameters import JOINTS
 from backend.protocol.rigged_mesh import RiggedMesh
@@ -92,7 +93,7 @@ def replace_head(context: bpy.types.Context, head: bpy.types.Object, source: Hea
     geometry = _Geometry.of(source)
     mesh_object = mesh_of(head)
     if mesh_object is None:
-        raise ValueError(f"The head '{head.name}' has lost its mesh: undo, or add the head anew")
+        raise ValueError(lost_mesh(head))
     rig.move_bones(context, head, geometry.joints, geometry.parents)
     old = mesh_object.data
     mesh_object.data = bpy.data.meshes.new(mesh_object.name)
@@ -117,6 +118,11 @@ def mesh_of(head: bpy.types.Object) -> bpy.types.Object | None:
         if child.type == "MESH" and child.data.turboportrait.expression_names:
             return child
     return None
+
+
+def lost_mesh(head: bpy.types.Object) -> str:
+    """What is said of a head without one."""
+    return rpt_("The head '{head}' has lost its mesh: undo, or add the head anew").format(head=head.name)
 
 
 def visible_heads(depsgraph: bpy.types.Depsgraph) -> Iterator[bpy.types.Object]:

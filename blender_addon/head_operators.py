@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import bpy
+from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.protocol.head_parameters import HeadParameters
 
 from .controls import expression_keys, keyed_paths, keyframe, portrait_parameters, pose_head
 from .head import head_of
 from .reporting import report
+from .words import CONTEXT
 
 
 def active_head(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bpy.types.Object | None:
@@ -18,7 +20,7 @@ def active_head(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bp
         heads = [thing for thing in context.scene.objects if thing.turboportrait.is_head]
         head = heads[0] if len(heads) == 1 else None
     if head is None:
-        cls.poll_message_set("Select a head: its armature or its mesh")
+        cls.poll_message_set(rpt_("Select a head: its armature or its mesh"))
     return head
 
 
@@ -32,14 +34,14 @@ class _HeadOperator:
 
 class MatchPortrait(_HeadOperator, bpy.types.Operator):
     bl_idname = "turboportrait.match_portrait"
-    bl_label = "Match the portrait"
+    bl_label = "Match portrait"
     bl_description = "Give the head the pose and expression that it has in its portrait"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         head = active_head(cls, context)
         if head is not None and not head.turboportrait.portrait_parameters:
-            cls.poll_message_set("This head has no portrait: register one first")
+            cls.poll_message_set(rpt_("This head has no portrait: register one first"))
             return False
         return head is not None
 
@@ -51,6 +53,7 @@ class MatchPortrait(_HeadOperator, bpy.types.Operator):
 class RestHead(_HeadOperator, bpy.types.Operator):
     bl_idname = "turboportrait.rest_head"
     bl_label = "Rest"
+    bl_translation_context = CONTEXT
     bl_description = "Straighten the head and relax its face; it stays where it is"
 
     def execute(self, context: bpy.types.Context) -> set[str]:

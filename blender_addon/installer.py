@@ -10,10 +10,12 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import bpy
+from bpy.app.translations import pgettext_iface as iface_
+from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.client import TurboPortraitError
 from backend.client.discovery import state_folder
@@ -28,7 +30,10 @@ SUITABLE = ((3, 11), (3, 12))
 """Pythons that all of the backend's packages have wheels for."""
 COMPLETE = "turboportrait-complete"
 """A file that says that an environment was installed to its end."""
-_STEP = re.compile(r"(Collecting|Downloading|Using cached|Installing|Successfully|Requirement)\b.*")
+_COLLECTING = re.compile(r"^(?:Collecting|Processing) ([\w.-]+)", re.MULTILINE)
+_COLLECTED = re.compile(r"^Installing collected packages: (.+)$", re.MULTILINE)
+COLLECTING_SHARE = 0.5
+"""Of the installation; the rest is unpacking."""
 
 
 def default_folder() -> Path:
@@ -62,11 +67,11 @@ def log_path() -> Path:
 def can_install() -> str:
     """Empty if `Install backend` can work, else a sentence on why not."""
     if not CONSTRAINTS.exists():
-        return "This add-on runs from a checkout, which has its own environment: make setup"
+        return rpt_("This add-on runs from a checkout, which has its own environment: make setup")
     if not bpy.app.online_access:
-        return "Blender may not use the network: allow online access in its system preferences"
+        return rpt_("Blender may not use the network: allow online access in its system preferences")
     if find_python() is None:
-        return "No Python 3.11 or 3.12 was found: install one from python.org, then try again"
+        return rpt_("No Python 3.11 or 3.12 was found: install one from python.org, then try again")
     return ""
 
 
@@ -92,17 +97,17 @@ def installing(environment: Path, python: Sequence[str]) -> Steps:
     (environment / COMPLETE).unlink(missing_ok=True)
     log_path().parent.mkdir(parents=True, exist_ok=True)
     log_path().write_bytes(b"")
-    yield from _running([*python, "-m", "venv", "--clear", str(environment)], "Making the environment", 0.0, 0.03)
+    making = rpt_("Making the environment")
+    yield from _running([*python, "-m", "venv", "--clear", str(environment)], lambda said: Progress(making, fraction=0))
     pip = [str(python_of(environment)), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
     options = ["--progress-bar", "off", "--constraint", str(CONSTRAINTS)]
-    yield from _running([*pip, *options, *wheels], "Installing the backend", 0.03, 1.0)
+    yield from _running([*pip, *options, *wheels], lambda said: _progress(environment, said))
     (environment / COMPLETE).touch()
     return environment
 
 
-def _running(command: list[str], line: str, start: float, end: float) -> Steps:
-    """Run a process to its end; how far it is, is judged by the packages that it has named."""
-    expected = max(len(CONSTRAINTS.read_text().split()) if CONSTRAINTS.exists() else 1, 1)
+def _running(command: list[str], progress: Callable[[str], Progress]) -> Steps:
+    """Run a process to its end; `progress` tells from what it has said how far it is."""
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
     flags = {"creationflags": 0x08000000} if sys.platform == "win32" else {}
     begin = log_path().stat().st_size
@@ -115,26 +120,39 @@ def _running(command: list[str], line: str, start: float, end: float) -> Steps:
             raise TurboPortraitError("backend_not_started", f"{command[0]}: {error.strerror}") from error
     try:
         while process.poll() is None:
-            said = _said(begin)
-            share = min(sum(words.startswith("Collecting") for words in said) / expected, 0.95)
-            last = f": {said[-1][:60]}" if said else ""
-            yield Progress(line + last, fraction=start + (end - start) * share)
+            yield progress(_said(begin))
     finally:
         if process.poll() is None:
             process.terminate()
     if process.returncode:
         words = log_path().read_text(errors="replace").strip().splitlines()
-        raise TurboPortraitError(
-            "backend_not_started",
-            sentence=f"Installing the backend failed: {words[-1][:200] if words else command[0]}.",
-        )
+        failed = rpt_("Installing the backend failed: {reason}.")
+        reason = words[-1][:200] if words else command[0]
+        raise TurboPortraitError("backend_not_started", sentence=failed.format(reason=reason))
 
 
-def _said(begin: int) -> list[str]:
-    """The lines on packages since `begin` (bytes) in the log."""
+def _said(begin: int) -> str:
+    """The log since `begin` (bytes)."""
     with log_path().open("rb") as file:
         file.seek(begin)
-        return [match[0] for match in _STEP.finditer(file.read(1 << 20).decode(errors="replace"))]
+        return file.read(1 << 20).decode(errors="replace")
+
+
+def _progress(environment: Path, said: str) -> Progress:
+    """How far pip is: it names each package that it fetches, then unpacks all of them without a word."""
+    names = _COLLECTING.findall(said)
+    collected = _COLLECTED.search(said)
+    if collected is None:
+        expected = len(CONSTRAINTS.read_text().split()) if CONSTRAINTS.exists() else 1
+        line = rpt_("Downloading the backend: {package}").format(package=names[-1] if names else "pip")
+        return Progress(line, fraction=COLLECTING_SHARE * min(len(names) / max(expected, 1), 1))
+    packages = len(collected[1].split(", "))
+    library = "Lib" if sys.platform == "win32" else "lib/python3*"
+    there = sum(1 for _ in environment.glob(f"{library}/site-packages/*.dist-info"))
+    line = rpt_("Unpacking the backend: {count} of {packages} packages").format(
+        count=min(there, packages), packages=packages
+    )
+    return Progress(line, fraction=COLLECTING_SHARE + (1 - COLLECTING_SHARE) * min(there / packages, 1))
 
 
 def draw(layout: bpy.types.UILayout) -> None:
@@ -143,7 +161,9 @@ def draw(layout: bpy.types.UILayout) -> None:
     if installed_python():
         layout.label(text="The backend is installed here", icon="CHECKMARK")
     if reason:
-        layout.label(text=reason, icon="INFO")
+        layout.label(text=reason, icon="INFO", translate=False)
     else:
-        text = "Install backend again" if installed_python() else "Install backend"
-        layout.operator("turboportrait.install_backend", icon="IMPORT", text=text)
+        text = (
+            iface_("Install backend again", "Operator") if installed_python() else iface_("Install backend", "Operator")
+        )
+        layout.operator("turboportrait.install_backend", icon="IMPORT", text=text, translate=False)

@@ -20,11 +20,12 @@ class TurboPortraitMenu(bpy.types.Menu):
 
 
 GROUPS = (
-    ("start_backend", "stop_backend", "install_backend", "show_log", "cancel"),
+    ("start_backend", "stop_backend", "install_backend", "show_log", "copy_message", "cancel"),
     ("register_portrait", "add_head", "load_head"),
     ("match_portrait", "rest_head", "keyframe_head", "reset_expressions"),
     ("add_camera", "frame_head", "turntable", "dolly", "cut_to_camera"),
     ("show_rendered", "show_image", "add_card", "render_view", "use_photo_colors", "log_figures"),
+    ("shots_from_markers", "load_shots", "render_shots", "stop_shots", "show_contact_sheet"),
 )
 PLACES = ("VIEW3D_MT_object", "VIEW3D_MT_pose")
 

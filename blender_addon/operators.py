@@ -5,17 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import bpy
+from bpy.app.translations import pgettext_rpt as rpt_
 from bpy_extras.io_utils import ImportHelper
 
 from backend.client import TurboPortraitError
 from flame import load_head_model
 
-from .backend_link import BUSY_SECONDS, link, message_of
+from . import preferences
+from .backend_link import BUSY_SECONDS, link
+from .connecting import can_reach
 from .head import add_head, head_of
 from .portrait import PHOTO_COLOURS, adopt, read_photo
 from .reporting import has_camera, report
 from .steps import Steps, registration
-from .view_image import image_name, request_view, update_image, viewing
+from .view_image import image_of_camera, request_view, update_image, viewing
+from .words import message_of
 
 IMAGE_FILES = "*.jpg;*.jpeg;*.png;*.webp;*.tif;*.tiff;*.bmp"
 
@@ -28,13 +32,13 @@ class StartBackend(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if link.ready or link.busy:
-            cls.poll_message_set("The backend runs already")
+            cls.poll_message_set(rpt_("The backend runs already"))
         return not link.ready and not link.busy
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         steps = link.client(start=True)
         if not bpy.app.background:
-            link.spawn(steps, lambda client: link.say("The backend is ready"))
+            link.spawn(steps, lambda client: link.say("The backend is ready"), cancellable=True)
             return {"FINISHED"}
         return report(self, lambda: link.run(steps))
 
@@ -47,7 +51,7 @@ class StopBackend(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if not (link.ready or link.busy or link.owns_process):
-            cls.poll_message_set("No backend is connected")
+            cls.poll_message_set(rpt_("No backend is connected"))
         return link.ready or link.busy or link.owns_process
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -103,10 +107,15 @@ class RegisterPortrait(bpy.types.Operator, ImportHelper):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if link.busy:
-            cls.poll_message_set("The backend is at work: wait until it is done")
-        elif context.mode not in {"OBJECT", "POSE"}:
-            cls.poll_message_set("Leave this mode for Object Mode or Pose Mode")
-        return not link.busy and context.mode in {"OBJECT", "POSE"}
+            cls.poll_message_set(rpt_("The backend is at work: wait until it is done"))
+            return False
+        if context.mode not in {"OBJECT", "POSE"}:
+            cls.poll_message_set(rpt_("Leave this mode for Object Mode or Pose Mode"))
+            return False
+        if not link.ready and not can_reach(preferences.connection()):
+            cls.poll_message_set(rpt_("There is no backend yet: see the first step of the TurboPortrait panel"))
+            return False
+        return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         head = None if self.new_head else head_of(context.object)
@@ -152,19 +161,20 @@ class RegisterPortrait(bpy.types.Operator, ImportHelper):
         if self.photo_colors:
             context.scene.view_settings.view_transform = PHOTO_COLOURS
         for warning in registered.warnings:
-            self.report({"WARNING"}, warning.sentence)
-        link.say(f"{head.name} is ready")
+            self.report({"WARNING"}, rpt_(warning.sentence))
+        link.say(rpt_("{head} is ready").format(head=head.name))
 
 
 class RenderView(bpy.types.Operator):
     bl_idname = "turboportrait.render_view"
     bl_label = "Render view to image"
     bl_description = "Render what the active camera sees of the heads into the image named after that camera"
+    bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if link.busy:
-            cls.poll_message_set("The backend is at work: wait until it is done")
+            cls.poll_message_set(rpt_("The backend is at work: wait until it is done"))
         return not link.busy and has_camera(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -177,12 +187,14 @@ class RenderView(bpy.types.Operator):
             self.report({"ERROR"}, "No visible head has a portrait: register one first")
             return {"CANCELLED"}
         name = context.scene.camera.name
+        # Made now, so that it is part of this undo step; its pixels come when the backend is through.
+        image_of_camera(context.scene.camera)
 
         def show(rgba) -> None:
             camera = bpy.data.objects.get(name)
             if camera is not None:
-                update_image(camera, rgba)
-                link.say(f"The image '{image_name(camera)}' is up to date")
+                image = update_image(camera, rgba)
+                link.say(rpt_("The image '{name}' is up to date").format(name=image.name))
 
         steps = viewing(heads, settings, width, height)
         if bpy.app.background:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
+from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.protocol import Camera, RiggedMesh, TurboPortraitError
 from backend.protocol.limits import MAX_PHOTO_BYTES
@@ -32,11 +33,13 @@ def read_photo(path: str) -> bytes:
         with open(path, "rb") as file:
             photo = file.read(MAX_PHOTO_BYTES + 1)
     except OSError as error:
+        said = rpt_("'{file}' cannot be read: {reason}.")
         raise TurboPortraitError(
-            "not_an_image", sentence=f"'{Path(path).name}' cannot be read: {error.strerror}."
+            "not_an_image", sentence=said.format(file=Path(path).name, reason=error.strerror)
         ) from error
     if len(photo) > MAX_PHOTO_BYTES:
-        raise TurboPortraitError("message_too_large", f"the file has more than {MAX_PHOTO_BYTES >> 20} MiB")
+        said = rpt_("the file has more than {count} MiB").format(count=MAX_PHOTO_BYTES >> 20)
+        raise TurboPortraitError("message_too_large", said)
     return photo
 
 

@@ -54,7 +54,7 @@ class TurboPortraitPreferences(bpy.types.AddonPreferences):
     )
     environment: bpy.props.StringProperty(
         name="Environment",
-        description="The folder that Install backend fills with a Python environment of its own, about 2 GB",
+        description="The folder that Install backend fills with a Python environment of its own, 2.5 GB or more",
         subtype="DIR_PATH",
     )
     timeout: bpy.props.FloatProperty(

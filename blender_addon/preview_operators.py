@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bpy
+from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.client.discovery import state_folder
 
@@ -40,6 +41,7 @@ class ShowImage(_CameraOperator, bpy.types.Operator):
     bl_idname = "turboportrait.show_image"
     bl_label = "Show image"
     bl_description = "Show the active camera's live image in an image editor, beside the viewport if none is open"
+    bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         areas = context.screen.areas
@@ -62,11 +64,12 @@ class ShowRendered(bpy.types.Operator):
     bl_idname = "turboportrait.show_rendered"
     bl_label = "Show in viewport"
     bl_description = "Make TurboPortrait3D the scene's render engine and show this viewport as rendered"
+    bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if context.space_data is None or context.space_data.type != "VIEW_3D":
-            cls.poll_message_set("Use this in a 3D viewport")
+            cls.poll_message_set(rpt_("Use this in a 3D viewport"))
             return False
         return True
 
@@ -80,6 +83,7 @@ class LogFigures(bpy.types.Operator):
     bl_idname = "turboportrait.log_figures"
     bl_label = "Log figures"
     bl_description = "Begin a log of every call and latency of the live preview, as lines of JSON, or end it"
+    bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         if not meter.logging:
@@ -88,7 +92,8 @@ class LogFigures(bpy.types.Operator):
         meter.log_to(None)
         text = bpy.data.texts.get(FIGURES_TEXT) or bpy.data.texts.new(FIGURES_TEXT)
         text.from_string(figures_path().read_text(encoding="utf-8"))
-        self.report({"INFO"}, f"The log is in {figures_path()} and in the text '{FIGURES_TEXT}'")
+        said = rpt_("The log is in {path} and in the text '{name}'")
+        self.report({"INFO"}, said.format(path=figures_path(), name=FIGURES_TEXT))
         return {"FINISHED"}
 
 

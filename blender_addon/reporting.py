@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import bpy
+from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.client import TurboPortraitError
 from flame import HeadModelError
 
-from .backend_link import link, message_of
+from .backend_link import link
+from .words import message_of
 
 
 def report(operator: bpy.types.Operator, work: Callable[[], object]) -> set[str]:
@@ -26,5 +28,5 @@ def report(operator: bpy.types.Operator, work: Callable[[], object]) -> set[str]
 def has_camera(operator: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
     """The scene has a camera; where it has none, the operator's poll message says so."""
     if context.scene.camera is None:
-        operator.poll_message_set("The scene has no camera: add one or make one active")
+        operator.poll_message_set(rpt_("The scene has no camera: add one or make one active"))
     return context.scene.camera is not None

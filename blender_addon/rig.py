@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import bpy
 import numpy as np
+from bpy.app.translations import pgettext_rpt as rpt_
 from mathutils import Matrix, Vector
 
 from backend.protocol.head_parameters import JOINTS
@@ -122,7 +123,8 @@ def write_pose(rig: bpy.types.Object, pose: np.ndarray, translation: np.ndarray)
 def _bones(rig: bpy.types.Object) -> list[bpy.types.PoseBone]:
     missing = [name for name in JOINTS if name not in rig.pose.bones]
     if missing:
-        raise ValueError(f"The head '{rig.name}' lacks the bones {', '.join(missing)}: undo, or add the head anew")
+        said = rpt_("The head '{head}' lacks the bones {bones}: undo, or add the head anew")
+        raise ValueError(said.format(head=rig.name, bones=", ".join(missing)))
     return [rig.pose.bones[name] for name in JOINTS]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import bpy
+from bpy.app.translations import pgettext_rpt as rpt_
 from mathutils import Matrix, Vector
 
 from .camera import CameraError, split_scale
@@ -20,14 +21,15 @@ def head_centre(head: bpy.types.Object) -> Vector:
     bones = head.data.bones
     eyes = [bones[name].head_local for name in ("eye_left", "eye_right") if name in bones]
     if not eyes:
-        raise CameraError(f"The head '{head.name}' has lost its eyes' bones: undo, or add the head anew")
+        said = rpt_("The head '{head}' has lost its eyes' bones: undo, or add the head anew")
+        raise CameraError(said.format(head=head.name))
     return head.matrix_world @ (sum(eyes, Vector()) / len(eyes) + BELOW_EYES)
 
 
 def frame_head(scene: bpy.types.Scene, head: bpy.types.Object, camera: bpy.types.Object) -> None:
     """Put a camera before the face so that the head fills its frame; its lens stays."""
     if camera.type != "CAMERA" or camera.data.type != "PERSP":
-        raise CameraError(f"'{camera.name}' is no camera with a perspective lens")
+        raise CameraError(rpt_("'{camera}' is no camera with a perspective lens").format(camera=camera.name))
     rigid, scale = split_scale(head.matrix_world)
     centre = head_centre(head)
     frame = camera.data.view_frame(scene=scene)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import bpy
+from bpy.app.translations import pgettext_rpt as rpt_
 from bpy_extras.io_utils import ImportHelper
 
 from . import shots_session
@@ -38,6 +39,8 @@ class LoadShots(bpy.types.Operator, ImportHelper):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
+        if link.busy:
+            cls.poll_message_set(rpt_("The backend is at work: wait until it is done"))
         return not link.busy
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -49,7 +52,7 @@ class LoadShots(bpy.types.Operator, ImportHelper):
             if scene is not None:
                 shots_session.fill(scene, shots)
                 scene.turboportrait_shots.file = path
-                link.say(f"{len(shots)} shots were read")
+                link.say(rpt_("{count} shots were read").format(count=len(shots)))
 
         steps = shots_session.reading(path, rate)
         if bpy.app.background:
@@ -71,10 +74,10 @@ class RenderShots(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         run = shots_session.run_of(context.scene)
         if run is not None and run.running:
-            cls.poll_message_set("The shots are being rendered")
+            cls.poll_message_set(rpt_("The shots are being rendered"))
             return False
         if not context.scene.turboportrait_shots.items:
-            cls.poll_message_set("List shots first: from the timeline's markers, or from a file")
+            cls.poll_message_set(rpt_("List shots first: from the timeline's markers, or from a file"))
             return False
         return True
 
@@ -97,13 +100,16 @@ class RenderShots(bpy.types.Operator):
 
 class StopShots(bpy.types.Operator):
     bl_idname = "turboportrait.stop_shots"
-    bl_label = "Stop"
+    bl_label = "Stop shots"
     bl_description = "Stop rendering shots; the frames that are done stay, and Render goes on with the others"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         run = shots_session.run_of(context.scene)
-        return run is not None and run.running
+        if run is None or not run.running:
+            cls.poll_message_set(rpt_("No shots are being rendered"))
+            return False
+        return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         shots_session.run_of(context.scene).stop()
@@ -118,7 +124,10 @@ class ShowContactSheet(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         folder = shots_session.output_folder(context.scene)
-        return folder is not None and (folder / "index.html").is_file()
+        if folder is None or not (folder / "index.html").is_file():
+            cls.poll_message_set(rpt_("There is no contact sheet yet: render shots first"))
+            return False
+        return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         bpy.ops.wm.url_open(url=(shots_session.output_folder(context.scene) / "index.html").as_uri())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import bpy
+from bpy.app.translations import pgettext_iface as iface_
 
 from . import shots_session
-from .panel import draw_paragraph
+from .drawing import Sidebar, draw_paragraph, has_portrait
+from .words import CONTEXT
 
 
 class ShotList(bpy.types.UIList):
@@ -14,27 +16,26 @@ class ShotList(bpy.types.UIList):
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index=0, flag=0) -> None:
         row = layout.row(align=True)
         row.prop(item, "chosen", text="")
-        row.label(text=item.name)
+        row.label(text=item.name, translate=False)
         run = shots_session.run_of(context.scene)
         shot = run.progress.shots.get(item.name) if run else None
         if shot is None:
-            row.label(text=f"{item.first}–{item.last}")
+            row.label(text=f"{item.first}–{item.last}", translate=False)
             return
-        text = f"{shot.done} of {shot.frames}" + (f", {shot.failed} failed" if shot.failed else "")
-        row.progress(factor=shot.done / max(shot.frames, 1), text=text)
+        template = iface_("{done} of {frames}, {failed} failed") if shot.failed else iface_("{done} of {frames}")
+        text = template.format(done=shot.done, frames=shot.frames, failed=shot.failed)
+        row.progress(factor=shot.done / max(shot.frames, 1), text=text, translate=False)
 
 
-class ShotsPanel(bpy.types.Panel):
+class ShotsPanel(Sidebar, bpy.types.Panel):
     bl_idname = "TURBOPORTRAIT_PT_shots"
     bl_label = "Shots"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "TurboPortrait"
+    bl_translation_context = CONTEXT
     bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return any(thing.turboportrait.avatar_id for thing in context.scene.objects)
+        return has_portrait(context.scene)
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, shots = self.layout, context.scene.turboportrait_shots
@@ -52,8 +53,9 @@ class ShotsPanel(bpy.types.Panel):
         run = shots_session.run_of(context.scene)
         if run is not None and run.running:
             progress = run.progress
-            text = f"{progress.done} of {progress.frames} frames" if progress.frames else "Starting"
-            layout.progress(factor=progress.done / max(progress.frames, 1), text=text)
+            template = iface_("{done} of {frames} frames") if progress.frames else iface_("Starting")
+            text = template.format(done=progress.done, frames=progress.frames)
+            layout.progress(factor=progress.done / max(progress.frames, 1), text=text, translate=False)
             layout.operator("turboportrait.stop_shots", icon="CANCEL")
         else:
             row = layout.row(align=True)

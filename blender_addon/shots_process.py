@@ -1,6 +1,7 @@
 """`turboportrait batch` as a process of its own, and what it says, read from a file: it may outlive this Blender.
 
-No Blender is needed here: the process writes lines of JSON into the job's folder, `Progress` reads what is new.
+Nothing of the scene is needed here: the process writes lines of JSON into the job's folder, `Progress` reads what is
+new.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from bpy.app.translations import pgettext_rpt as rpt_
 
 FILE = "progress.jsonl"
 ALIVE_SECONDS = 20.0
@@ -94,26 +97,34 @@ class Progress:
     def _take(self, said: dict) -> None:
         event = said.get("event")
         if event == "evaluated":
-            self.message = f"Blender evaluates frame {said['frame']} of {said['frames']}"
+            self.message = rpt_("Blender evaluates frame {frame} of {frames}").format(**said)
         elif event == "planned":
             self.shots = {shot["name"]: ShotProgress(shot["frames"], shot["kept"]) for shot in said["shots"]}
-            self.message, self.finished, self.problems = f"{said['kept']} frames were there already", False, []
+            self.message = rpt_("{kept} frames were there already").format(**said)
+            self.finished, self.problems = False, []
         elif event == "frame":
             shot = self.shots.setdefault(said["shot"], ShotProgress(said["shot_frames"]))
             shot.done = said["shot_done"]
             shot.failed += "code" in said
-            failure = f": {said['sentence']}" if "code" in said else ""
-            self.message = f"{said['shot']}, frame {said['frame']}{failure}"
+            failure = f": {rpt_(said['sentence'])}" if "code" in said else ""
+            self.message = rpt_("{shot}, frame {frame}").format(**said) + failure
         elif event in ("note", "retry"):
             self.message = said["sentence"]
         elif event == "problem":
-            line = f"line {said['line']}: " if said["line"] else ""
-            self.problems.append(line + said["sentence"])
+            self.problems.append(problem_line(said))
         elif event == "done":
-            stopped = ", stopped" if said["stopped"] else ""
-            failed = f", {said['failed']} failed" if said["failed"] else ""
-            self.message = f"{said['rendered']} frames rendered, {said['kept']} kept{failed}{stopped}"
+            self.message = rpt_("{rendered} frames rendered, {kept} kept").format(**said)
+            self.message += rpt_(", {failed} failed").format(**said) if said["failed"] else ""
+            self.message += rpt_(", stopped") if said["stopped"] else ""
             self.finished = True
+
+
+def problem_line(problem: dict) -> str:
+    """What is wrong with a shot list, with its line if it is known."""
+    sentence = rpt_(problem["sentence"])
+    return (
+        rpt_("line {line}: {sentence}").format(line=problem["line"], sentence=sentence) if problem["line"] else sentence
+    )
 
 
 class BatchRun:
@@ -199,4 +210,5 @@ class BatchRun:
         except OSError:
             lines = []
         # A message may span lines; its last says the most.
-        return lines[-1][:500] if lines else f"The batch ended with status {self._process.returncode}"
+        status = rpt_("The batch ended with status {status}").format(status=self._process.returncode)
+        return lines[-1][:500] if lines else status

@@ -10,13 +10,14 @@ import time
 from pathlib import Path
 
 import bpy
+from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.client import TurboPortraitError
 from backend.protocol.shots import RAW, Shot
 
 from . import preferences
 from .shots import marker_shots
-from .shots_process import BatchRun
+from .shots_process import BatchRun, problem_line
 from .steps import Steps
 
 TICK_SECONDS = 0.5
@@ -60,7 +61,7 @@ def start(scene: bpy.types.Scene, names: list[str] | None) -> BatchRun:
     """
     folder = output_folder(scene)
     if folder is None:
-        raise ValueError("Save the .blend first, or choose an output folder that is not beside it")
+        raise ValueError(rpt_("Save the .blend first, or choose an output folder that is not beside it"))
     running = run_of(scene)
     if running is not None and running.running:
         raise TurboPortraitError("job_locked", str(folder))
@@ -148,10 +149,10 @@ def reading(path: str, rate: float) -> Steps:
     try:
         found = json.loads(text)
     except ValueError as error:
-        raise TurboPortraitError("backend_not_started", f"exit status {process.returncode}") from error
+        status = rpt_("exit status {status}").format(status=process.returncode)
+        raise TurboPortraitError("backend_not_started", status) from error
     if found["problems"]:
-        lines = [f"line {p['line']}: {p['sentence']}" if p["line"] else p["sentence"] for p in found["problems"]]
-        raise TurboPortraitError("batch_refused", "; ".join(lines))
+        raise TurboPortraitError("batch_refused", "; ".join(map(problem_line, found["problems"])))
     return [Shot(**shot) for shot in found["shots"]]
 
 

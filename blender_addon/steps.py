@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.client import Client, Handle, TurboPortraitError
 from backend.protocol import HeadParameters, RiggedMesh
@@ -108,7 +109,7 @@ def complete(
             if interrupted():
                 raise TurboPortraitError("cancelled")
             if time.monotonic() > deadline:
-                raise TurboPortraitError("timeout", f"{timeout:g} seconds; {line}")
+                raise TurboPortraitError("timeout", f"{timeout:g} s; {rpt_(line or '')}")
             time.sleep(POLL_SECONDS)
             poll()
     except StopIteration as end:
@@ -123,7 +124,7 @@ def finish(client: Client, handle: Handle, line: str) -> Generator[str, None, Ha
     try:
         while not handle.finished:
             progress = handle.progress
-            yield Progress(f"{line}: {progress.stage}", fraction=progress.fraction) if progress else line
+            yield Progress(f"{rpt_(line)}: {rpt_(progress.stage)}", fraction=progress.fraction) if progress else line
     finally:
         client.cancel(handle)
     if handle.error:
@@ -156,7 +157,8 @@ def rendering(
     """
     views = []
     for number, head in enumerate(heads, 1):
-        line = f"Rendering {head.name}" + (f" ({number} of {len(heads)})" if len(heads) > 1 else "")
+        template = rpt_("Rendering {head} ({number} of {count})") if len(heads) > 1 else rpt_("Rendering {head}")
+        line = template.format(head=head.name, number=number, count=len(heads))
         try:
             view = yield from _view(client, head, settings, line, warn)
         except TurboPortraitError as error:
@@ -176,7 +178,7 @@ def registering_again(client: Client, head: HeadRequest, reason: TurboPortraitEr
     request = client.submit(
         Register, photo=np.frombuffer(portrait, np.uint8), maker=head.maker, head_model=head.head_model
     )
-    again = yield from finish(client, request, f"Registering {head.name} again")
+    again = yield from finish(client, request, rpt_("Registering {head} again").format(head=head.name))
     _current_ids[head._identity] = again.result.avatar
 
 
@@ -207,5 +209,5 @@ def _view(
     request = submit_render(client, head, settings, keys, raw=not refined, refined=refined, depth=True)
     done = yield from finish(client, request, line)
     for sentence in done.done.warnings:
-        warn(f"{head.name}: {sentence}")
+        warn(f"{head.name}: {rpt_(sentence)}")
     return (done.refined if refined else done.raw).views[0]

@@ -4,7 +4,8 @@ import bpy
 import pytest
 
 import blender_addon
-from blender_addon import backend_link, panel, properties, steps
+from blender_addon import backend_link, menu, panel, preferences, properties, shots_properties, steps
+from blender_addon import connecting as connecting_module
 from blender_addon.connecting import connecting
 from blender_addon.engine import TurboPortraitEngine
 
@@ -22,15 +23,76 @@ def test_it_registers_twice_and_leaves_nothing():
 
 
 def test_every_property_and_operator_explains_itself(addon):
-    for cls in properties.CLASSES:
-        for name in cls.__annotations__:
-            described = cls.bl_rna.properties[name]
-            assert described.name
-            assert described.description
-            assert not described.description.endswith(".")
-    for cls in (cls for module in blender_addon.OPERATORS for cls in module.CLASSES):
-        assert cls.bl_description
+    chosen = bpy.context.preferences.addons["blender_addon"].preferences
+    groups = [(cls, cls.bl_rna) for cls in (*properties.CLASSES, *shots_properties.CLASSES, type(chosen))]
+    groups += [(cls, call(cls).get_rna_type()) for cls in operators()]
+    described = [rna.properties[name] for cls, rna in groups for name in getattr(cls, "__annotations__", ())]
+    # The file browser's filter is hidden.
+    described = [each for each in described if each.identifier != "filter_glob"]
+    assert len(described) > 40
+    for each in described:
+        assert each.name, each.identifier
+        assert each.description, each.identifier
+        assert not each.description.endswith("."), "Blender adds the full stop"
+    items = [item for each in described if each.type == "ENUM" for item in each.enum_items]
+    assert items
+    assert all(item.name and item.description for item in items)
+    for cls in operators():
+        assert cls.bl_description, cls.bl_idname
+        assert not cls.bl_description.endswith("."), cls.bl_idname
         assert cls.bl_label[1:] == cls.bl_label[1:].lower(), "labels are in sentence case"
+    labels = [cls.bl_label for cls in operators()]
+    assert len(set(labels)) == len(labels), "the search menu shows labels"
+
+
+def operators() -> list[type[bpy.types.Operator]]:
+    return [cls for module in blender_addon.OPERATORS for cls in module.CLASSES]
+
+
+def call(cls: type[bpy.types.Operator]):
+    return getattr(bpy.ops.turboportrait, cls.bl_idname.split(".")[1])
+
+
+WITHOUT_A_TRACE_IN_THE_FILE = {
+    "start_backend",
+    "stop_backend",
+    "install_backend",
+    "cancel",
+    "copy_message",
+    "render_shots",
+    "stop_shots",
+    "show_contact_sheet",
+}
+
+
+def test_operators_that_change_the_file_can_be_undone_and_only_they(addon):
+    """Undo takes the file back to before; an operator without it would be undone with the one before it."""
+    without = {cls.bl_idname.split(".")[1] for cls in operators() if "UNDO" not in getattr(cls, "bl_options", ())}
+    assert without == WITHOUT_A_TRACE_IN_THE_FILE
+
+
+def test_the_search_menu_finds_every_operator(addon):
+    """It looks through the menus."""
+    listed = [name for group in menu.GROUPS for name in group]
+    assert sorted(listed) == sorted(cls.bl_idname.split(".")[1] for cls in operators())
+
+
+def test_a_button_that_cannot_be_pressed_says_why(scene, monkeypatch):
+    scene.camera = None
+    monkeypatch.setattr(connecting_module, "find_backend", lambda: None)
+    monkeypatch.setattr(preferences, "backend_command", lambda python: None)
+    silent, refused = [], []
+    for cls in operators():
+        operator = call(cls)
+        if not operator.poll():
+            with pytest.raises(RuntimeError) as error:
+                operator()
+            refused.append(cls.bl_label)
+            if "context is incorrect" in str(error.value):
+                silent.append(cls.bl_label)
+    assert len(refused) > 12
+    assert {"Register portrait", "Stop shots", "Contact sheet", "Turntable", "Show in viewport"} <= set(refused)
+    assert not silent
 
 
 def test_buttons_that_cannot_be_used_are_not_offered(scene):

@@ -69,7 +69,7 @@ def test_a_cancelled_installation_ends_its_process_and_counts_for_nothing(layout
     assert bpy.ops.turboportrait.cancel.poll()
     bpy.ops.turboportrait.cancel()
     assert not link.can_cancel
-    assert link.failed
+    assert (link.message, link.failed) == ("Cancelled", False)
     assert installer.installed_python() is None
 
 

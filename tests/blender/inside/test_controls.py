@@ -9,7 +9,7 @@ from backend.protocol import HeadParameters
 from blender_addon.controls import expression_keys, keyed_paths, remember_portrait
 from blender_addon.head import add_head, mesh_of
 from blender_addon.head_operators import HeadKeyingSet
-from blender_addon.panel import grouped_expressions
+from blender_addon.head_panel import grouped_expressions
 from blender_addon.parameters import head_parameters
 
 POSE = [[0.05] * 3] * 3 + [[0.05, 0.05, 0.0]] * 2
