@@ -24,14 +24,17 @@ def over_world(path, world) -> np.ndarray:
 
 
 def psnr(a, b, where=...) -> float:
-    return float(-10 * np.log10((((a - b)[where] / 255) ** 2).mean()))
+    """Decibels; infinite for equal pictures."""
+    error = (((a - b)[where] / 255) ** 2).mean()
+    return float(-10 * np.log10(error)) if error else np.inf
 
 
 def test_a_newcomer_comes_from_nothing_to_a_shot(play, backend, portrait, tmp_path):
     result = play("newcomer", portrait=str(portrait))
     border = result["border"]
     first, middle = (picture(tmp_path / f"frame_{number}.png", border) for number in ("001", "125"))
-    again, undone = (picture(tmp_path / f"frame_001_{name}.png", border) for name in ("again", "undone"))
+    names = ("again", "changed", "undone")
+    again, changed, undone = (picture(tmp_path / f"frame_001_{name}.png", border) for name in names)
 
     # The Rendered viewport shows what the camera's image shows, though it was asked for and drawn by another way.
     alpha = np.asarray(Image.open(tmp_path / "live_125.png").convert("RGBA").resize((256, 256)))[..., 3]
@@ -39,9 +42,11 @@ def test_a_newcomer_comes_from_nothing_to_a_shot(play, backend, portrait, tmp_pa
     assert (alpha > 128).mean() > 0.25
     assert psnr(middle, expected, alpha == 255) > 24
     # It follows the timeline, and no stale frame stays: back at frame 1 it is frame 1 again, and so it is after undo.
+    # The sidebar lies over the frame's right, the pointer may rest at its edges.
     beside_panel = np.s_[20:230, :215]
     assert psnr(first, middle, beside_panel) < 20
     assert psnr(first, again, beside_panel) > 35
+    assert psnr(first, changed, beside_panel) < 25, "what is undone could be seen"
     assert psnr(first, undone, beside_panel) > 35
 
     assert result["pending_after_scrub"] <= 3
@@ -50,4 +55,8 @@ def test_a_newcomer_comes_from_nothing_to_a_shot(play, backend, portrait, tmp_pa
     assert result["dragged"]["moved"]
     assert result["dragged"]["shown"] >= 3, "views followed the hand while it moved"
     assert result["card"]
+    refused, failed, line = result["words"]
+    assert refused.endswith("Wähle die Kamera des Schnitts")
+    assert "Nicht lesbar (No such file or directory): 'ada.png'." in failed
+    assert line == "Abgebrochen"
     assert "extensions" in result["zmq"], "the bundled wheel is used"

@@ -93,7 +93,10 @@ def scenario():
         neck = head.pose.bones["neck"]
         neck.rotation_euler.x = 0.4
         bpy.ops.ed.undo_push(message="after")
+    yield 0.5
     yield rested
+    yield 1.5
+    screenshot(folder / "frame_001_changed.png")
     with within(view):
         bpy.ops.ed.undo()
     scene = bpy.context.scene
@@ -147,6 +150,7 @@ def scenario():
         bpy.ops.turboportrait.show_image()
     yield 2.0
     screenshot(folder / "5_card.png")
+    said = words_in_german()
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "shot.blend"))
     return {
         "border": border,
@@ -155,10 +159,38 @@ def scenario():
         "keyed": keyed == {"FINISHED"},
         "dragged": dragged,
         "card": card is not None,
+        "words": said,
         "python": sys.version.split()[0],
         "zmq": sys.modules["zmq"].__file__,
         "addon": ADDON,
     }
+
+
+def words_in_german():
+    """What a button that can't be pressed, a failure and the panel's line say with a dictionary of ours."""
+    bpy.app.translations.register("turboportrait_test", {"de_DE": {("*", text): word for text, word in GERMAN.items()}})
+    chosen = bpy.context.preferences.view
+    chosen.language = "de_DE"
+    chosen.use_translate_interface = chosen.use_translate_tooltips = chosen.use_translate_reports = True
+    bpy.context.view_layer.objects.active = None
+    said = []
+    for operator, given in (("cut_to_camera", {}), ("register_portrait", {"filepath": "/nowhere/ada.png"})):
+        try:
+            getattr(bpy.ops.turboportrait, operator)(**given)
+        except RuntimeError as error:
+            said.append(str(error).strip())
+    inner("backend_link").link.say("Cancelled")
+    said.append(inner("backend_link").link.message)
+    bpy.app.translations.unregister("turboportrait_test")
+    chosen.language = "en_US"
+    return said
+
+
+GERMAN = {
+    "Select the camera to cut to": "Wähle die Kamera des Schnitts",
+    "'{file}' cannot be read: {reason}.": "Nicht lesbar ({reason}): '{file}'.",
+    "Cancelled": "Abgebrochen",
+}
 
 
 def save_image(scene, path):
