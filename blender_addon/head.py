@@ -112,12 +112,24 @@ def head_of(thing: bpy.types.Object | None) -> bpy.types.Object | None:
     return thing
 
 
+_mesh_names: dict[int, str] = {}
+"""By a head's session_uid the name of the mesh object found last: a hint, for Blender finds children only by going
+through all objects, and the live preview asks at every change."""
+
+
 def mesh_of(head: bpy.types.Object) -> bpy.types.Object | None:
     """The head's mesh object, or None if the user has deleted it."""
-    for child in head.children:
-        if child.type == "MESH" and child.data.turboportrait.expression_names:
-            return child
-    return None
+    known = bpy.data.objects.get(_mesh_names.get(head.session_uid, ""))
+    if known is not None and known.parent == head and _is_heads_mesh(known):
+        return known
+    found = next(filter(_is_heads_mesh, head.children), None)
+    if found is not None:
+        _mesh_names[head.session_uid] = found.name
+    return found
+
+
+def _is_heads_mesh(thing: bpy.types.Object) -> bool:
+    return thing.type == "MESH" and bool(thing.data.turboportrait.expression_names)
 
 
 def lost_mesh(head: bpy.types.Object) -> str:
@@ -126,14 +138,23 @@ def lost_mesh(head: bpy.types.Object) -> str:
 
 
 def visible_heads(depsgraph: bpy.types.Depsgraph) -> Iterator[bpy.types.Object]:
-    """The head objects whose mesh this dependency graph shows; hiding only the armature hides no head."""
-    seen = set()
-    for thing in depsgraph.objects:
-        if thing.type == "MESH" and thing.original.data.turboportrait.expression_names:
-            head = head_of(thing.original)
-            if head is not None and head.name_full not in seen:
-                seen.add(head.name_full)
+    """The head objects whose mesh this dependency graph shows; hiding only the armature hides no head.
+
+    Quick in a scene of thousands of objects: armatures are few, and what is shown is looked up by name.
+    """
+    for head in bpy.data.objects:
+        if head.type == "ARMATURE" and head.turboportrait.is_head:
+            mesh_object = mesh_of(head)
+            if mesh_object is not None and _shown(mesh_object, depsgraph):
                 yield head
+
+
+def _shown(thing: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> bool:
+    found = depsgraph.objects.get(thing.name)
+    if found is None or found.original == thing:
+        return found is not None
+    # An object of a library may have the same name.
+    return any(other.original == thing for other in depsgraph.objects)
 
 
 def _fill(mesh_object: bpy.types.Object, geometry: _Geometry, source: HeadModel | RiggedMesh) -> None:
