@@ -18,7 +18,7 @@ from backend.protocol.errors import TurboPortraitError
 
 _START_SECONDS = 60.0
 _TICK = 0.05
-_NICE = 10
+_NICE = 5
 _BELOW_NORMAL_PRIORITY_CLASS = 0x00004000
 
 

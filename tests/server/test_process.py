@@ -41,10 +41,10 @@ def test_a_hosts_backend_leaves_the_processor_to_its_host(spawn, connect):
     process = spawn(low_priority=True)
     endpoint = process.wait_ready()
     threads = {os.getpriority(os.PRIO_PROCESS, thread.id) for thread in psutil.Process(process.process.pid).threads()}
-    assert threads == {min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19)}
+    assert threads == {min(os.getpriority(os.PRIO_PROCESS, 0) + 5, 19)}
     group = Path(f"/proc/{process.process.pid}/autogroup")
     if group.exists():
-        assert group.read_text().split()[-1] == "10"
+        assert group.read_text().split()[-1] == "5"
     assert connect(endpoint.address).register(photo(), "little").avatar
 
 
