@@ -14,7 +14,7 @@ from rich.table import Table
 from backend.synthesis.command import synthesize
 
 if TYPE_CHECKING:
-    from backend.data.loading import Summary
+    from backend.data.loading import Skipped, Summary
 
 app = typer.Typer(
     help="PanoHead-style folders, NeRSemble and Ava-256 as training data; synthetic people.", no_args_is_help=True
@@ -59,13 +59,19 @@ def inspect(
 
 @app.command()
 def convert(
-    folder: Path = typer.Argument(help="The data set, as published."),
+    folder: Path = typer.Argument(help="The data set, as published; or people that `data synthesize` made."),
     output: Path = typer.Argument(help="Folder for the shards; what it has already is kept and not made again."),
     identities: int | None = PEOPLE,
     views: int | None = VIEWS,
     size: int = SIZE,
+    workers: int = typer.Option(1, min=1, max=64, help="Processes; only for synthesized people."),
 ) -> None:
     """Make training shards: register each reference, render the avatar by the target cameras, beside the pictures."""
+    from backend.synthesis.files import people as synthesized_people
+
+    if synthesized_people(folder):
+        _convert_people(folder, output, identities, size, workers)
+        return
     from backend.data.convert import Ledger, has_shard, write_shard
     from backend.data.loading import Summary, load_subjects, open_source
     from backend.data.subject import Unusable
@@ -102,6 +108,21 @@ def convert(
     _save(summary, output)
 
 
+def _convert_people(folder: Path, output: Path, identities: int | None, size: int, workers: int) -> None:
+    from backend.synthesis.shards import write_people_shards
+
+    with Progress(console=console) as progress:
+        task = progress.add_task("people", total=None)
+        summary = write_people_shards(
+            folder, output, size, workers, identities, lambda person, error: progress.advance(task)
+        )
+    console.print(
+        f"{summary.people} people ({summary.held_out} held out): {summary.written} shards written, "
+        f"{summary.there} were there, {len(summary.skipped)} left out, in {output}."
+    )
+    _print_skipped(summary.skipped)
+
+
 def _save(summary: Summary, folder: Path) -> None:
     from backend.protocol.errors import TurboPortraitError
 
@@ -120,11 +141,15 @@ def _print(summary: Summary, people: int) -> None:
         f"{summary.source}: {len(summary.identities)} of {people} identities can be used ({held_out} held out), "
         f"{sum(summary.identities.values())} moments, {summary.views} target views"
     )
-    if not summary.skipped:
+    _print_skipped(summary.skipped)
+
+
+def _print_skipped(skipped: list[Skipped]) -> None:
+    if not skipped:
         return
-    table = Table("skipped", "because", title=f"{len(summary.skipped)} skipped")
-    for entry in summary.skipped[:MOST_PRINTED]:
+    table = Table("skipped", "because", title=f"{len(skipped)} skipped")
+    for entry in skipped[:MOST_PRINTED]:
         table.add_row(entry.what, entry.reason)
     console.print(table)
-    if len(summary.skipped) > MOST_PRINTED:
-        console.print(f"... and {len(summary.skipped) - MOST_PRINTED} more in summary.json.")
+    if len(skipped) > MOST_PRINTED:
+        console.print(f"... and {len(skipped) - MOST_PRINTED} more in summary.json.")

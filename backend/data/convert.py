@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from backend.avatars.relief import register_relief
+from backend.data.similarity import Similarity, fit_similarity
 from backend.data.split import is_held_out
 from backend.data.subject import Subject, Unusable, View
 from backend.protocol.camera import Camera
@@ -100,7 +101,7 @@ def write_shard(folder: Path, seed: int, subject: Subject, model: HeadModel) -> 
     tracked = avatar.tracked
     placed = _place(subject.landmarks, model.landmark_positions(tracked.vertices))
     views = (subject.reference, *subject.targets)
-    cameras = [_reference_camera(subject, avatar), *(_moved(view.camera, placed) for view in subject.targets)]
+    cameras = [_reference_camera(subject, avatar), *(placed.camera(view.camera) for view in subject.targets)]
     raw = avatar.render(cameras, tracked.parameters)
     truth = np.stack([_with_mask(view) for view in views])
     head = np.stack([truth[i, ..., 3] if view.head is None else view.head for i, view in enumerate(views)])
@@ -128,42 +129,15 @@ def write_shard(folder: Path, seed: int, subject: Subject, model: HeadModel) -> 
                                  "the same command goes on from here") from error  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Similarity:
-    """From a subject's space to head space: x -> scale * rotation @ x + shift."""
-
-    scale: float
-    rotation: np.ndarray
-    shift: np.ndarray
-
-
-def fit_similarity(points: np.ndarray, onto: np.ndarray) -> Similarity:
-    """The least-squares similarity between points (n, 3) (Umeyama 1991)."""
-    a, b = points - points.mean(0), onto - onto.mean(0)
-    u, singular, v = np.linalg.svd(b.T @ a / len(a))
-    sign = np.diag([1, 1, np.sign(np.linalg.det(u @ v))])
-    rotation = u @ sign @ v
-    scale = float((singular * np.diag(sign)).sum() / (a**2).sum(1).mean())
-    return Similarity(scale, rotation, onto.mean(0) - scale * rotation @ points.mean(0))
-
-
 def _place(landmarks: np.ndarray, fitted: np.ndarray) -> Similarity:
     placed = fit_similarity(landmarks, fitted)
-    distance = np.linalg.norm(placed.scale * landmarks @ placed.rotation.T + placed.shift - fitted, axis=1)
+    distance = np.linalg.norm(placed(landmarks) - fitted, axis=1)
     if not SCALES[0] < placed.scale < SCALES[1] or np.median(distance) > FARTHEST:
         raise Unusable(
             f"the fitted head does not meet the calibrated one: {placed.scale:.2f} times its size, "
             f"landmarks {1000 * np.median(distance):.0f} mm off"
         )
     return placed
-
-
-def _moved(camera: Camera, placed: Similarity) -> Camera:
-    """The same camera over head space: rigid, because the depth is scaled along."""
-    pose = np.eye(4)
-    pose[:3, :3] = camera.extrinsics[:3, :3] @ placed.rotation.T
-    pose[:3, 3] = placed.scale * camera.extrinsics[:3, 3] - pose[:3, :3] @ placed.shift
-    return Camera.from_arrays(camera.intrinsics, pose, camera.width, camera.height)
 
 
 def _reference_camera(subject: Subject, avatar) -> Camera:

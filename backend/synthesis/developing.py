@@ -17,7 +17,7 @@ def exposure(rng: np.random.Generator, portrait: dict[str, np.ndarray], skin: np
         return 1.0
     seen = float(np.percentile(portrait["color"][here][:, :3].mean(1), 65))
     # People of dark skin are exposed for, too, though not to the same brightness.
-    wanted = 0.80 * float(to_linear(skin).mean()) ** 0.85
+    wanted = 0.74 * float(to_linear(skin).mean()) ** 0.85
     return wanted / max(seen, 1e-4) * rng.uniform(0.85, 1.15)
 
 

@@ -54,7 +54,7 @@ class PersonViews:
         cameras, parameters: N each.
         images: (N, S, S, 4) uint8, straight alpha. labels: (N, S, S) uint8. depth: (N, S, S) float32, metres.
         landmarks: (N, 478, 2) float32, pixels.
-        backgrounds: (N, S, S, 3) uint8.
+        backgrounds: (N, S, S, 3) uint8. portrait: (S, S, 3) uint8, the first view before its background.
     """
 
     seed: int
@@ -68,6 +68,7 @@ class PersonViews:
     depth: np.ndarray
     landmarks: np.ndarray
     backgrounds: np.ndarray
+    portrait: np.ndarray
 
 
 def person_folder(folder: Path, seed: int) -> Path:
@@ -171,6 +172,7 @@ def read_person(path: Path) -> PersonViews:
             depth=arrays["depth"],
             landmarks=arrays["landmarks"],
             backgrounds=images[2],
+            portrait=_image(path / "portrait.png", (size, size, 3)),
         )
     except (
         OSError,

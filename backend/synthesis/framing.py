@@ -14,12 +14,13 @@ YAW_BANDS = ((8, 25), (25, 50), (8, 35), (35, 60))
 
 
 def draw_camera(
-    rng: np.random.Generator, face: np.ndarray, size: int, seed: int, view: int
+    rng: np.random.Generator, face: np.ndarray, turned: np.ndarray, size: int, seed: int, view: int
 ) -> tuple[Camera, np.ndarray]:
     """A camera that looks at a face, and its yaw and pitch off the front, degrees.
 
     Args:
         face: (N, 3) points of the face, from forehead to chin, head space.
+        turned: (3, 3) how the head is turned: its front is what the angles are off.
         seed: the person's, which decides the side that the first view looks from.
         view: 0 for the portrait.
     """
@@ -34,9 +35,9 @@ def draw_camera(
         pitch = rng.uniform(-14, 14)
     focal = size * rng.uniform(2.0, 3.4)
     distance = focal * height / (rng.uniform(*FACE_SHARE) * size)
-    turn = TO_CAMERA_AXES @ rotation(*np.radians([yaw, pitch, rng.uniform(-3, 3)]))
+    turn = TO_CAMERA_AXES @ rotation(*np.radians([yaw, pitch, rng.uniform(-3, 3)])) @ turned.T
     # Turned about a point inside the head, so that profiles stay in the middle.
-    pivot = middle - [0, 0, 0.05]
+    pivot = middle - turned @ [0, 0, 0.05]
     pose = np.eye(4)
     pose[:3, :3] = turn
     pose[:3, 3] = [0, 0, distance + 0.05] - turn @ pivot

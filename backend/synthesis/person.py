@@ -17,6 +17,8 @@ BEARDS = ("none", "stubble", "moustache", "goatee", "short", "full")
 HATS = ("none", "beanie", "cap", "scarf")
 COLLARS = ("crew", "vee", "shirt", "turtleneck", "hood")
 GLASSES = ("none", "wire", "acetate", "round", "sun")
+LIGHTEST = 0.5
+"""Of the tones: lighter skin looks powdered in these lights."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +89,8 @@ def draw_person(seed: int, shapes: ShapeSource) -> Person:
 def _coloured(traits: Traits, rng: np.random.Generator, shape: HeadShape, make_up: float, grey: float) -> Traits:
     """The traits with a skin tone that goes with the head's shape, not always, and with grey in the hair."""
     african, asian, caucasian = shape.ancestry
-    likely = 4.7 * african + 1.9 * asian + 0.9 * caucasian
-    tone = float(np.clip(likely + rng.normal(0, 0.8), 0, len(SKIN_TONES) - 1.001))
+    likely = 4.7 * african + 2.1 * asian + 1.4 * caucasian
+    tone = float(np.clip(likely + rng.normal(0, 0.8), LIGHTEST, len(SKIN_TONES) - 1.001))
     low = int(tone)
     skin = (SKIN_TONES[low] + (tone - low) * (SKIN_TONES[low + 1] - SKIN_TONES[low])) / 255
     skin = np.clip(skin * rng.normal(1, 0.015, 3), 0.05, 0.95)

@@ -88,7 +88,8 @@ def draw_views(person: Person, model: HeadModel, count: int, size: int) -> list[
         if shared < k:
             play, parameters = views[shared].play, views[shared].parameters
         head = own.forward(None, parameters.expression, parameters.joint_rotations).vertices
-        camera, angles = draw_camera(rng, head[front], size, person.seed, k)
+        skull = rigid_motion(person.shape.vertices[anatomy.ears], head[anatomy.ears])
+        camera, angles = draw_camera(rng, head[front], skull.rotation, size, person.seed, k)
         views.append(View(camera, angles, play, parameters, head, model.landmark_positions(head)))
     return views
 
@@ -171,7 +172,7 @@ def _add_body(scene: Scene, person: Person, model: HeadModel, anatomy: Anatomy, 
         "base": to_linear(person.traits.skin).tolist(),
         "scalp": to_linear(0.72 * person.traits.hair + 0.08 * person.traits.skin).tolist(),
         "scalp_share": 0.93 if person.hair not in ("bald", "balding", "buzz") else 0.35,
-        "roughness": float(0.52 - 1.2 * person.traits.shine),
+        "roughness": float(0.62 - 1.2 * person.traits.shine),
         "pores": float(person.traits.pores),
     }
     scene.mesh(

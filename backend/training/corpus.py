@@ -87,13 +87,12 @@ def synthesize(config: SynthesisConfig, report: Callable[[int, str | None], None
     settled = {seed for seed, _ in rejections(folder)} | {_seed_of(path) for path in shards(folder)}
     seeds = [s for s in range(config.first_seed, config.first_seed + config.identities) if s not in settled]
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(config.workers, context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(config.workers, context, initializer=one_thread) as pool:
         waiting = {pool.submit(_make_shard, seed, config.size, str(folder)): seed for seed in seeds}
         for future in as_completed(waiting):
             seed, reason = waiting[future], future.result()
             if reason is not None:
-                with (folder / REJECTED_NAME).open("a") as file:
-                    file.write(json.dumps({"seed": seed, "reason": reason}) + "\n")
+                reject(folder, seed, reason)
             report(seed, reason)
 
 
@@ -108,6 +107,12 @@ def rejections(folder: str | Path) -> list[tuple[int, str]]:
     if not path.is_file():
         return []
     return [(entry["seed"], entry["reason"]) for entry in map(json.loads, path.read_text().splitlines())]
+
+
+def reject(folder: str | Path, seed: int, reason: str) -> None:
+    """Note that a seed did not enter, so that it is not tried again."""
+    with (Path(folder) / REJECTED_NAME).open("a") as file:
+        file.write(json.dumps({"seed": seed, "reason": reason}) + "\n")
 
 
 def load_identities(folder: str | Path, held_out: bool) -> list[Identity]:
@@ -184,7 +189,8 @@ def _seed_of(path: Path) -> int:
     return int(path.stem.removeprefix("identity_"))
 
 
-def _one_thread() -> None:
+def one_thread() -> None:
+    """Let a worker process use one core; its siblings use the others."""
     import cv2
     import numba
 

@@ -10,8 +10,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from layouts import write_ava256, write_nersemble_1, write_nersemble_benchmark, write_panohead
 
-from backend.data.convert import fit_similarity
 from backend.data.loading import Summary, load_subjects, open_source
+from backend.data.similarity import fit_similarity
 from backend.evaluation.metrics import psnr
 from backend.protocol.camera import Camera
 

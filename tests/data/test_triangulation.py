@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).parent))
 
 from backend.data.alignment import HeadFrame, aligned_camera
-from backend.data.convert import fit_similarity
+from backend.data.similarity import fit_similarity
 from backend.data.subject import SourceCamera, Unusable
 from backend.data.triangulation import triangulate
 from backend.tracking.embedding import with_landmarks

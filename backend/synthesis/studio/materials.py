@@ -82,7 +82,7 @@ def _skin(nodes: _Nodes, settings: dict, images: dict):
     bump = nodes.add("Bump", {"Height": height, "Distance": 0.001, "Strength": 0.9}).outputs["Normal"]
     return nodes.add(
         "BsdfPrincipled",
-        {"Base Color": color, "Roughness": rough, "Specular IOR Level": 0.42, "Normal": bump,
+        {"Base Color": color, "Roughness": rough, "Specular IOR Level": 0.28, "Normal": bump,
          "Subsurface Weight": 1.0, "Subsurface Radius": (1.0, 0.36, 0.18), "Subsurface Scale": 0.0035,
          "Sheen Weight": 0.05},
         subsurface_method="BURLEY",
