@@ -175,6 +175,8 @@ class Link:
                         raise TurboPortraitError("timeout")
                 except StopIteration as end:
                     self._tasks.remove(task)
+                    # What it did may have changed the backend's health.
+                    self._status_at = 0.0
                     task.then(end.value)
             except Exception as error:
                 self._fail(task, error)

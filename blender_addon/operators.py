@@ -17,6 +17,7 @@ from .connecting import can_reach
 from .head import add_head, head_of
 from .portrait import PHOTO_COLOURS, adopt, read_photo
 from .reporting import has_camera, report
+from .shooting import view_head
 from .steps import Steps, registration
 from .view_image import image_of_camera, request_view, update_image, viewing
 from .words import message_of
@@ -98,6 +99,9 @@ class RegisterPortrait(bpy.types.Operator, ImportHelper):
     new_head: bpy.props.BoolProperty(
         name="As a new head", description="Add a head even if one is selected", default=False
     )
+    look: bpy.props.BoolProperty(
+        name="Look at it", description="Bring a new head into view in the 3D viewport", default=True
+    )
     photo_colors: bpy.props.BoolProperty(
         name="Show the photo's colours",
         description="Set the scene's view transform to Standard, so that the head looks as in the photo",
@@ -158,6 +162,8 @@ class RegisterPortrait(bpy.types.Operator, ImportHelper):
     def _finish(self, context: bpy.types.Context, outcome: tuple) -> None:
         registered, mesh = outcome
         head = adopt(context, bpy.data.objects.get(self._head), self.filepath, self._photo, registered, mesh)
+        if not self._head and self.look:
+            view_head(context, head)
         if self.photo_colors:
             context.scene.view_settings.view_transform = PHOTO_COLOURS
         for warning in registered.warnings:

@@ -51,6 +51,9 @@ class BackendPanel(Sidebar, bpy.types.Panel):
             draw_paragraph(context, layout, reason or "The backend is not installed on this computer yet.", "INFO")
             if not reason:
                 layout.operator("turboportrait.install_backend", icon="IMPORT")
+            elif not bpy.app.online_access:
+                mend = layout.operator("screen.userpref_show", icon="INTERNET", text="Open its preferences")
+                mend.section = "SYSTEM"
             chosen = layout.operator("preferences.addon_show", text="Choose its Python", text_ctxt=CONTEXT)
             chosen.module = __package__
         layout.operator("turboportrait.start_backend", icon="LINKED", text="Connect", text_ctxt=CONTEXT)

@@ -66,6 +66,10 @@ class ShowRendered(bpy.types.Operator):
     bl_description = "Make TurboPortrait3D the scene's render engine and show this viewport as rendered"
     bl_options = {"REGISTER", "UNDO"}
 
+    through_camera: bpy.props.BoolProperty(
+        name="Through the camera", description="Look through the active camera, if there is one", default=True
+    )
+
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if context.space_data is None or context.space_data.type != "VIEW_3D":
@@ -76,6 +80,8 @@ class ShowRendered(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         context.scene.render.engine = TurboPortraitEngine.bl_idname
         context.space_data.shading.type = "RENDERED"
+        if self.through_camera and context.scene.camera is not None:
+            context.space_data.region_3d.view_perspective = "CAMERA"
         return {"FINISHED"}
 
 

@@ -12,6 +12,8 @@ from .camera import CameraError, split_scale
 
 FRAMED_METRES = 0.42
 """Head space that a framed head's picture shows along its shorter side: the head with some room."""
+VIEWED_METRES = 1.2
+"""From a viewport to a head that is brought into view: its width then shows about twice the head."""
 BELOW_EYES = Vector((0.0, 0.02, -0.03))
 """From between the eyes to the middle of the head, metres, in the head object's space."""
 
@@ -42,6 +44,17 @@ def frame_head(scene: bpy.types.Scene, head: bpy.types.Object, camera: bpy.types
     place = looking.to_4x4()
     place.translation = centre + rotation @ Vector((0, -distance, 0))
     camera.matrix_world = place
+
+
+def view_head(context: bpy.types.Context, head: bpy.types.Object) -> None:
+    """Bring a head into view in the largest 3D viewport, if there is one that looks through no camera."""
+    areas = [area for area in (context.screen.areas if context.screen else ()) if area.type == "VIEW_3D"]
+    if not areas:
+        return
+    view = max(areas, key=lambda area: area.width * area.height).spaces.active.region_3d
+    if view.view_perspective != "CAMERA":
+        _, scale = split_scale(head.matrix_world)
+        view.view_location, view.view_distance = head_centre(head), VIEWED_METRES * scale
 
 
 def add_camera(context: bpy.types.Context, head: bpy.types.Object) -> bpy.types.Object:

@@ -51,15 +51,17 @@ def layout(state, tmp_path, monkeypatch):
     return room
 
 
-def test_an_environment_is_installed_and_then_used(layout, state):
+def test_an_environment_is_installed_and_then_used(layout, state, monkeypatch, capsys):
+    """By the button, which in a Blender without a window has the console tell how far it is."""
     assert installer.installed_python() is None
-    seen = []
-    work = installer.installing(installer.folder(), (sys.executable,))
-    environment = steps.complete(work, 120, report=seen.append)
-    assert environment == state / "environment"
+    monkeypatch.setattr(installer, "can_install", lambda: "")
+    monkeypatch.setattr(installer, "find_python", lambda: (sys.executable,))
+    assert bpy.ops.turboportrait.install_backend() == {"FINISHED"}
+    environment = state / "environment"
     assert installer.installed_python() == str(installer.python_of(environment))
     assert list(environment.glob("**/turboportrait_nothing.py"))
-    assert any("environment" in line for line in seen)
+    assert "Making the environment" in capsys.readouterr().out
+    assert str(environment) in link.message
 
 
 def test_a_cancelled_installation_ends_its_process_and_counts_for_nothing(layout):
@@ -85,3 +87,24 @@ def test_a_failed_installation_says_the_logs_last_words(layout):
 def test_a_checkout_says_that_it_needs_no_installation(state):
     assert "checkout" in installer.can_install()
     assert not bpy.ops.turboportrait.install_backend.poll()
+
+
+def test_progress_follows_what_pip_says_and_unpacks(layout, tmp_path):
+    environment = tmp_path / "environment"
+    installed = environment / ("Lib" if sys.platform == "win32" else "lib/python3.11") / "site-packages"
+    installed.mkdir(parents=True)
+    (layout / "constraints.txt").write_text("\n".join(f"p{number}==1" for number in range(10)))
+    said = (
+        "Processing ./turboportrait3d.whl\nCollecting numpy<2 (from x)\n  Downloading numpy-1.26.4-cp311.whl (3 MB)\n"
+    )
+    seen = [installer._progress(environment, ""), installer._progress(environment, said)]
+    assert seen[1].line == "Downloading the backend: numpy"
+    said += "Installing collected packages: numpy, scipy, torch, zipp\n"
+    for name in ("pip", "numpy", "scipy", "torch", "zipp"):
+        (installed / f"{name}-1.dist-info").mkdir()
+        seen.append(installer._progress(environment, said))
+    assert seen[3].line == "Unpacking the backend: 2 of 4 packages"
+    fractions = [each.fraction for each in seen]
+    assert fractions == sorted(fractions)
+    assert fractions[0] == 0
+    assert fractions[-1] == 1

@@ -44,7 +44,6 @@ def scenario():
     screenshot(folder / "2_portrait.png")
 
     scene.turboportrait.live = True
-    view.spaces.active.region_3d.view_perspective = "CAMERA"
     with within(view):
         bpy.ops.turboportrait.show_rendered()
         bpy.ops.view3d.view_center_camera()
@@ -140,15 +139,17 @@ def scenario():
     with within(view):
         bpy.ops.object.mode_set(mode="OBJECT")
         bpy.ops.turboportrait.add_card()
-        bpy.ops.mesh.primitive_monkey_add(size=0.25, location=(-0.2, -0.1, 0.02))
+        # One before the card, and one behind it.
+        bpy.ops.mesh.primitive_monkey_add(size=0.08, location=(-0.1, -0.45, -0.08))
+        bpy.ops.mesh.primitive_monkey_add(size=0.25, location=(0.2, 0.3, 0.12))
     card = inner("live.card").card_of(scene.camera)
-    view.spaces.active.shading.type = "SOLID"
-    view.spaces.active.shading.color_type = "TEXTURE"
+    view.spaces.active.shading.type = "MATERIAL"
     view.spaces.active.overlay.show_overlays = False
     view.spaces.active.show_region_ui = False
     with within(view):
         bpy.ops.turboportrait.show_image()
-    yield 2.0
+    # Materials are compiled when they are first seen.
+    yield 20.0
     screenshot(folder / "5_card.png")
     said = words_in_german()
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "shot.blend"))
