@@ -4,6 +4,7 @@ from . import (
     backend_link,
     backend_operators,
     camera_operators,
+    card_render,
     engine,
     head_operators,
     head_panel,
@@ -33,6 +34,7 @@ MODULES = (
     menu,
     shots_session,
     session,
+    card_render,
     overlay,
     backend_link,
 )

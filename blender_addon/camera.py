@@ -129,6 +129,7 @@ def view_of_head(
     head_matrix: Matrix,
     render: bpy.types.RenderSettings,
     depsgraph: bpy.types.Depsgraph,
+    whole: bool = False,
 ) -> HeadView:
     """The camera over head space that sees what `camera` sees of a head at `head_matrix`.
 
@@ -136,13 +137,14 @@ def view_of_head(
         camera: the camera object, evaluated or not; lens and place are taken from the dependency graph.
         head_matrix: the head object's world matrix: rotation, translation and one positive scale.
         render: resolution, pixel aspect and border; with a border the camera is that of the bordered part.
+        whole: have the whole frame, whatever the border.
 
     Raises:
         CameraError: a lens or a transform that a pinhole camera can't express.
     """
     evaluated = camera.evaluated_get(depsgraph) if camera else camera
     K = intrinsics(evaluated, render, depsgraph)
-    x0, y0, width, height = render_window(render)
+    x0, y0, width, height = (0, 0, *render_size(render)) if whole else render_window(render)
     K[0, 2] -= x0
     K[1, 2] -= y0
     # A camera's own scale does not matter to Blender.

@@ -50,7 +50,7 @@ class TurboPortraitEngine(bpy.types.RenderEngine):
         wanted = preferences.connection()
         views = []
         if heads:
-            steps = _rendering(wanted, heads, render_settings(scene), lambda line: self.report({"WARNING"}, line))
+            steps = rendering_apart(wanted, heads, render_settings(scene), lambda line: self.report({"WARNING"}, line))
             timeout = wanted.timeout * len(heads) + START_SECONDS
             views = complete(steps, timeout, interrupted=self.test_break, report=self._say)
         color, depth = frame.composite(views, [head.view.scale for head in heads], width, height)
@@ -99,7 +99,7 @@ class TurboPortraitEngine(bpy.types.RenderEngine):
         self.error_set(message_of(error))
 
 
-def _rendering(
+def rendering_apart(
     wanted: preferences.Connection, heads: list[HeadRequest], settings: Settings, warn: Callable[[str], None]
 ) -> Steps:
     """Steps to the heads' views over a connection of their own: sockets belong to one thread, and this is Blender's."""

@@ -32,23 +32,27 @@ def head_requests(
     scene: bpy.types.Scene,
     camera: bpy.types.Object | None = None,
     others: Sequence[bpy.types.Object] = (),
+    whole: bool = False,
 ) -> list[HeadRequest]:
     """Every visible head with a portrait as a camera sees it, by default the scene's.
 
     Args:
         others: cameras whose views are refined together with the first.
+        whole: have the whole frame, whatever the render border.
 
     Raises:
         CameraError: see `view_of_head`; the message names the head.
         ValueError: a head's bones or mesh are missing.
     """
     cameras = [camera or scene.camera, *others]
-    return heads_in_sight(depsgraph, [camera_sight(each, scene.render, depsgraph) for each in cameras])
+    return heads_in_sight(depsgraph, [camera_sight(each, scene.render, depsgraph, whole) for each in cameras])
 
 
-def camera_sight(camera: bpy.types.Object, render: bpy.types.RenderSettings, depsgraph: bpy.types.Depsgraph) -> Sight:
-    """What a camera sees in a render."""
-    return lambda head_matrix: view_of_head(camera, head_matrix, render, depsgraph)
+def camera_sight(
+    camera: bpy.types.Object, render: bpy.types.RenderSettings, depsgraph: bpy.types.Depsgraph, whole: bool = False
+) -> Sight:
+    """What a camera sees in a render; see `view_of_head`."""
+    return lambda head_matrix: view_of_head(camera, head_matrix, render, depsgraph, whole)
 
 
 def heads_in_sight(depsgraph: bpy.types.Depsgraph, sights: Sequence[Sight]) -> list[HeadRequest]:

@@ -145,11 +145,12 @@ def visible_heads(depsgraph: bpy.types.Depsgraph) -> Iterator[bpy.types.Object]:
     for head in bpy.data.objects:
         if head.type == "ARMATURE" and head.turboportrait.is_head:
             mesh_object = mesh_of(head)
-            if mesh_object is not None and _shown(mesh_object, depsgraph):
+            if mesh_object is not None and is_shown(mesh_object, depsgraph):
                 yield head
 
 
-def _shown(thing: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> bool:
+def is_shown(thing: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> bool:
+    """This dependency graph shows an object."""
     found = depsgraph.objects.get(thing.name)
     if found is None or found.original == thing:
         return found is not None

@@ -1,4 +1,7 @@
-"""A camera's view of the heads as an Image datablock, updated in place, for textures on cards and for looking at."""
+"""A camera's view of the heads as an Image datablock, updated in place, for textures on cards and for looking at.
+
+It is always the whole frame, as a card is: a render border belongs to a render.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import numpy as np
 
 from . import frame
 from .backend_link import link
-from .camera import render_window
+from .camera import render_size
 from .material import set_pixels
 from .steps import HeadRequest, Settings, Steps, rendering
 
@@ -52,7 +55,6 @@ def request_view(context: bpy.types.Context) -> tuple[list[HeadRequest], Setting
     """What the active camera sees now, for `viewing`; errors as `frame.head_requests`."""
     scene = context.scene
     chosen = scene.turboportrait
-    heads = frame.head_requests(context.evaluated_depsgraph_get(), scene)
+    heads = frame.head_requests(context.evaluated_depsgraph_get(), scene, whole=True)
     settings = Settings(chosen.output == "REFINED", chosen.preset, chosen.noise_level, chosen.joint, priority="live")
-    _, _, width, height = render_window(scene.render)
-    return heads, settings, width, height
+    return heads, settings, *render_size(scene.render)

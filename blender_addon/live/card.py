@@ -39,14 +39,18 @@ def card_of(camera: bpy.types.Object) -> bpy.types.Object | None:
     return next((child for child in camera.children if CARD_KEY in child), None)
 
 
-def follow(camera: bpy.types.Object) -> None:
-    """Fit a camera's card into its frame, just before the nearest head; nothing without a card."""
+def follow(camera: bpy.types.Object, depsgraph: bpy.types.Depsgraph | None = None) -> None:
+    """Fit a camera's card into its frame, just before the nearest head; nothing without a card.
+
+    `depsgraph` is a render's, which has its own frame; by default the scene is as the window shows it.
+    """
     card = card_of(camera)
-    scene = bpy.context.scene
+    scene = depsgraph.scene if depsgraph else bpy.context.scene
     if card is None or len(card.data.vertices) != 4:
         return
-    distance = _distance(camera, scene)
-    corners = camera.data.view_frame(scene=scene)
+    seeing = camera.evaluated_get(depsgraph) if depsgraph else camera
+    distance = _distance(seeing, scene, depsgraph)
+    corners = seeing.data.view_frame(scene=scene)
     flat = [value for corner in corners for value in corner * (distance / -corner.z)]
     current = [0.0] * 12
     card.data.vertices.foreach_get("co", current)
@@ -55,14 +59,15 @@ def follow(camera: bpy.types.Object) -> None:
         card.data.update()
 
 
-def _distance(camera: bpy.types.Object, scene: bpy.types.Scene) -> float:
+def _distance(camera: bpy.types.Object, scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph | None) -> float:
     """Along the camera's axis to just before the nearest head, so that the card hides its mesh; 1 without one."""
     to_camera = camera.matrix_world.normalized().inverted()
     ahead = []
     for thing in scene.objects:
         if thing.turboportrait.avatar_id and thing.type == "ARMATURE" and "neck" in thing.data.bones:
-            middle = to_camera @ thing.matrix_world @ Vector(thing.data.bones["neck"].tail_local)
-            ahead.append(-middle.z - HEAD_METRES * thing.matrix_world.median_scale)
+            place = (thing.original.evaluated_get(depsgraph) if depsgraph else thing).matrix_world
+            middle = to_camera @ place @ Vector(thing.data.bones["neck"].tail_local)
+            ahead.append(-middle.z - HEAD_METRES * place.median_scale)
     return min((distance for distance in ahead if distance > NEAREST), default=1.0)
 
 

@@ -113,7 +113,7 @@ def recover(stream: Stream, head: HeadRequest, reason: TurboPortraitError) -> No
 def _snapshot(
     scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, cameras: list[bpy.types.Object]
 ) -> Snapshot | None:
-    sights = [frame.camera_sight(camera, scene.render, depsgraph) for camera in cameras]
+    sights = [frame.camera_sight(camera, scene.render, depsgraph, whole=True) for camera in cameras]
     heads = frame.heads_in_sight(depsgraph, sights)
     if not heads:
         return None
@@ -139,6 +139,7 @@ def _show(camera: bpy.types.Object, picture: Picture, number: int) -> None:
 _sessions: dict[int, Session] = {}
 _client = None
 _retry_at = 0.0
+_held = False
 
 
 def session_of(scene: bpy.types.Scene) -> Session | None:
@@ -154,6 +155,23 @@ def switch(scene: bpy.types.Scene) -> None:
     _sessions.setdefault(scene.session_uid, Session())
     scene.update_tag()
     wake()
+
+
+def hold() -> None:
+    """Let no picture into the cameras' images until `release`: a render reads them."""
+    global _held
+    _held = True
+
+
+def release() -> None:
+    """Go on; the images show what a render has left there, so ask for everything again."""
+    global _held
+    _held = False
+    for session in _sessions.values():
+        for stream in session.streams:
+            stream.forget()
+    if _sessions:
+        wake()
 
 
 def wake() -> None:
@@ -184,7 +202,7 @@ def tick() -> float | None:
             _client = link.current
             for stream in streams:
                 stream.forget()
-        for session in _sessions.values():
+        for session in () if _held else _sessions.values():
             session.advance(_client, now)
         viewport.advance(_client, now)
     if all(stream.idle for stream in streams):

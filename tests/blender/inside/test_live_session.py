@@ -8,6 +8,7 @@ import bpy
 import numpy as np
 import pytest
 from mathutils import Matrix
+from watching import idle, middle, settle, shown, turn_until
 
 from blender_addon import backend_link, frame, preferences
 from blender_addon.backend_link import link
@@ -15,18 +16,6 @@ from blender_addon.connecting import own_process
 from blender_addon.live import session
 from blender_addon.live.card import add_card, card_of
 from blender_addon.view_image import image_name
-
-PATIENCE_SECONDS = 60
-
-
-def turn_until(done, what=""):
-    """Turn the timers as Blender's main loop would."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not done():
-        assert time.monotonic() < deadline, f"waited in vain: {what} {link.message}"
-        link.advance()
-        session.tick()
-        time.sleep(0.002)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -72,41 +61,15 @@ def head(scene, chosen, little_photo, tmp_path):
     return head
 
 
-def idle(scene) -> bool:
-    current = session.session_of(scene)
-    return current is not None and all(stream.idle for stream in current.streams)
-
-
-def shown(camera) -> np.ndarray | None:
-    """(H, W, 4) of a camera's image, top row first; None while it has none or an empty one."""
-    image = bpy.data.images.get(image_name(camera))
-    if image is None or image.size[0] == 4:
-        return None
-    pixels = np.empty(image.size[0] * image.size[1] * 4, np.float32)
-    image.pixels.foreach_get(pixels)
-    return pixels.reshape(image.size[1], image.size[0], 4)[::-1]
-
-
-def middle(camera) -> float:
-    """Where the head is in the camera's image, in widths from the left."""
-    alpha = shown(camera)[..., 3]
-    return float(np.nonzero(alpha > 0.5)[1].mean() / alpha.shape[1])
-
-
-def settle(scene):
-    bpy.context.view_layer.update()
-    turn_until(lambda: idle(scene), "rest")
-
-
 def test_the_image_follows_the_head_and_the_camera(scene, head):
-    assert middle(scene.camera) == pytest.approx(0.5, abs=0.02)
+    assert middle(shown(scene.camera)) == pytest.approx(0.5, abs=0.02)
     head.location.x = 0.1
     settle(scene)
-    right = middle(scene.camera)
+    right = middle(shown(scene.camera))
     assert right > 0.6
     scene.camera.location.x = 0.2
     settle(scene)
-    assert middle(scene.camera) == pytest.approx(1 - right, abs=0.02)
+    assert middle(shown(scene.camera)) == pytest.approx(1 - right, abs=0.02)
 
 
 def test_every_frame_of_a_scrub_ends_in_the_frame_that_is_shown(scene, head):
@@ -121,7 +84,7 @@ def test_every_frame_of_a_scrub_ends_in_the_frame_that_is_shown(scene, head):
     settle(scene)
     assert head.location.x < 0.1
     expected = 0.5 + head.location.x / (36 / 50)
-    assert middle(scene.camera) == pytest.approx(expected, abs=0.02)
+    assert middle(shown(scene.camera)) == pytest.approx(expected, abs=0.02)
     assert link.current.pending <= 1
 
 
@@ -132,13 +95,13 @@ def test_marked_cameras_are_live_too_together_or_each_for_itself(scene, head):
     other.turboportrait.live = True
     settle(scene)
     assert len(list(session.session_of(scene).streams)) == 1
-    assert middle(other) < 0.45 < middle(scene.camera)
+    assert middle(shown(other)) < 0.45 < middle(shown(scene.camera))
     scene.turboportrait.joint = False
     scene.update_tag()
     head.location.x = 0.05
     settle(scene)
     assert len(list(session.session_of(scene).streams)) == 2
-    assert middle(other) < middle(scene.camera)
+    assert middle(shown(other)) < middle(shown(scene.camera))
     scene.turboportrait.joint = True
 
 
@@ -201,7 +164,7 @@ def test_a_backend_that_is_killed_comes_back_and_knows_the_portrait_again(scene,
     turn_until(lambda: not link.ready, "the loss")
     head.location.x = 0.1
     bpy.context.view_layer.update()
-    turn_until(lambda: link.ready and idle(scene) and middle(scene.camera) > 0.6, "the return")
+    turn_until(lambda: link.ready and idle(scene) and middle(shown(scene.camera)) > 0.6, "the return")
     assert own_process().process.pid != before.pid
     assert link.current.pending <= 1
 
@@ -222,7 +185,7 @@ def test_what_is_deleted_is_said_and_work_goes_on_when_it_is_back(scene, head):
     bpy.data.images.remove(bpy.data.images[image_name(camera)])
     head.location.x = 0.1
     settle(scene)
-    assert middle(camera) > 0.6
+    assert middle(shown(camera)) > 0.6
     head.turboportrait.avatar_id, kept = "", head.turboportrait.avatar_id
     head.location.x = 0.2
     settle(scene)
@@ -262,7 +225,7 @@ def test_a_saved_file_goes_on_with_its_preview(scene, head, tmp_path):
     thing = next(thing for thing in again.objects if thing.turboportrait.is_head)
     thing.location.x = 0.1
     bpy.context.view_layer.update()
-    turn_until(lambda: link.ready and idle(again) and middle(again.camera) > 0.6, "the file's picture")
+    turn_until(lambda: link.ready and idle(again) and middle(shown(again.camera)) > 0.6, "the file's picture")
 
 
 def test_the_add_on_can_go_and_come_in_mid_preview(scene, head):
@@ -286,5 +249,5 @@ def test_a_backend_that_takes_for_ever_blocks_nothing(scene, head, little_comman
         link.advance()
         session.tick()
     assert link.current.pending <= 3
-    assert middle(scene.camera) == pytest.approx(0.5, abs=0.02), "the last picture stays"
+    assert middle(shown(scene.camera)) == pytest.approx(0.5, abs=0.02), "the last picture stays"
     own_process().process.kill()
