@@ -6,22 +6,19 @@ import importlib.util
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from backend.evaluation.identity import ArcFace, Dlib, Recogniser
+from backend.evaluation.inception import INCEPTION_FILE, Inception
 from backend.evaluation.metrics import PEAK, ssim_map
-from backend.evaluation.regions import REGIONS
+from backend.evaluation.regions import REGIONS, UNIONS, with_unions
 from backend.tracking.landmarks import find_landmarks
 from backend.training.config import LpipsConfig
 from backend.training.lpips import BACKBONES, Lpips
+from backend.training.published_weights import checkpoints
 
-WHOLE = "all"
-"""The three regions together: head and neck, and the rims of their outlines."""
-INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
-PIXELWISE = ("L2", "PSNR", "SSIM", "FLIP")
 HIGHER_IS_BETTER = ("PSNR", "SSIM", "ID", "ID portrait")
 
 
@@ -45,36 +42,44 @@ class Measures:
         flip: whether FLIP can be taken.
         lpips: None where its backbone's weights are not there.
         recogniser: for the identity; None where there is none.
-        inception: whether FID's network is there.
+        inception: FID's network; None where its weights are not there.
         missing: measure to what would have to be there.
     """
 
     flip: bool = True
     lpips: Lpips | None = None
     recogniser: Recogniser | None = None
-    inception: bool = False
+    inception: Inception | None = None
     missing: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def at_hand(cls) -> Measures:
-        """What this machine has; weights are looked for in torch hub's folder of checkpoints."""
-        folder = Path(torch.hub.get_dir()) / "checkpoints"
+        """What this machine has; weights are looked for in torch hub's folder of checkpoints.
+
+        Raises:
+            TurboPortraitError: `training_weights`: a file of weights is there, but not what its name says.
+        """
+        folder = checkpoints()
         found = cls(flip=importlib.util.find_spec("flip_evaluator") is not None)
         if not found.flip:
             found.missing["FLIP"] = "the package flip-evaluator (pip install 'turboportrait3d[evaluation]')"
-        if (folder / BACKBONES["vgg"].file).is_file():
+        packages = "the package torchmetrics (pip install 'turboportrait3d[evaluation]') and " * (
+            importlib.util.find_spec("torchmetrics") is None
+        )
+        if not packages and (folder / BACKBONES["vgg"].file).is_file():
             found.lpips = Lpips.load(LpipsConfig(net="vgg"))
         else:
-            found.missing["LPIPS"] = f"torchvision's weights {folder / BACKBONES['vgg'].file}"
+            found.missing["LPIPS"] = f"{packages}torchvision's weights as {folder / BACKBONES['vgg'].file}"
         arcface, dlib = ArcFace.load(folder), Dlib.load()
         if isinstance(arcface, str):
             found.missing["ID by ArcFace"] = arcface
         if isinstance(dlib, str):
             found.missing["ID by dlib"] = dlib
         found.recogniser = next((r for r in (arcface, dlib) if not isinstance(r, str)), None)
-        found.inception = (folder / INCEPTION_FILE).is_file() and importlib.util.find_spec("torch_fidelity") is not None
-        if not found.inception:
-            found.missing["FID"] = f"the package torch-fidelity and its weights {folder / INCEPTION_FILE}"
+        if not packages and (folder / INCEPTION_FILE).is_file():
+            found.inception = Inception.load(folder / INCEPTION_FILE)
+        else:
+            found.missing["FID"] = f"{packages}torch-fidelity's weights as {folder / INCEPTION_FILE}"
         return found
 
     def pixel_maps(self, picture: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
@@ -82,13 +87,15 @@ class Measures:
         maps = {"L2": (((picture - truth) / PEAK) ** 2).mean(2), "SSIM": ssim_map(picture, truth)}
         return maps | ({"FLIP": flip_map(picture, truth)} if self.flip else {})
 
-    def distances(self, picture: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> float | None:
-        """LPIPS inside a mask (H, W) bool."""
-        if self.lpips is None or not mask.any():
-            return None
+    def distances(self, picture: np.ndarray, truth: np.ndarray, masks: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """LPIPS inside masks (H, W) bool, those that are not empty."""
+        shown = {name: torch.from_numpy(mask)[None, None].float() for name, mask in masks.items() if mask.any()}
+        if self.lpips is None:
+            return {}
         a, b = (torch.from_numpy(image / 127.5 - 1).float().movedim(2, 0)[None] for image in (picture, truth))
         with torch.inference_mode():
-            return float(self.lpips(a, b, torch.from_numpy(mask)[None, None].float()))
+            found = self.lpips.distances(a, b, list(shown.values()))
+        return {name: float(value) for name, value in zip(shown, found, strict=True)}
 
     def likeness(
         self, pictures: Mapping[str, np.ndarray], truth: np.ndarray, portrait: np.ndarray | None
@@ -119,7 +126,10 @@ class Measures:
 
 
 class Tally:
-    """Measures pooled over views: maps over all pixels of a region, other values over views."""
+    """Measures pooled over views: maps over all pixels of a region, other values over views.
+
+    Likenesses are of whole views, and stand with both unions of regions.
+    """
 
     def __init__(self, measures: Measures) -> None:
         self.measures = measures
@@ -135,26 +145,27 @@ class Tally:
     ) -> None:
         """Take one view's pictures (H, W, 3) in [0, 255] in, each a method's; `portrait` as to `likeness`."""
         self.views += 1
-        everything = np.any(list(masks.values()), axis=0)
+        masks = with_unions(masks)
         for method, picture in pictures.items():
             maps = self.measures.pixel_maps(picture, truth)
-            for region, mask in {**masks, WHOLE: everything}.items():
+            for region, mask in masks.items():
                 for measure, values in maps.items():
                     self._count(method, region, measure, values[mask].sum(), mask.sum())
-                distance = self.measures.distances(picture, truth, mask)
-                if distance is not None:
-                    self._count(method, region, "LPIPS", distance, 1)
+            for region, distance in self.measures.distances(picture, truth, masks).items():
+                self._count(method, region, "LPIPS", distance, 1)
         for method, values in self.measures.likeness(pictures, truth, portrait).items():
             for measure, value in values.items():
-                self._count(method, WHOLE, measure, value, 1)
+                for region in UNIONS:
+                    self._count(method, region, measure, value, 1)
 
     def set(self, method: str, measure: str, value: float) -> None:
-        """A value of its own, for the whole."""
-        self._sums[method, WHOLE, measure] = [value, 1]
+        """A value of its own, of whole views."""
+        for region in UNIONS:
+            self._sums[method, region, measure] = [value, 1]
 
     def table(self) -> dict[str, dict[str, dict[str, float]]]:
         """region -> method -> measure -> value; PSNR from the pooled squared error, dB."""
-        result: dict = {region: {} for region in (WHOLE, *REGIONS)}
+        result: dict = {region: {} for region in (*UNIONS, *REGIONS)}
         for (method, region, measure), (total, count) in self._sums.items():
             if count:
                 values = result[region].setdefault(method, {})

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
 
 from backend.evaluation.views import over_grey, view_of, with_color
 from backend.refiner import Refiner
 from backend.training.corpus import Identity
-from backend.training.synthetic.pairs import orbit, reference_image
-
-YAWS = (-45, -30, -15, 0, 15, 30, 45)
 
 
 def identity_rows(refiner: Refiner, identity: Identity, most: int = 3) -> np.ndarray:
@@ -27,19 +23,7 @@ def identity_rows(refiner: Refiner, identity: Identity, most: int = 3) -> np.nda
     return np.hstack(row).astype(np.uint8)
 
 
-def portrait_rows(refiner: Refiner, avatar) -> np.ndarray:
-    """Raw above refined for several yaws of a registered portrait: (2 S, S n, 3) uint8."""
-    reference = reference_image(avatar, refiner.size)
-    state = refiner.encode_reference(reference)
-    camera, center = avatar.tracked.camera, avatar.tracked.vertices.mean(0)
-    cameras = [orbit(camera, center, yaw, 0).crop(0, 0, camera.width, refiner.size) for yaw in YAWS]
-    raw = avatar.render(cameras, avatar.tracked.parameters)
-    refined = [refiner.refine([view], state)[0] for view in raw]
-    above = np.hstack([over_grey(view.rgba) for view in raw])
-    below = np.hstack([over_grey(with_color(view.rgba, color)) for view, color in zip(raw, refined, strict=True)])
-    return np.vstack([above, below]).astype(np.uint8)
-
-
-def save(picture: np.ndarray, path: Path) -> None:
-    """Write a picture; its suffix tells the format."""
-    Image.fromarray(picture).save(path, quality=92)
+def stacked(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Pictures under one another, the narrower ones padded."""
+    width = max(row.shape[1] for row in rows)
+    return np.vstack([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows])

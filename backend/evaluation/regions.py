@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from scipy.ndimage import binary_erosion
 
 CONFIDENT = 0.5
-"""Photo confidence from which on a pixel counts as seen by the photo (compact changes nothing there)."""
+"""Photo confidence from which on a pixel counts as seen by the photo."""
 RIM = 3
 """Pixels: the silhouette is so wide on either side."""
 REGIONS = ("confident", "doubtful", "silhouette")
+INSIDE = "inside"
+"""Head and neck inside both silhouettes: what a refiner can mend."""
+WHOLE = "all"
+"""Head and neck with the rims of their outlines."""
+UNIONS = {INSIDE: ("confident", "doubtful"), WHOLE: REGIONS}
 
 
 def regions_of(
@@ -38,3 +45,8 @@ def regions_of(
         "doubtful": core & shown & (confidence < CONFIDENT),
         "silhouette": rim,
     }
+
+
+def with_unions(masks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The unions, then the regions themselves."""
+    return {name: np.any([masks[part] for part in parts], axis=0) for name, parts in UNIONS.items()} | dict(masks)

@@ -14,22 +14,23 @@ from PIL import Image
 
 from backend.avatars.base import RenderedView
 from backend.avatars.relief import register_relief
-from backend.evaluation.measures import WHOLE, Measures, Tally
+from backend.evaluation.fid import Fid
+from backend.evaluation.measures import Measures, Tally
 from backend.evaluation.multistep import refine_in_steps
-from backend.evaluation.regions import regions_of
+from backend.evaluation.regions import INSIDE, regions_of
+from backend.evaluation.subject import PAIR, Subject, groups_of
 from backend.evaluation.views import baselines, over_grey, view_of, with_color
 from backend.refiner import Refiner
 from backend.refiner.refinement import ReferenceState
+from backend.tracking.errors import TrackingError
 from backend.training.corpus import Identity
 from backend.training.samples import NOISE_LEVELS
-from backend.training.synthetic.pairs import orbit
 from flame import HeadModel
 
 STEPS = (25, 50)
 """Of the multi-step baseline (paper, sections 1 and 5)."""
-PAIR = 2
-"""V in use and in the paper."""
-SIZES = (1, 2, 3, 5)
+SIZES = (1, 2, 4, 5)
+"""V, the views refined together."""
 REFINED, BLIND = "refined", "refined without the reference"
 
 
@@ -38,7 +39,8 @@ class Tables:
     """What was measured on a corpus.
 
     Attributes:
-        quality: Table 1's measures, of all views.
+        measures: those that were taken.
+        quality: Table 1's, of all views.
         steps: the same with the multi-step baseline, noise: by noise level (Table 2), sizes: by the number of views
             refined together: these three of the first pair of each identity.
         seconds: what -> seconds, all that were taken.
@@ -71,8 +73,8 @@ class Tables:
             "views": self.quality.views,
             "table1": self.quality.table(),
             "first pairs": {"views": self.steps.views, **self.steps.table()},
-            "table2": self.noise.table()[WHOLE],
-            "views together": self.sizes.table()[WHOLE],
+            "table2": self.noise.table()[INSIDE],
+            "views together": self.sizes.table()[INSIDE],
             "seconds": {what: median(values) for what, values in self.seconds.items()},
             "recogniser": self.measures.recogniser.name if self.measures.recogniser else None,
             "ID of strangers": float(np.mean(self.strangers)) if self.strangers else None,
@@ -99,7 +101,7 @@ def measure_tables(
         done: called after each identity.
     """
     tables, portraits = Tables(measures), []
-    fid = _Fid() if measures.inception else None
+    fid = Fid(measures.inception) if measures.inception else None
     for identity in identities:
         portrait = measures.embedding(over_grey(identity.reference))
         if portrait is not None:
@@ -122,9 +124,9 @@ def measure_tables(
     return tables
 
 
-def _measure_quality(tables: Tables, scene: _Scene, fid: _Fid | None) -> None:
-    refined = [c for pair in pairs_of(scene.views) for c in tables.timed("refine", partial(scene.refine, pair))]
-    blind = [c for pair in pairs_of(scene.views) for c in scene.refine(pair, reference=scene.grey)]
+def _measure_quality(tables: Tables, scene: _Scene, fid: Fid | None) -> None:
+    refined = [c for pair in groups_of(scene.views) for c in tables.timed("refine", partial(scene.refine, pair))]
+    blind = [c for pair in groups_of(scene.views) for c in scene.refine(pair, reference=scene.grey)]
     for index, view in enumerate(scene.views):
         colors = {REFINED: refined[index], BLIND: blind[index]}
         pictures = baselines(view.rgba) | _colored(view.rgba, colors)
@@ -200,44 +202,8 @@ def _time_avatar(tables: Tables, identity: Identity, model: HeadModel) -> None:
     Image.fromarray(np.rint(over_grey(identity.reference)).astype(np.uint8)).save(buffer, "PNG")
     try:
         avatar = tables.timed("register", lambda: register_relief(buffer.getvalue(), model))
-    except (
-        Exception
-    ):  # A portrait cut so tightly that no face is found tells no time; the views are there all the same.
+    except TrackingError:  # Cut so tightly that no face is found, a portrait tells no time; the views are there.
         return
-    tracked, size = avatar.tracked, identity.raw.shape[1]
-    cameras = [orbit(tracked.camera, tracked.vertices.mean(0), yaw, 0).crop(0, 0, tracked.camera.width, size)
-               for yaw in (-25, 25)]  # fmt: skip
-    avatar.render(cameras, tracked.parameters)
-    tables.timed("render", lambda: avatar.render(cameras, tracked.parameters))
-
-
-class _Fid:
-    """FID (Heusel et al. 2017) of each method's views against the true ones, by torchmetrics."""
-
-    def __init__(self, feature: object = 2048) -> None:
-        from torchmetrics.image.fid import FrechetInceptionDistance
-
-        self._new = lambda: FrechetInceptionDistance(feature=feature)
-        self._by_method: dict[str, object] = {}
-
-    def add(self, pictures: dict[str, np.ndarray], truth: np.ndarray) -> None:
-        """Take one view's pictures in."""
-        for method, picture in pictures.items():
-            fid = self._by_method.setdefault(method, self._new())
-            fid.update(_bytes(truth), real=True)
-            fid.update(_bytes(picture), real=False)
-
-    def values(self) -> dict[str, float]:
-        """Of each method."""
-        return {method: float(fid.compute()) for method, fid in self._by_method.items()}
-
-
-def _bytes(picture: np.ndarray):
-    import torch
-
-    return torch.from_numpy(np.rint(picture).astype(np.uint8)).movedim(2, 0)[None]
-
-
-def pairs_of(views: Sequence) -> list:
-    """Views in the pairs that are refined together."""
-    return [list(views[i : i + PAIR]) for i in range(0, len(views), PAIR)]
+    cameras = Subject(avatar, identity.reference).cameras((-25, 25))
+    avatar.render(cameras, avatar.tracked.parameters)
+    tables.timed("render", lambda: avatar.render(cameras, avatar.tracked.parameters))

@@ -1,91 +1,78 @@
-"""`turboportrait evaluate tables`: the paper's tables and Figure 6 with our weights, on held-out people."""
+"""`turboportrait evaluate tables` and `document`: everything that is asked of a refiner, and the page that shows it."""
 
 from __future__ import annotations
 
+import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
-from zipfile import ZipFile
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-console = Console()
-ORBIT_FRAMES = 48
-"""At most; a frame costs a refinement."""
+from backend.protocol.errors import TurboPortraitError
+
+WIDTH = 160
+"""Columns where no terminal has a width."""
+console = Console(width=None if sys.stdout.isatty() else WIDTH)
 
 
 def tables(
     corpus: Path = typer.Argument(Path("data/corpus"), help="Folder of shards; the held-out ones are used."),
     preset: str = typer.Option("compact", help="A refiner preset, or a refiner's folder."),
-    output: Path = typer.Option(Path("runs/tables"), help="Folder for tables.json, tables.md and tables.html."),
-    identities: int = typer.Option(3, min=1, help="At most so many held-out people."),
-    multistep: int = typer.Option(1, min=0, help="The multi-step baseline on the first so many of them."),
-    turned: int = typer.Option(1, min=0, help="Figure 6 on the first so many of them, made again from their seeds."),
-    frames: int = typer.Option(9, min=2, max=ORBIT_FRAMES, help="Frames of the orbit that flicker is measured on."),
+    output: Path = typer.Option(Path("runs/tables"), help="Folder for tables.json, .md, .html and the pictures."),
+    identities: int = typer.Option(16, min=1, help="At most so many held-out people."),
+    multistep: int = typer.Option(2, min=0, help="The multi-step baseline on the first so many of them."),
+    turned: int = typer.Option(2, min=0, help="Figure 6 on the first so many of them, made again from their seeds."),
+    orbit: int = typer.Option(48, min=0, help="Frames that flicker is measured on; 0: none."),
+    portraits: bool = typer.Option(True, help="The real portraits as well."),
+    quick: bool = typer.Option(False, "--quick", help="Table 1, Table 2, several V and the portraits only."),
 ) -> None:
-    """Table 1, Table 2, Figure 6, several V, consistency across views and flicker, as JSON, Markdown and a page."""
-    from backend.evaluation import rotation, tables_report
-    from backend.evaluation.measures import WHOLE, Measures
-    from backend.evaluation.pictures import identity_rows
-    from backend.evaluation.tables import measure_tables
+    """All that is asked of a refiner: asked and measured, Tables 1 and 2, Figure 6, real portraits, flicker."""
+    from backend.evaluation import documents, tables_report
+    from backend.evaluation.full_report import Extent, measure_all
+    from backend.evaluation.targets import targets_of
     from backend.refiner import Refiner, available_presets
-    from backend.tracking.embedding import with_landmarks
-    from backend.training.corpus import load_identities, shards
-    from flame import load_head_model
+    from backend.refiner.config import preset_folder
 
-    refiner = (Refiner.from_preset if preset in available_presets() else Refiner.from_pretrained)(preset)
-    held_out = load_identities(corpus, held_out=True)[:identities]
-    model, measures = with_landmarks(load_head_model()), Measures.at_hand()
-    to_turn = [identity for identity in held_out if _is_synthetic(shards(corpus), identity.seed)][:turned]
+    known = preset in available_presets()
+    refiner = (Refiner.from_preset if known else Refiner.from_pretrained)(preset)
+    extent = Extent(identities, 0 if quick else multistep, 0 if quick else turned, 0 if quick else orbit, portraits)
     with Progress(console=console) as progress:
-        task = progress.add_task("tables", total=len(held_out))
-        found = measure_tables(refiner, held_out, model, measures, multistep, lambda: progress.advance(task))
-        task = progress.add_task("turned heads", total=len(to_turn))
-        people = []
-        for identity in to_turn:
-            person = rotation.turn(identity.seed, model, refiner.size)
-            people += [person] if rotation.is_the_person(person, identity.reference) else []
-            progress.advance(task)
-        report = found.as_dict() | {"preset": preset, "turned people": len(people)}
-        sheets = {"Portrait; raw, refined and true views": _stacked([identity_rows(refiner, i) for i in held_out[:6]])}
-        if people:
-            by_yaw = rotation.measure_rotation(refiner, people, measures)
-            report["figure6"] = {str(yaw): tally.table()[WHOLE] for yaw, tally in by_yaw.items()}
-            report["agreement"] = {
-                "views 30 degrees apart": asdict(rotation.measure_agreement(refiner, people[0], people[0].cameras)),
-                f"an orbit of {frames} frames": asdict(
-                    rotation.measure_agreement(refiner, people[0], rotation.orbit_cameras(people[0], frames))
-                ),
-            }
-            sheets["Figure 6: raw, refined and true views, -90 to 90 degrees"] = _stacked(
-                [rotation.sheet(refiner, person) for person in people[:3]]
-            )
-    tables_report.write(report, sheets, output)
-    for title, heads, rows in tables_report.tables_of(report):
-        table = Table(*heads, title=title)
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
-    for measure, what in report["not available"].items():
-        console.print(f"{measure} is not available: it needs {what}", highlight=False, soft_wrap=True)
-    if not people and turned:
-        console.print(
-            "Figure 6 is not available: it needs people that `turboportrait train synthesize` of this release made."
-        )
-    console.print(f"JSON, Markdown and a page with plots are in {output}.")
+        report, pictures = measure_all(refiner, corpus, extent, progress)
+    folder = preset_folder(preset) if known else Path(preset)
+    report |= {"preset": preset} | ({"weights MB": _megabytes(folder)} if folder.is_dir() else {})
+    report["targets"] = [asdict(target) for target in targets_of(report)]
+    documents.write(report, pictures, output)
+    for table in tables_report.tables_of(report):
+        shown = Table(*table.heads, title=table.title)
+        for row in table.rows:
+            shown.add_row(*row)
+        console.print(shown)
+    for note in tables_report.notes_of(report):
+        console.print(f"- {note}", highlight=False, soft_wrap=True)
+    console.print(f"{report['took'] / 60:.1f} minutes. JSON, Markdown, a page and pictures are in {output}.")
 
 
-def _is_synthetic(paths: list[Path], seed: int) -> bool:
-    """Whether a shard was made from its seed alone, so that the person can be made again."""
-    path = next(path for path in paths if int(path.stem.removeprefix("identity_")) == seed)
-    with ZipFile(path) as shard:
-        return "agreement.npy" in shard.namelist()
+def document(
+    report: Path = typer.Argument(Path("runs/tables/tables.json"), help="What `evaluate tables` wrote."),
+    page: Path = typer.Argument(Path("docs/evaluation.md"), help="A Markdown document with places for tables."),
+) -> None:
+    """Put a report's tables and pictures into a document, in their places there."""
+    from backend.evaluation import documents
+
+    try:
+        found = json.loads(report.read_text())
+    except (OSError, ValueError) as error:
+        raise TurboPortraitError("bad_report", f"{report}: {error}") from error
+    left = documents.fill(page, found)
+    pictures = documents.place_pictures(page, report.parent)
+    console.print(f"{page} has the tables of {report} now, and {len(pictures)} pictures: {', '.join(pictures)}.")
+    if left:
+        console.print(f"It has no place for: {', '.join(left)}.")
 
 
-def _stacked(rows: list[np.ndarray]) -> np.ndarray:
-    """Pictures under one another, the narrower ones padded."""
-    width = max(row.shape[1] for row in rows)
-    return np.vstack([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows])
+def _megabytes(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*.safetensors")) / 1e6

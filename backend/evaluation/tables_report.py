@@ -1,121 +1,182 @@
-"""The tables as JSON, Markdown and one page with plots and pictures."""
+"""The tables of a report, ours beside the paper's, and what is not in them."""
 
 from __future__ import annotations
 
-import base64
-import html
-import io
-import json
-import platform
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
+from typing import NamedTuple
 
-import matplotlib
-import numpy as np
-from PIL import Image
-
-from backend.evaluation.measures import HIGHER_IS_BETTER, WHOLE
-from backend.evaluation.regions import REGIONS
-from backend.protocol.errors import TurboPortraitError
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
+from backend.evaluation import paper
+from backend.evaluation.regions import INSIDE, REGIONS, WHOLE
+from backend.evaluation.targets import targets_of
 
 COLUMNS = ("L2", "LPIPS", "PSNR", "SSIM", "FLIP", "ID", "ID portrait", "FID")
+SHORT = ("PSNR", "SSIM", "FLIP")
 DIGITS = {"L2": 4, "PSNR": 2, "FID": 1}
 TIMES = {"raw": ("render",), "refined": ("render", "refine"), "25 steps": ("render", "25 steps"),
          "50 steps": ("render", "50 steps")}  # fmt: skip
 """Which times make up the generation of a pair of views."""
-WHERE = {WHOLE: "head and neck, all of it", "confident": "where the photo is sure", "doubtful": "where it is not",
-         "silhouette": "outlines"}  # fmt: skip
-LEAST_SPAN = {"PSNR": 0.6}
+WHERE = {INSIDE: "head and neck inside both outlines", WHOLE: "the same with the outlines",
+         "confident": "where the photo is sure", "doubtful": "where it is not", "silhouette": "outlines"}  # fmt: skip
+REACHED = {True: "yes", False: "no", None: "-"}
 MISSING, EMPTY = "not available", "-"
 
-Table = tuple[str, list[str], list[list[str]]]
-"""Title, column heads, rows."""
+
+class Table(NamedTuple):
+    """A table to be shown; `key` names it in documents."""
+
+    key: str
+    title: str
+    heads: list[str]
+    rows: list[list[str]]
 
 
 def tables_of(report: dict) -> list[Table]:
-    """Everything in the report that is a table."""
-    seconds, result = report["seconds"], []
-    for region in (WHOLE, *REGIONS):
-        methods = report["table1"][region]
-        times = region == WHOLE
-        rows = [[name, *_cells(values), *(_times(name, seconds) if times else ())] for name, values in methods.items()]
-        heads = ["", *COLUMNS, *(("registration (s)", "generation (s)") if times else ())]
-        result.append(
-            (f"Table 1, {WHERE[region]} ({report['views']} views of {report['identities']} people)", heads, rows)
-        )
-    for region in (WHOLE, "doubtful"):
-        methods = report["first pairs"].get(region, {})
-        rows = [[name, *_cells(values), *_times(name, seconds)] for name, values in methods.items()]
-        title = f"The same U-Net in one and many steps, {WHERE[region]} ({report['first pairs']['views']} views)"
-        result.append((title, ["", *COLUMNS, "registration (s)", "generation (s)"], rows))
-    result.append(_simple("Table 2: noise level", "r", report["table2"]))
-    result.append(_simple("Views refined together", "V", report["views together"]))
-    rotation = report.get("figure6", {})
-    rows = [[yaw, name, *_cells(values)] for yaw, methods in rotation.items() for name, values in methods.items()]
-    result.append((f"Figure 6: yaw ({report['turned people']} people)", ["yaw", "", *COLUMNS], rows))
-    rows = [[what, str(values["pairs"]), *(f"{values[name]:.2f}" for name in ("raw", "refined"))]
-            for what, values in report.get("agreement", {}).items()]  # fmt: skip
-    result.append(("Difference between views, one warped onto the other (levels of 255)",
-                   ["", "pairs", "raw", "refined"], rows))  # fmt: skip
-    return [_without_empty_columns(table) for table in result if table[2]]
+    """Everything in the report that is a table; those without rows and columns without values are left out."""
+    found = [
+        _targets(report),
+        *(_table1(report, region) for region in (INSIDE, WHOLE)),
+        _gains(report),
+        _regions(report),
+        *(_steps(report, region) for region in (INSIDE, "doubtful")),
+        _table2(report),
+        _simple("views", f"Views refined together, {WHERE[INSIDE]}", "V", report["views together"]),
+        *(_rotation(report, region) for region in (INSIDE, WHOLE)),
+        *_agreement(report),
+        *_portraits(report),
+    ]
+    return [_without_empty_columns(table) for table in found if table.rows]
 
 
-def write(report: dict, sheets: Mapping[str, np.ndarray], folder: Path) -> None:
-    """Save tables.json, tables.md and tables.html.
-
-    Args:
-        report: from `Tables.as_dict`, with "figure6", "agreement" and "turned people".
-        sheets: caption to picture (H, W, 3) uint8.
-
-    Raises:
-        TurboPortraitError: `cannot_write`.
-    """
-    report = report | {"machine": f"{platform.system()} {platform.machine()}"}
-    plots = {"Figure 6": _rotation_plot(report), "Table 2": _noise_plot(report)}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "tables.json").write_text(json.dumps(report, indent=2, default=float) + "\n")
-        (folder / "tables.md").write_text(markdown(report))
-        (folder / "tables.html").write_text(_page(report, plots, sheets))
-    except OSError as error:
-        raise TurboPortraitError("cannot_write", f"{folder}: {error}") from error
-
-
-def markdown(report: dict) -> str:
-    """All tables, and what is not in them."""
-    parts = []
-    for title, heads, rows in tables_of(report):
-        lines = [f"**{title}**", "", *(f"| {' | '.join(line)} |" for line in (heads, ["---"] * len(heads), *rows)), ""]
-        parts.append("\n".join(lines))
-    return "\n".join([*parts, *_notes(report)]) + "\n"
-
-
-def _notes(report: dict) -> list[str]:
+def notes_of(report: dict) -> list[str]:
+    """What has to be known beside the tables, a sentence each."""
     notes = []
     if report["recogniser"]:
-        notes.append(f"ID: cosine of embeddings by {report['recogniser']}, with the true view and with the portrait; "
-                     "of views whose true picture shows a face that is found.")  # fmt: skip
+        notes.append(f"ID: cosine of embeddings by {report['recogniser']}, with the true view or the portrait, of "
+                     "views whose true picture shows a face that is found; ID and FID are of whole views.")  # fmt: skip
     if report["ID of strangers"] is not None:
-        notes.append(f"Different people's portraits have {report['ID of strangers']:.3f}.")
+        notes.append(f"Different people's portraits have an ID of {report['ID of strangers']:.3f}.")
+    if report.get("weights MB"):
+        notes.append(f"{report['preset']}: {report['weights MB']:.1f} MB of weights.")
     notes += [f"{measure} is {MISSING}: it needs {what}." for measure, what in report["not available"].items()]
-    return [f"- {note}" for note in notes]
+    return notes + [f"{what} is not measured: {why}." for what, why in report.get("not measured", {}).items()]
 
 
-def _simple(title: str, head: str, methods: Mapping[str, Mapping[str, float]]) -> Table:
-    return title, [head, *COLUMNS], [[name, *_cells(values)] for name, values in methods.items()]
+def _targets(report: dict) -> Table:
+    rows = [[t.what, t.asked, t.measured, REACHED[t.reached]] for t in targets_of(report)]
+    return Table("targets", "What was asked and what is reached", ["", "asked", "measured", "reached"], rows)
+
+
+def _table1(report: dict, region: str) -> Table:
+    rows = _timed(report["table1"][region], report["seconds"])
+    for name, values in paper.TABLE1.items() if region == INSIDE else ():
+        times = ("-" if value is None else f"{value:g}" for value in paper.SECONDS[name])
+        rows.append([f"paper: {name}", *_cells(values), *times])
+    title = f"Table 1, {WHERE[region]} ({report['views']} views of {report['identities']} people)"
+    return Table(f"table1-{region}", title, ["", *COLUMNS, "registration (s)", "generation (s)"], rows)
+
+
+def _gains(report: dict) -> Table:
+    """What refining gains over raw: ours and the paper's, the figures that can be compared."""
+    rows = []
+    for name in ("PSNR", "SSIM", "ID", "LPIPS", "FLIP", "FID"):
+        methods = {"ours": report["table1"][INSIDE], "paper": paper.TABLE1}
+        names = {"ours": ("raw", "refined"), "paper": (paper.RAW, paper.REFINED)}
+        cells = []
+        for whose, table in methods.items():
+            raw, refined = (table.get(method, {}).get(name) for method in names[whose])
+            cells.append(EMPTY if raw is None or refined is None else f"{refined - raw:+.{DIGITS.get(name, 3)}f}")
+        rows.append([name, *cells])
+    return Table("gains", "What refining adds to raw, inside both outlines", ["", "ours", "the paper's"], rows)
+
+
+def _regions(report: dict) -> Table:
+    names = [name for name in SHORT if any(name in values for values in report["table1"][INSIDE].values())]
+    methods = list(report["table1"][INSIDE])
+    rows = [[method, *(_joined(report["table1"][region].get(method, {}), names) for region in REGIONS)]
+            for method in methods]  # fmt: skip
+    return Table("regions", f"By region: {' / '.join(names)}", ["", *(WHERE[region] for region in REGIONS)], rows)
+
+
+def _steps(report: dict, region: str) -> Table:
+    rows = _timed(report["first pairs"].get(region, {}), report["seconds"])
+    title = f"The same U-Net in one and many steps, {WHERE[region]} ({report['first pairs']['views']} views)"
+    return Table(f"steps-{region}", title, ["", *COLUMNS, "registration (s)", "generation (s)"], rows)
+
+
+def _table2(report: dict) -> Table:
+    heads = [*COLUMNS, *(f"paper: {name}" for name in ("PSNR", "SSIM", "LPIPS", "ID"))]
+    rows = []
+    for level, values in report["table2"].items():
+        theirs = [f"{paper.TABLE2[level][name]:.3f}" for name in ("PSNR", "SSIM", "LPIPS", "ID")]
+        rows.append([level, *_cells(values), *theirs])
+    return Table("table2", f"Table 2: noise level, {WHERE[INSIDE]} (first pairs of all people)", ["r", *heads], rows)
+
+
+def _rotation(report: dict, region: str) -> Table:
+    found = {yaw: tables[region] for yaw, tables in report.get("figure6", {}).items()}
+    rows = [[yaw, name, *_cells(values)] for yaw, methods in found.items() for name, values in methods.items()]
+    title = f"Figure 6: yaw, {WHERE[region]} ({report.get('turned people', 0)} people)"
+    return Table(f"figure6-{region}", title, ["yaw", "", *COLUMNS], rows)
+
+
+def _agreement(report: dict) -> list[Table]:
+    flicker = [[name, str(v["pairs"]), f"{v['raw']:.2f}", f"{v['refined']:.2f}", f"{v['ratio']:.2f}"]
+               for name, v in report.get("flicker", {}).items()]  # fmt: skip
+    title = f"Flicker: neighbours of {report.get('orbit frames', 0)} frames of an orbit, warped, levels of 255"
+    views = report.get("consistency")
+    kinds = ("raw", "refined", "true")
+    consistent = [[*(f"{views[kind]:.2f}" for kind in kinds), str(views["pairs"])]] if views else []
+    return [
+        Table("consistency", "Views 30 degrees apart, warped by the true depth, levels of 255", [*kinds, "pairs"],
+              consistent),
+        Table("flicker", title, ["", "pairs", "raw", "refined", "ratio"], flicker),
+    ]  # fmt: skip
+
+
+def _portraits(report: dict) -> list[Table]:
+    people = report.get("portraits", {})
+    regions = list(dict.fromkeys(region for found in people.values() for region in found["frontal"]))
+    yaws = sorted({yaw for found in people.values() for yaw in found["likeness"]}, key=int)
+    frontal, likeness = [], []
+    for name, found in people.items():
+        for method in ("raw", "refined"):
+            values = [found["frontal"].get(region, {}).get(method, {}) for region in regions]
+            frontal.append([f"{name}, {method}", *(_joined(measured, SHORT) for measured in values)])
+            cosines = [found["likeness"].get(yaw, {}).get(method) for yaw in yaws]
+            likeness.append([f"{name}, {method}", *(EMPTY if c is None else f"{c:.3f}" for c in cosines)])
+    heads = WHERE | {INSIDE: "inside the matte"}
+    return [
+        Table("portraits-frontal", "Real portraits, their own view against the photo: PSNR / SSIM / FLIP",
+              ["", *(heads[region] for region in regions)], frontal),
+        Table("portraits-likeness", "Real portraits, ID with the portrait by yaw",
+              ["", *(f"{yaw}°" for yaw in yaws)], likeness if yaws else []),
+    ]  # fmt: skip
+
+
+def _simple(key: str, title: str, head: str, methods: Mapping[str, Mapping[str, float]]) -> Table:
+    return Table(key, title, [head, *COLUMNS], [[name, *_cells(values)] for name, values in methods.items()])
+
+
+def _timed(methods: Mapping[str, Mapping[str, float]], seconds: Mapping[str, float]) -> list[list[str]]:
+    return [[name, *_cells(values), *_times(name, seconds)] for name, values in methods.items()]
 
 
 def _without_empty_columns(table: Table) -> Table:
-    title, heads, rows = table
-    kept = [i for i in range(len(heads)) if any(row[i] != EMPTY for row in rows)]
-    return title, [heads[i] for i in kept], [[row[i] for i in kept] for row in rows]
+    kept = [i for i in range(len(table.heads)) if any(row[i] != EMPTY for row in table.rows)]
+    rows = [[row[i] for i in kept] for row in table.rows]
+    return table._replace(heads=[table.heads[i] for i in kept], rows=rows)
 
 
 def _cells(values: Mapping[str, float]) -> list[str]:
-    return [f"{values[name]:.{DIGITS.get(name, 3)}f}" if name in values else EMPTY for name in COLUMNS]
+    return [_cell(values, name) for name in COLUMNS]
+
+
+def _joined(values: Mapping[str, float], names) -> str:
+    return " / ".join(_cell(values, name) for name in names)
+
+
+def _cell(values: Mapping[str, float], name: str) -> str:
+    return f"{values[name]:.{DIGITS.get(name, 3)}f}" if name in values else EMPTY
 
 
 def _times(method: str, seconds: Mapping[str, float]) -> tuple[str, str]:
@@ -123,85 +184,3 @@ def _times(method: str, seconds: Mapping[str, float]) -> tuple[str, str]:
     known = parts and all(part in seconds for part in parts)
     registration = f"{seconds['register']:.1f}" if known and "register" in seconds else EMPTY
     return registration, f"{sum(seconds[part] for part in parts):.2f}" if known else EMPTY
-
-
-def _rotation_plot(report: dict) -> bytes | None:
-    rotation = report.get("figure6")
-    if not rotation:
-        return None
-    yaws = sorted(rotation, key=int)
-    shown = [name for name in ("SSIM", "LPIPS", "FLIP", "ID", "L2") if any(name in rotation[y]["raw"] for y in yaws)]
-    figure, axes = plt.subplots(1, len(shown), figsize=(3.6 * len(shown), 3.2), squeeze=False)
-    for axis, name in zip(axes[0], shown, strict=True):
-        for method in ("raw", "refined"):
-            at = [y for y in yaws if name in rotation[y].get(method, {})]
-            axis.plot([int(y) for y in at], [rotation[y][method][name] for y in at], "o-", label=method, markersize=4)
-        axis.set(
-            title=f"{name} {'↑' if name in HIGHER_IS_BETTER else '↓'}",
-            xlabel="yaw (degrees)",
-            xticks=[-90, -45, 0, 45, 90],
-        )
-        axis.grid(alpha=0.3)
-    axes[0, 0].legend()
-    return _png(figure)
-
-
-def _noise_plot(report: dict) -> bytes | None:
-    levels = report["table2"]
-    shown = [name for name in ("PSNR", "SSIM", "LPIPS", "FLIP", "ID") if any(name in v for v in levels.values())]
-    if not shown:
-        return None
-    figure, axes = plt.subplots(1, len(shown), figsize=(3.6 * len(shown), 3.2), squeeze=False)
-    for axis, name in zip(axes[0], shown, strict=True):
-        values = [found.get(name, np.nan) for found in levels.values()]
-        axis.plot([float(level) for level in levels], values, "o-")
-        # Never so near that differences which mean nothing look large.
-        axis.set_ylim(*_about(values, LEAST_SPAN.get(name, 0.02)))
-        axis.set(title=f"{name} {'↑' if name in HIGHER_IS_BETTER else '↓'}", xlabel="noise level r")
-        axis.grid(alpha=0.3)
-    return _png(figure)
-
-
-def _about(values: Sequence[float], least: float) -> tuple[float, float]:
-    low, high = np.nanmin(values), np.nanmax(values)
-    beside = max(least - (high - low), 0.1 * (high - low)) / 2
-    return low - beside, high + beside
-
-
-def _png(figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.tight_layout()
-    figure.savefig(buffer, format="png", dpi=110)
-    plt.close(figure)
-    return buffer.getvalue()
-
-
-def _page(report: dict, plots: Mapping[str, bytes | None], sheets: Mapping[str, np.ndarray]) -> str:
-    body = [f"<h1>Evaluation of {html.escape(report['preset'])}</h1>"]
-    for title, heads, rows in tables_of(report):
-        body += [
-            f"<h2>{html.escape(title)}</h2><table>",
-            _row(heads, "th"),
-            *(_row(row, "td") for row in rows),
-            "</table>",
-        ]
-    body += [f"<p>{html.escape(note[2:])}</p>" for note in _notes(report)]
-    body += [f"<h2>{name}</h2>{_image(data, 'png')}" for name, data in plots.items() if data]
-    for caption, sheet in sheets.items():
-        buffer = io.BytesIO()
-        Image.fromarray(sheet).save(buffer, "JPEG", quality=90)
-        body.append(f"<h2>{html.escape(caption)}</h2>{_image(buffer.getvalue(), 'jpeg')}")
-    style = (
-        "body{font:15px system-ui;margin:2em auto;max-width:1300px;padding:0 1em}table{border-collapse:collapse}"
-        "td,th{padding:.25em .7em;border-bottom:1px solid #ddd;text-align:right}td:first-child{text-align:left}"
-        "img{max-width:100%}h2{font-size:1.1em;margin-top:2em}"
-    )
-    return f"<!doctype html><meta charset=utf-8><title>Evaluation</title><style>{style}</style>\n" + "\n".join(body)
-
-
-def _row(cells: Sequence[str], tag: str) -> str:
-    return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
-
-
-def _image(data: bytes, kind: str) -> str:
-    return f'<img src="data:image/{kind};base64,{base64.b64encode(data).decode()}">'

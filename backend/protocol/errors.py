@@ -159,13 +159,17 @@ ERRORS: dict[str, tuple[str, str]] = {
         "The training corpus cannot be used.",
         "Make one with `turboportrait train synthesize`, or name its folder with --corpus; delete damaged shards.",
     ),
+    "bad_report": (
+        "The report of an evaluation cannot be read.",
+        "Name the tables.json that `turboportrait evaluate tables` wrote, or run that again.",
+    ),
     "bad_training_config": (
         "The training configuration cannot be used.",
         "Correct what is named; docs/training.md explains every setting.",
     ),
     "training_weights": (
-        "Weights that the training configuration asks for cannot be used.",
-        "Put the files that are named in their place, or change the configuration to do without them.",
+        "Weights of a published network, which training or evaluation asks for, cannot be used.",
+        "Put the files that are named in their place; or remove them, or change the configuration, to do without.",
     ),
     "bad_checkpoint": (
         "The checkpoint of this training run cannot be continued.",

@@ -6,10 +6,9 @@ linear weights are LPIPS' own, version 0.1, and come with torchmetrics. torchvis
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import logging
-import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from torch.nn.functional import interpolate
 
 from backend.protocol.errors import TurboPortraitError
 from backend.training.config import LpipsConfig
+from backend.training.published_weights import checkpoints, read_weights
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class Lpips(nn.Module):
             TurboPortraitError: `training_weights`: they are required and missing, or they are not what their name says.
         """
         backbone = BACKBONES[config.net]
-        path = Path(config.folder or Path(torch.hub.get_dir()) / "checkpoints") / backbone.file
+        path = Path(config.folder or checkpoints()) / backbone.file
         if not path.is_file():
             missing = f"LPIPS needs torchvision's weights {backbone.file}: put the file at {path}"
             if config.required:
@@ -107,16 +107,21 @@ class Lpips(nn.Module):
 
     def forward(self, a: torch.Tensor, b: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """The mean distance of pictures (N, 3, H, W) in [-1, 1] where the weight (N, 1, H, W) is, a scalar."""
-        total = a.new_zeros(())
+        return self.distances(a, b, [weight])[0]
+
+    def distances(self, a: torch.Tensor, b: torch.Tensor, weights: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """The same for each of several weights, the features computed once."""
+        totals = [a.new_zeros(()) for _ in weights]
         x, y = ((picture - self.shift) / self.scale for picture in (a, b))
         for index, layer in enumerate(self.features):
             x, y = layer(x), layer(y)
             if index in self.taps:
                 linear = getattr(self, f"linear{self.taps.index(index)}")
                 difference = ((_unit(x) - _unit(y)).square() * linear).sum(1, keepdim=True)
-                shown = interpolate(weight, difference.shape[-2:], mode="area")
-                total = total + (difference * shown).sum() / shown.sum().clamp(min=1e-3)
-        return total
+                for k, weight in enumerate(weights):
+                    shown = interpolate(weight, difference.shape[-2:], mode="area")
+                    totals[k] = totals[k] + (difference * shown).sum() / shown.sum().clamp(min=1e-3)
+        return totals
 
 
 def _unit(features: torch.Tensor) -> torch.Tensor:
@@ -124,15 +129,10 @@ def _unit(features: torch.Tensor) -> torch.Tensor:
 
 
 def _feature_weights(path: Path, features: nn.Sequential) -> dict[str, torch.Tensor]:
-    digits = path.stem.rpartition("-")[2]
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if not found.startswith(digits):
-        raise TurboPortraitError("training_weights", f"{path} is damaged: its SHA-256 is {found}, not {digits}...")
+    weights = read_weights(path)
     try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
         return {name: weights[f"features.{name}"] for name in features.state_dict()}
-    except (KeyError, TypeError, RuntimeError, pickle.UnpicklingError) as error:
+    except KeyError as error:
         raise TurboPortraitError("training_weights", f"{path} does not hold the features' weights: {error}") from error
 
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from backend.evaluation.identity import ArcFace, Dlib
-from backend.evaluation.measures import INCEPTION_FILE, WHOLE, Measures, Tally, flip_map
+from backend.evaluation.inception import INCEPTION_FILE
+from backend.evaluation.measures import Measures, Tally, flip_map
 from backend.evaluation.metrics import psnr
 from backend.evaluation.portraits import real_portraits
-from backend.evaluation.regions import REGIONS
-from backend.evaluation.tables import _Fid
+from backend.evaluation.regions import INSIDE, REGIONS, WHOLE
 from backend.tracking.landmarks import find_landmarks
 from backend.tracking.photo import decode_photo
 
@@ -64,6 +64,8 @@ def test_the_tally_pools_what_the_single_views_have(portraits):
         assert noisy["SSIM"] < 0.9
     mean = np.mean([table[region]["noisy"]["L2"] for region in REGIONS])
     assert table[WHOLE]["noisy"]["L2"] == pytest.approx(mean, rel=0.05)
+    mean = np.mean([table[region]["noisy"]["FLIP"] for region in ("confident", "doubtful")])
+    assert table[INSIDE]["noisy"]["FLIP"] == pytest.approx(mean, rel=0.05)
 
 
 def test_a_person_is_more_like_itself_than_like_another(portraits):
@@ -95,25 +97,3 @@ def test_what_needs_weights_is_named_and_never_replaced(tmp_path, monkeypatch, p
     tally.add({"same": image}, image, apart(image))
     assert set(tally.table()[WHOLE]["same"]) == {"L2", "PSNR", "SSIM", "FLIP", "ID"}
     assert isinstance(ArcFace.load(tmp_path), str)
-
-
-class Colours(torch.nn.Module):
-    """In place of Inception: each picture's mean colour and its spread."""
-
-    num_features = 6
-
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        values = pictures.flatten(2).double() / 255
-        return torch.cat([values.mean(2), values.std(2)], 1)
-
-
-def test_fid_compares_each_methods_views_with_the_true_ones():
-    rng = np.random.default_rng(0)
-    fid = _Fid(Colours())
-    for _ in range(12):
-        truth = rng.uniform(0, 255, (1, 1, 3)) + rng.normal(0, 20, (16, 16, 3))
-        truth = np.clip(truth, 0, 255)
-        fid.add({"same": truth, "dark": truth * 0.5}, truth)
-    values = fid.values()
-    assert values["same"] == pytest.approx(0, abs=1e-3)
-    assert values["dark"] > 10 * abs(values["same"]) + 0.01

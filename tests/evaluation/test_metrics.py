@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from backend.evaluation.metrics import psnr, ssim_map
-from backend.evaluation.refiner_report import Scores
 from backend.evaluation.regions import REGIONS, regions_of
 
 
@@ -46,14 +45,3 @@ def test_regions_are_apart(seed):
     for name in ("confident", "doubtful"):
         assert (raw[masks[name]] == 255).all()
         assert (head[masks[name]] == 255).all()
-
-
-def test_scores_pool_errors_over_views():
-    scores = Scores()
-    truth, mask = np.zeros((16, 16, 3)), {name: np.ones((16, 16), bool) for name in REGIONS}
-    scores.add({"raw": truth + 3, "refined": truth}, truth, mask)
-    scores.add({"raw": truth + 4, "refined": truth}, truth, mask)
-    table = scores.table()
-    assert table["doubtful"]["raw"]["psnr"] == pytest.approx(10 * np.log10(255**2 / 12.5))
-    assert table["doubtful"]["refined"]["psnr"] == float("inf")
-    assert table["doubtful"]["refined"]["ssim"] == pytest.approx(1)

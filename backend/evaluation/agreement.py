@@ -1,0 +1,86 @@
+"""How well views agree with one another: consistency from several sides by the true depth, flicker along an orbit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from backend.avatars.base import RenderedView
+from backend.avatars.posing import draw, posed_vertices, surface_before
+from backend.evaluation.subject import Subject
+from backend.pipeline.temporal import sample
+from backend.protocol.camera import Camera
+from backend.refiner import Refiner
+
+ORBIT = 30.0
+"""Degrees to either side of a moving camera."""
+MARGIN = 3
+"""Pixels at outlines that are left out: there a pixel shows two things."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Mean difference, levels of 255, between a view and the one before it, warped onto it, where both see a point.
+
+    Attributes:
+        difference: by kind of picture.
+        pairs: how many were compared.
+    """
+
+    difference: dict[str, float]
+    pairs: int
+
+    @property
+    def ratio(self) -> float:
+        """Refined to raw."""
+        return self.difference["refined"] / self.difference["raw"]
+
+
+def measure_agreement(
+    cameras: Sequence[Camera],
+    surface: tuple[np.ndarray, np.ndarray],
+    kinds: Mapping[str, Sequence[np.ndarray]],
+    inside: Sequence[np.ndarray],
+) -> Agreement:
+    """Compare each view with the one before.
+
+    Args:
+        surface: vertices (N, 3) in head space and faces, whose depth says where a point of one view is in another.
+        kinds: pictures (S, S, 3) of each camera.
+        inside: masks (S, S) bool of each camera.
+    """
+    vertices, faces = surface
+    depths = [draw(faces, camera, vertices).depth for camera in cameras]
+    found: dict[str, list[float]] = {name: [] for name in kinds}
+    pairs = 0
+    for k in range(1, len(cameras)):
+        pixels, seen = surface_before(faces, (cameras[k], vertices), (cameras[k - 1], vertices), depths[k - 1])
+        known = inside[k] & seen & (sample(inside[k - 1].astype(np.float32), pixels) > 0.99)
+        if not known.any():
+            continue
+        pairs += 1
+        for name, images in kinds.items():
+            warped = sample(images[k - 1].astype(np.float32), pixels)
+            found[name].append(float(np.abs(images[k][known] - warped[known]).mean()))
+    means = {name: float(np.mean(values)) if values else float("nan") for name, values in found.items()}
+    return Agreement(means, pairs)
+
+
+def measure_flicker(refiner: Refiner, subject: Subject, frames: int) -> Agreement:
+    """A camera that swings from one side to the other; each frame refined alone, as in use, and warped by the avatar's
+    own surface."""
+    cameras = subject.cameras(np.linspace(-ORBIT, ORBIT, frames))
+    raw, refined = subject.views(refiner, cameras, together=1)
+    avatar = subject.avatar
+    surface = posed_vertices(avatar.mesh(), avatar.tracked.parameters), avatar.mesh().faces
+    kinds = {"raw": [view.rgba[..., :3] for view in raw], "refined": refined}
+    return measure_agreement(cameras, surface, kinds, [solid(view) for view in raw])
+
+
+def solid(view: RenderedView) -> np.ndarray:
+    """(S, S) bool: the head's pixels but for its outlines."""
+    opaque = (view.rgba[..., 3] == 255).astype(np.uint8)
+    return cv2.erode(opaque, np.ones((2 * MARGIN + 1,) * 2, np.uint8)) > 0
