@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from backend.synthesis.command import synthesize
+from backend.synthesis.command import ending_by_signals, synthesize
 
 if TYPE_CHECKING:
     from backend.data.loading import Skipped, Summary
@@ -111,11 +111,16 @@ def convert(
 def _convert_people(folder: Path, output: Path, identities: int | None, size: int, workers: int) -> None:
     from backend.synthesis.shards import write_people_shards
 
-    with Progress(console=console) as progress:
+    done = 0
+
+    def tell(person: Path, error: str, left: int) -> None:
+        nonlocal done
+        done += 1
+        progress.update(task, completed=done, total=done + left)
+
+    with Progress(console=console) as progress, ending_by_signals():
         task = progress.add_task("people", total=None)
-        summary = write_people_shards(
-            folder, output, size, workers, identities, lambda person, error: progress.advance(task)
-        )
+        summary = write_people_shards(folder, output, size, workers, identities, tell)
     console.print(
         f"{summary.people} people ({summary.held_out} held out): {summary.written} shards written, "
         f"{summary.there} were there, {len(summary.skipped)} left out, in {output}."

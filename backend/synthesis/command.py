@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +49,8 @@ def synthesize(
         said = outcome.error or f"{len(outcome.rendered)} views, {outcome.seconds:.1f} s"
         console.print(f"{done}: person {outcome.seed}: {said}", markup=False, highlight=False)
 
-    summary = synthesize_people(config, tell)
+    with ending_by_signals():
+        summary = synthesize_people(config, tell)
     _print(summary, folder, report)
     if sheet:
         from backend.synthesis.sheet import save_sheet
@@ -56,6 +59,18 @@ def synthesize(
         console.print(f"Contact sheet: {sheet}")
     if summary.failed and not summary.made and not summary.there:
         raise TurboPortraitError("internal", f"no person could be made; the first: {summary.failed[0].error}")
+
+
+@contextmanager
+def ending_by_signals() -> Iterator[None]:
+    """Let a command that a signal has ended say so, and end as programs do that a signal ends."""
+    from backend.synthesis.processes import Interrupted
+
+    try:
+        yield
+    except Interrupted as interruption:
+        console.print(f"{interruption}; the same command goes on from here.")
+        raise typer.Exit(128 + interruption.signal) from None
 
 
 def _check_parts(config: CorpusConfig) -> None:

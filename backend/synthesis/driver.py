@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
-import multiprocessing
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -18,8 +17,11 @@ import numpy as np
 from backend.protocol.errors import TurboPortraitError
 from backend.synthesis import developing, light
 from backend.synthesis.files import is_written, remove_parts, write_person
+from backend.synthesis.processes import Interrupted, spread
 
 SUMMARY = "summary.json"
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""No room, none within the user's share of it, or none within the largest file allowed."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +73,14 @@ class CorpusSummary:
 
     Attributes:
         there: people that were there before. made: this run's, whole. failed: those that could not be made.
-        wall: seconds of the run.
+        wall: seconds of the run. interrupted: by what it was ended before it was done, or empty.
     """
 
     there: int = 0
     made: list[Outcome] = field(default_factory=list)
     failed: list[Outcome] = field(default_factory=list)
     wall: float = 0.0
+    interrupted: str = ""
 
     @property
     def images(self) -> int:
@@ -94,6 +97,7 @@ def synthesize_people(config: CorpusConfig, report: Callable[[Outcome], None]) -
     Raises:
         TurboPortraitError: `bad_corpus`: the folder has people of another size; `cannot_write`; `disk_full`;
             `no_blender`.
+        Interrupted: a signal ended it.
     """
     start, folder = time.perf_counter(), Path(config.folder)
     try:
@@ -104,22 +108,23 @@ def synthesize_people(config: CorpusConfig, report: Callable[[Outcome], None]) -
     seeds = range(config.first_seed, config.first_seed + config.identities)
     missing = [seed for seed in seeds if not is_written(folder, seed, config.size, config.views)]
     summary = CorpusSummary(there=len(seeds) - len(missing))
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(config.workers, context, initializer=_start, initargs=(config,))
     try:
-        waiting = [pool.submit(_make, seed) for seed in missing]
-        for future in as_completed(waiting):
-            outcome = future.result()
-            (summary.failed if outcome.error else summary.made).append(outcome)
-            report(outcome)
-            if outcome.disk_full:
-                raise TurboPortraitError("disk_full", outcome.error, hint="Make room and run the same command again.")
+        with closing(spread(missing, _make, config.workers, _start, config)) as done:
+            for _, future in done:
+                outcome = future.result()
+                (summary.failed if outcome.error else summary.made).append(outcome)
+                report(outcome)
+                if outcome.disk_full:
+                    hint = "Make room and run the same command again."
+                    raise TurboPortraitError("disk_full", outcome.error, hint=hint)
     except BrokenProcessPool as error:
         raise TurboPortraitError(
             "no_blender", "a worker has died; run again to go on", sentence="Rendering has stopped."
         ) from error
+    except Interrupted as interruption:
+        summary.interrupted = str(interruption)
+        raise
     finally:
-        pool.shutdown(cancel_futures=True)
         summary.wall = time.perf_counter() - start
         _write_summary(folder, summary)
     return summary
@@ -222,7 +227,7 @@ def _make(seed: int) -> Outcome:
     try:
         return _worker.make(seed)
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        full = error.errno in DISK_FULL
         return Outcome(seed, str(error), seconds=time.perf_counter() - start, disk_full=full)
     except TurboPortraitError as error:
         return Outcome(seed, str(error), seconds=time.perf_counter() - start)

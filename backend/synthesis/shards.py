@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import zipfile
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from backend.data.loading import Skipped
 from backend.protocol.errors import TurboPortraitError
+from backend.synthesis.driver import DISK_FULL
 from backend.synthesis.files import people, read_person
+from backend.synthesis.processes import Interrupted, spread
 from backend.training import corpus
+from backend.training.corpus import one_thread
 from backend.training.synthetic.pairs import Rejected
 
 SUMMARY = "summary.json"
@@ -28,7 +31,7 @@ class PairingSummary:
 
     Attributes:
         people: that lie in the folder, `held_out` among them. there: shards that were there before. written: this
-            run's. skipped: people without a shard, and why.
+            run's. skipped: people without a shard, and why. interrupted: by what it was ended before it was done.
     """
 
     people: int = 0
@@ -36,6 +39,7 @@ class PairingSummary:
     there: int = 0
     written: int = 0
     skipped: list[Skipped] = field(default_factory=list)
+    interrupted: str = ""
 
 
 def write_people_shards(
@@ -44,7 +48,7 @@ def write_people_shards(
     size: int,
     workers: int,
     most: int | None = None,
-    report: Callable[[Path, str], None] = lambda person, error: None,
+    report: Callable[[Path, str, int], None] = lambda person, error, left: None,
 ) -> PairingSummary:
     """Make the shards that are not there yet; write summary.json beside them, however it ends.
 
@@ -53,10 +57,11 @@ def write_people_shards(
 
     Args:
         folder: of `data synthesize`. most: only the first so many people.
-        report: called after each person with its folder and, if it was left out, the reason.
+        report: called after each person with its folder, the reason if it was left out, and how many are left.
 
     Raises:
         TurboPortraitError: `bad_corpus`: the output has shards of another making; `cannot_write`; `disk_full`.
+        Interrupted: a signal ended it.
     """
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -77,30 +82,28 @@ def write_people_shards(
             summary.skipped.append(Skipped(path.name, turned_away[_number(path)]))
         else:
             waiting.append(path)
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=corpus.one_thread)
+    left = len(waiting)
     try:
-        running = {pool.submit(_write_shard, path, output, size): path for path in waiting}
-        for future in as_completed(running):
-            path, error = running[future], ""
-            try:
-                future.result()
-                summary.written += 1
-            except Rejected as reason:
-                error = str(reason)
-                summary.skipped.append(Skipped(path.name, error))
-                corpus.reject(output, _number(path), error)
-            except TurboPortraitError as reason:
-                if reason.code != "bad_corpus":
-                    raise
-                # A damaged folder may be made again: it is not turned away for good.
-                error = str(reason)
-                summary.skipped.append(Skipped(path.name, error))
-            report(path, error)
+        with closing(spread(waiting, partial(_write_shard, output=output, size=size), workers, one_thread)) as done:
+            for path, future in done:
+                answer = future.result()
+                if answer.disk_full:
+                    hint = "Make room and run the same command again."
+                    raise TurboPortraitError("disk_full", answer.error, hint=hint)
+                if answer.rejected:
+                    corpus.reject(output, _number(path), answer.error)
+                if answer.error:
+                    summary.skipped.append(Skipped(path.name, answer.error))
+                else:
+                    summary.written += 1
+                left -= 1
+                report(path, answer.error, left)
     except BrokenProcessPool as error:
         raise TurboPortraitError("internal", "a worker has died; run the same command again to go on") from error
+    except Interrupted as interruption:
+        summary.interrupted = str(interruption)
+        raise
     finally:
-        pool.shutdown(cancel_futures=True)
         _save(output, summary)
     return summary
 
@@ -121,21 +124,38 @@ def _check_making(shard: Path, size: int) -> None:
         )
 
 
-def _write_shard(person: Path, output: Path, size: int) -> None:
+@dataclass(frozen=True)
+class _Answer:
+    """What became of a person.
+
+    Attributes:
+        error: why there is no shard, or empty. rejected: whether that will be so again. disk_full: whether that is why.
+    """
+
+    error: str = ""
+    rejected: bool = False
+    disk_full: bool = False
+
+
+def _write_shard(person: Path, output: Path, size: int) -> _Answer:
     from backend.synthesis.pairs import make_person_pairs
     from backend.tracking.embedding import with_landmarks
     from flame import load_head_model
 
-    identity, more = make_person_pairs(read_person(person), with_landmarks(load_head_model()), size)
     try:
+        identity, more = make_person_pairs(read_person(person), with_landmarks(load_head_model()), size)
         corpus.write_identity(output, identity, **more)
+    except Rejected as reason:
+        return _Answer(str(reason), rejected=True)
     except OSError as error:
-        for part in output.glob(f"identity_{identity.seed:06d}.*.part"):
+        for part in output.glob(f"identity_{_number(person):06d}.*.part"):
             part.unlink(missing_ok=True)
-        raise TurboPortraitError(
-            "disk_full", f"identity_{identity.seed:06d}.npz in {output}: {error}",
-            hint="Make room and run the same command again.",
-        ) from error  # fmt: skip
+        return _Answer(f"{person.name}: {error}", disk_full=error.errno in DISK_FULL)
+    except TurboPortraitError as error:
+        return _Answer(str(error))
+    except Exception as error:
+        return _Answer(f"{type(error).__name__}: {error}")
+    return _Answer()
 
 
 def _save(output: Path, summary: PairingSummary) -> None:
