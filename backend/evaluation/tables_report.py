@@ -15,8 +15,13 @@ DIGITS = {"L2": 4, "PSNR": 2, "FID": 1}
 TIMES = {"raw": ("render",), "refined": ("render", "refine"), "25 steps": ("render", "25 steps"),
          "50 steps": ("render", "50 steps")}  # fmt: skip
 """Which times make up the generation of a pair of views."""
-WHERE = {INSIDE: "head and neck inside both outlines", WHOLE: "the same with the outlines",
-         "confident": "where the photo is sure", "doubtful": "where it is not", "silhouette": "outlines"}  # fmt: skip
+WHERE = {
+    INSIDE: "head and neck inside both outlines",
+    WHOLE: "head and neck with their outlines",
+    "confident": "where the photo is sure",
+    "doubtful": "where it is not sure",
+    "silhouette": "outlines",
+}
 REACHED = {True: "yes", False: "no", None: "-"}
 MISSING, EMPTY = "not available", "-"
 
@@ -40,7 +45,7 @@ def tables_of(report: dict) -> list[Table]:
         *(_steps(report, region) for region in (INSIDE, "doubtful")),
         _table2(report),
         _simple("views", f"Views refined together, {WHERE[INSIDE]}", "V", report["views together"]),
-        *(_rotation(report, region) for region in (INSIDE, WHOLE)),
+        _rotation(report),
         *_agreement(report),
         *_portraits(report),
     ]
@@ -98,7 +103,7 @@ def _regions(report: dict) -> Table:
 
 
 def _steps(report: dict, region: str) -> Table:
-    rows = _timed(report["first pairs"].get(region, {}), report["seconds"])
+    rows = _timed(report["first pairs"].get(region, {}), report["seconds"] if region == INSIDE else {})
     title = f"The same U-Net in one and many steps, {WHERE[region]} ({report['first pairs']['views']} views)"
     return Table(f"steps-{region}", title, ["", *COLUMNS, "registration (s)", "generation (s)"], rows)
 
@@ -112,11 +117,11 @@ def _table2(report: dict) -> Table:
     return Table("table2", f"Table 2: noise level, {WHERE[INSIDE]} (first pairs of all people)", ["r", *heads], rows)
 
 
-def _rotation(report: dict, region: str) -> Table:
-    found = {yaw: tables[region] for yaw, tables in report.get("figure6", {}).items()}
-    rows = [[yaw, name, *_cells(values)] for yaw, methods in found.items() for name, values in methods.items()]
-    title = f"Figure 6: yaw, {WHERE[region]} ({report.get('turned people', 0)} people)"
-    return Table(f"figure6-{region}", title, ["yaw", "", *COLUMNS], rows)
+def _rotation(report: dict) -> Table:
+    found = {yaw: tables[INSIDE] for yaw, tables in report.get("figure6", {}).items()}
+    rows = [[f"{yaw}°", name, *_cells(values)] for yaw, methods in found.items() for name, values in methods.items()]
+    title = f"Figure 6: yaw, {WHERE[INSIDE]} (people: {report.get('turned people', 0)})"
+    return Table("figure6", title, ["", "", *COLUMNS], rows)
 
 
 def _agreement(report: dict) -> list[Table]:
