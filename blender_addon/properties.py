@@ -27,6 +27,10 @@ def _switch_limits(properties: bpy.types.PropertyGroup, context: bpy.types.Conte
         use_limits(properties.id_data, properties.limits)
 
 
+OVERRIDABLE = {"LIBRARY_OVERRIDABLE"}
+"""What an animator may set on a head that is linked from another file."""
+
+
 class HeadProperties(bpy.types.PropertyGroup):
     """On every object; a head's armature object uses it, and cameras use `live`."""
 
@@ -53,17 +57,20 @@ class HeadProperties(bpy.types.PropertyGroup):
         min=0.0,
         max=1.0,
         subtype="FACTOR",
+        override=OVERRIDABLE,
         update=_tag,
     )
     limits: bpy.props.BoolProperty(
         name="Natural limits",
         description="Hold neck, jaw and eyes to what a person can do",
         default=True,
+        override=OVERRIDABLE,
         update=_switch_limits,
     )
     live: bpy.props.BoolProperty(
         name="Live camera",
         description="Keep this camera's image up to date in the live preview, also while another camera is active",
+        override=OVERRIDABLE,
     )
     portrait_sha256: bpy.props.StringProperty(name="Portrait hash", description="SHA-256 of the portrait file's bytes")
 

@@ -137,3 +137,37 @@ def test_the_rig_can_be_saved_appended_and_undone(head, tmp_path):
     copy.turboportrait.gaze = 1.0
     copy.pose.bones["gaze"].location = Vector((0.2, 0, 0))
     assert np.abs(read(copy).joint_rotations[3:]).max() > 0.1
+
+
+def test_a_head_linked_from_another_file_is_animated_by_overrides(head, tmp_path):
+    head.turboportrait.avatar_id = "abc"
+    collection = bpy.data.collections.new("Ada")
+    for thing in (head, mesh_of(head)):
+        collection.objects.link(thing)
+    path = str(tmp_path / "head.blend")
+    bpy.data.libraries.write(path, {collection})
+    for thing in (mesh_of(head), head):
+        bpy.data.objects.remove(thing)
+    bpy.data.collections.remove(collection)
+
+    with bpy.data.libraries.load(path, link=True) as (_, wanted):
+        wanted.collections = ["Ada"]
+    scene = bpy.context.scene
+    made = wanted.collections[0].override_hierarchy_create(scene, bpy.context.view_layer, do_fully_editable=True)
+    ada = next(thing for thing in made.all_objects if thing.turboportrait.is_head)
+    assert ada.override_library is not None
+    assert ada.turboportrait.avatar_id == "abc"
+    assert mesh_of(ada).modifiers["Armature"].object == ada
+
+    ada.pose.bones["jaw"].rotation_euler = (-0.4, 0, 0)
+    ada.pose.bones["gaze"].location = (0.2, 0, 0)
+    ada.turboportrait.gaze = 1.0
+    (smile,) = [key for key in expression_keys(ada) if key.name == "mouthSmileLeft"]
+    smile.value = 0.5
+    bpy.context.view_layer.objects.active = ada
+    assert bpy.ops.turboportrait.keyframe_head() == {"FINISHED"}
+    found = read(ada)
+    np.testing.assert_allclose(found.joint_rotations[2], (0.4, 0, 0), atol=1e-5)
+    assert np.abs(found.joint_rotations[3:]).max() > 0.1
+    assert max(found.expression) == pytest.approx(0.5)
+    assert ada.animation_data.action is not None
