@@ -25,38 +25,7 @@ class BackendPanel(Sidebar, bpy.types.Panel):
         draw_tick(self.layout, link.ready)
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout = self.layout
-        wanted = preferences.connection()
-        if link.ready or link.owns_process:
-            row = layout.row(align=True)
-            text = iface_("Stop", CONTEXT) if link.owns_process else iface_("Disconnect", CONTEXT)
-            row.operator("turboportrait.stop_backend", icon="PAUSE", text=text, translate=False)
-            row.operator("turboportrait.show_log", icon="TEXT", text="")
-        elif not link.busy and (wanted.address or wanted.command is None):
-            self._draw_missing(context, layout, wanted)
-        elif not link.busy:
-            layout.operator("turboportrait.start_backend", icon="PLAY", text="Start", text_ctxt=CONTEXT)
-        _draw_state(context, layout)
-        if link.health is not None:
-            health = link.health
-            text = f"{health.device}, {health.resident_bytes >> 20} MB, {_avatars(len(health.avatars))}"
-            layout.label(text=text, translate=False)
-
-    def _draw_missing(
-        self, context: bpy.types.Context, layout: bpy.types.UILayout, wanted: preferences.Connection
-    ) -> None:
-        """Nothing can be started here: install it, choose it, or join one that runs already."""
-        if not wanted.address:
-            reason = installer.can_install()
-            draw_paragraph(context, layout, reason or "The backend is not installed on this computer yet.", "INFO")
-            if not reason:
-                layout.operator("turboportrait.install_backend", icon="IMPORT")
-            elif not bpy.app.online_access:
-                mend = layout.operator("screen.userpref_show", icon="INTERNET", text="Open its preferences")
-                mend.section = "SYSTEM"
-            chosen = layout.operator("preferences.addon_show", text="Choose its Python", text_ctxt=CONTEXT)
-            chosen.module = __package__
-        layout.operator("turboportrait.start_backend", icon="LINKED", text="Connect", text_ctxt=CONTEXT)
+        draw_backend(context, self.layout)
 
 
 class PortraitPanel(Sidebar, bpy.types.Panel):
@@ -145,7 +114,43 @@ class RenderPanel(bpy.types.Panel):
         return context.engine in cls.COMPAT_ENGINES
 
     def draw(self, context: bpy.types.Context) -> None:
+        if not link.ready:
+            draw_backend(context, self.layout)
         draw_settings(self.layout, context.scene)
+
+
+def draw_backend(context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
+    """How the backend is, and what mends it."""
+    wanted = preferences.connection()
+    if link.ready or link.owns_process:
+        row = layout.row(align=True)
+        text = iface_("Stop", CONTEXT) if link.owns_process else iface_("Disconnect", CONTEXT)
+        row.operator("turboportrait.stop_backend", icon="PAUSE", text=text, translate=False)
+        row.operator("turboportrait.show_log", icon="TEXT", text="")
+    elif not link.busy and (wanted.address or wanted.command is None):
+        _draw_missing(context, layout, wanted)
+    elif not link.busy:
+        layout.operator("turboportrait.start_backend", icon="PLAY", text="Start", text_ctxt=CONTEXT)
+    _draw_state(context, layout)
+    if link.health is not None:
+        health = link.health
+        text = f"{health.device}, {health.resident_bytes >> 20} MB, {_avatars(len(health.avatars))}"
+        layout.label(text=text, translate=False)
+
+
+def _draw_missing(context: bpy.types.Context, layout: bpy.types.UILayout, wanted: preferences.Connection) -> None:
+    """Nothing can be started here: install it, choose it, or join one that runs already."""
+    if not wanted.address:
+        reason = installer.can_install()
+        draw_paragraph(context, layout, reason or "The backend is not installed on this computer yet.", "INFO")
+        if not reason:
+            layout.operator("turboportrait.install_backend", icon="IMPORT")
+        elif not bpy.app.online_access:
+            mend = layout.operator("screen.userpref_show", icon="INTERNET", text="Open its preferences")
+            mend.section = "SYSTEM"
+        chosen = layout.operator("preferences.addon_show", text="Choose its Python", text_ctxt=CONTEXT)
+        chosen.module = __package__
+    layout.operator("turboportrait.start_backend", icon="LINKED", text="Connect", text_ctxt=CONTEXT)
 
 
 def _avatars(count: int) -> str:

@@ -79,7 +79,7 @@ def draw(cls) -> list[str]:
         region=SimpleNamespace(width=300),
         engine="TURBOPORTRAIT3D",
     )
-    cls.draw(SimpleNamespace(layout=layout, _draw_missing=lambda *a: cls._draw_missing(None, *a)), context)
+    cls.draw(SimpleNamespace(layout=layout), context)
     return [text for text in layout.shown if re.search("[a-z]{2}", text)]
 
 
