@@ -69,10 +69,13 @@ class Alignment:
 
     Args:
         person: rendered with `model`. avatar: of its portrait.
+
+    Attributes:
+        sure: (V,) bool, vertices whose depth is wholly the fitted one.
     """
 
     def __init__(self, person: PersonViews, avatar: ReliefAvatar, model: HeadModel) -> None:
-        self.person, self._avatar, self._model = person, avatar, model
+        self.person, self.avatar, self.model = person, avatar, model
         tracked, anatomy = avatar.tracked, anatomy_of(model)
         mesh = avatar.mesh()
         self._framing = HeadFraming.of(tracked, mesh.joints, mesh.parents)
@@ -80,20 +83,20 @@ class Alignment:
         self._fitted = replace(model, v_template=tracked.neutral_vertices)
         self._share = model.lbs_weights[:, 1:].sum(1).astype(float)
         self._ears = anatomy.ears
-        self._portrait = self._posed(0)
+        self._portrait = self.vertices(0)
         self._true_camera = portrait_camera(person, avatar)
-        self._stretch, self._sure, self._scale = self._fit_depth(anatomy)
+        self._stretch, self.sure, self._scale = self._fit_depth(anatomy)
 
     @cached_property
     def placed(self) -> Similarity:
         """From the true head space to the fitted one, as nearly as one similarity can, by the face."""
-        points = self._portrait[self._sure]
-        return fit_similarity(points, self._along_rays(points, self._stretch[self._sure]))
+        points = self._portrait[self.sure]
+        return fit_similarity(points, self._along_rays(points, self._stretch[self.sure]))
 
     def parameters(self, view: int) -> HeadParameters:
         """What the avatar is to do in a view: as in the portrait, and the truth's change since."""
-        fitted = np.zeros(self._model.num_expression)
-        given = self._avatar.tracked.parameters.expression
+        fitted = np.zeros(self.model.num_expression)
+        given = self.avatar.tracked.parameters.expression
         fitted[: len(given)] = given
         then, now = self.person.parameters[0], self.person.parameters[view]
         change = np.array(now.expression) - np.array(then.expression)
@@ -107,7 +110,7 @@ class Alignment:
 
     def camera(self, view: int) -> Camera:
         """A view's camera over the fitted head space; the portrait's is the tracker's own."""
-        return self._avatar.tracked.camera if view == 0 else self.placed.camera(self.person.cameras[view])
+        return self.avatar.tracked.camera if view == 0 else self.placed.camera(self.person.cameras[view])
 
     def angles(self, view: int) -> tuple[float, float]:
         """Yaw and pitch off the portrait's view of the head, degrees, signed as by `orbit`."""
@@ -124,7 +127,7 @@ class Alignment:
         Returns:
             (n, 3) metres, the fitted head space, in the avatar's pose; (n,) the nearest of the model's vertices.
         """
-        vertices = self._posed(view)
+        vertices = self.vertices(view)
         distance, nearest = cKDTree(vertices).query(points, NEIGHBOURS)
         weight = (distance + SOFTNESS) ** -2.0
         weight /= weight.sum(1, keepdims=True)
@@ -140,7 +143,7 @@ class Alignment:
 
     def _along_rays(self, points: np.ndarray, stretch: np.ndarray) -> np.ndarray:
         """Points (n, 3) of the true portrait to fitted head space: to the same pixels, by a stretch (n,) of depth."""
-        camera = self._avatar.tracked.camera
+        camera = self.avatar.tracked.camera
         pixels = self._true_camera.project(points)
         depth = self._scale * self._true_camera.to_camera(points)[:, 2] * (1 + stretch)
         rays = np.concatenate([pixels, np.ones((len(pixels), 1))], 1) @ np.linalg.inv(camera.intrinsics).T
@@ -152,20 +155,26 @@ class Alignment:
 
         The fitted depth is the avatar's at the vertex' pixel of the portrait, where the portrait shows the vertex.
         """
-        tracked, true = self._avatar.tracked, self._true_camera.to_camera(self._portrait)[:, 2]
+        tracked, true = self.avatar.tracked, self._true_camera.to_camera(self._portrait)[:, 2]
         distance, _ = cKDTree(anatomy.landmarks).query(anatomy.template)
         near = smoothstep(distance, NONE, FULL) * np.where(anatomy.ears, EARS, 1)
         fitted = tracked.camera.to_camera(tracked.vertices)[:, 2]
         pixels = np.float32(self._true_camera.project(self._portrait)[:, None] - 0.5)
-        shown = self._avatar.render([tracked.camera], tracked.parameters)[0].depth
+        shown = self.avatar.render([tracked.camera], tracked.parameters)[0].depth
         seen = cv2.remap(shown, pixels, None, cv2.INTER_LINEAR, borderValue=np.inf)[:, 0]
         fitted = np.where(np.abs(seen - fitted) < SAME_PLACE, seen, fitted)
         scale = float(np.median((fitted / true)[near == 1]))
         return near * (fitted / (scale * true) - 1), near == 1, scale
 
-    def _posed(self, view: int) -> np.ndarray:
+    def vertices(self, view: int) -> np.ndarray:
+        """(V, 3) metres, the true head in a view."""
         parameters = self.person.parameters[view]
         return self._own.forward(None, parameters.expression, parameters.joint_rotations).vertices.astype(float)
+
+    def fitted_vertices(self, view: int) -> np.ndarray:
+        """(V, 3) metres, the fitted head in a view, in the avatar's pose."""
+        parameters = self.parameters(view)
+        return self._fitted.forward(None, parameters.expression, parameters.joint_rotations).vertices.astype(float)
 
     def _turn(self, view: int) -> np.ndarray:
         """(3,) axis-angle by which the fitted neck turns as the true one did since the portrait."""
@@ -177,15 +186,11 @@ class Alignment:
 
     def _moment(self, view: int) -> tuple[_Moment, _Moment]:
         """What the true head does in a view, and what the fitted one does."""
-        now = self._posed(view)
+        now = self.vertices(view)
         true = self._moved(rigid_motion(self._portrait[self._ears], now[self._ears]), self._portrait, now)
         parameters = self.parameters(view)
         carried = self._framing.head_transform(parameters)
-        given = self._avatar.tracked.parameters.expression
-        before, after = (
-            self._fitted.forward(None, expression, pose).vertices
-            for expression, pose in ((given, None), (parameters.expression, parameters.joint_rotations))
-        )
+        before, after = self.fitted_vertices(0), self.fitted_vertices(view)
         return true, self._moved(Motion(carried[:3, :3], carried[:3, 3]), before, after)
 
     def _moved(self, skull: Motion, before: np.ndarray, after: np.ndarray) -> _Moment:

@@ -147,6 +147,8 @@ def read_person(path: Path) -> PersonViews:
         count, size = len(about["views"]), int(about["size"])
         if int(arrays["format"]) != FORMAT or not (0 < count <= MOST_VIEWS and 0 < size <= MOST_PIXELS):
             raise ValueError(f"format {int(arrays['format'])}, {count} views of {size} pixels")
+        if person_folder(path.parent, about["seed"]) != path:
+            raise ValueError(f"it is the folder of person {about['seed']}")
         for name, shape in (("K", (count, 3, 3)), ("world_to_camera", (count, 4, 4)), ("depth", (count, size, size))):
             if arrays[name].shape != shape:
                 raise ValueError(f"{name} is {arrays[name].shape} in place of {shape}")

@@ -14,7 +14,7 @@ from backend.synthesis.files import LABELS, PersonViews
 from backend.synthesis.warp import Warped, warp
 from backend.training.corpus import Identity
 from backend.training.synthetic.anatomy import anatomy_of
-from backend.training.synthetic.pairs import LEAST_AGREEMENT, Rejected, reference_image
+from backend.training.synthetic.pairs import LEAST_AGREEMENT, Rejected, agreement_of, reference_image
 from flame import HeadModel
 
 HEAD_LABELS = [LABELS[name] for name in
@@ -54,16 +54,17 @@ def make_person_pairs(
         true = _true_view(person, view, alignment, model, camera, aligned)
         columns["raw"].append(raw.rgba)
         columns["truth"].append(true.rgba)
-        columns["confidence"].append(np.rint(255 * raw.confidence))
-        columns["head"].append(np.rint(255 * true.trusted))
+        columns["confidence"].append(np.uint8(np.rint(255 * raw.confidence)))
+        columns["head"].append(np.uint8(np.rint(255 * true.trusted)))
         columns["angles"].append(alignment.angles(view))
         columns["cameras"].append([*camera.K, *camera.world_to_camera])
         columns["expressions"].append(parameters.expression)
         columns["poses"].append(parameters.joint_rotations)
         columns["moment"].append(alignment.moment(view))
         if view == 0:
-            agreement = _agreement(reference, true)
-            if agreement < LEAST_AGREEMENT:
+            agreement = agreement_of(reference, true.rgba, columns["head"][0])
+            # Neither where there is nothing to compare.
+            if not agreement >= LEAST_AGREEMENT:
                 raise Rejected(f"portrait and truth agree only to {agreement:.1f} dB")
     types = {"angles": np.float32, "cameras": np.float64, "expressions": np.float32, "poses": np.float32,
              "moment": np.int32}  # fmt: skip
@@ -101,12 +102,6 @@ def _framed(
     zoomed = side * rng.uniform(*ZOOM)
     shift = (side - zoomed) / 2 + side * rng.uniform(-SHIFT, SHIFT, 2)
     return camera.crop(x + shift[0], y + shift[1], zoomed, size)
-
-
-def _agreement(reference: np.ndarray, true: Warped) -> float:
-    inside = (true.trusted == 1) & (true.rgba[..., 3] == 255)
-    error = reference[..., :3][inside].astype(float) - true.rgba[..., :3][inside]
-    return float(10 * np.log10(255**2 / max((error**2).mean(), 1e-9))) if inside.any() else 0.0
 
 
 def _png(image: np.ndarray) -> bytes:

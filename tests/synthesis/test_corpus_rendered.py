@@ -2,12 +2,13 @@
 
 import json
 import shutil
+import signal
 import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from synthesized import COMMAND, SEED, synthesize
 
 from backend.protocol.errors import TurboPortraitError
 from backend.rasterizer import rasterize
@@ -16,43 +17,17 @@ from backend.synthesis.files import LABELS, is_written, people, read_person, wri
 from flame import load_head_model
 
 pytestmark = pytest.mark.slow
-SIZE, SEED = 256, 11
-
-
-def make(folder, *more):
-    command = [sys.executable, "-m", "backend.cli", "data", "synthesize", str(folder), "--identities", "1",
-               "--first-seed", str(SEED), "--views", "1", "--samples", "2", "--workers", "1", "--components-only",
-               "--report", *more]  # fmt: skip
-    return subprocess.run(command, capture_output=True, text=True, timeout=400)
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    pytest.importorskip("bpy")
-    folder = tmp_path_factory.mktemp("corpus")
-    killed = folder / "person_000099.1.part"
-    killed.mkdir()
-    done = make(folder, "--sheet", str(folder / "sheet.png"))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "s each" in done.stdout
-    assert (folder / "sheet.png").is_file()
-    assert not killed.exists()
-    return folder
-
-
-@pytest.fixture(scope="module")
-def person(corpus):
-    (path,) = people(corpus)
-    return read_person(path)
+SIZE = 256
 
 
 def test_the_same_seed_is_the_same_person(corpus, person, tmp_path):
-    assert make(tmp_path).returncode == 0
+    assert synthesize(tmp_path, views=1).returncode == 0
     again = read_person(people(tmp_path)[0])
     assert np.array_equal(again.vertices, person.vertices)
-    assert again.cameras == person.cameras
-    assert np.abs(again.images.astype(int) - person.images).max() <= 2
-    assert np.array_equal(again.labels, person.labels)
+    # More views of a person change nothing in the first ones.
+    assert again.cameras == person.cameras[:2]
+    assert np.abs(again.images.astype(int) - person.images[:2]).max() <= 2
+    assert np.array_equal(again.labels, person.labels[:2])
 
 
 def test_depth_and_labels_agree_with_the_exact_head_and_camera(person):
@@ -84,7 +59,7 @@ def test_the_matte_holds_the_landmarks_and_the_picture_shows_skin(person):
 
 def test_what_is_there_is_kept(corpus):
     before = {path: path.stat().st_mtime_ns for path in corpus.rglob("person_*/*")}
-    done = make(corpus)
+    done = synthesize(corpus)
     assert done.returncode == 0
     assert "1 were there" in done.stdout
     assert before == {path: path.stat().st_mtime_ns for path in corpus.rglob("person_*/*")}
@@ -93,7 +68,7 @@ def test_what_is_there_is_kept(corpus):
 
 def test_a_corpus_of_another_size_is_refused(corpus):
     with pytest.raises(TurboPortraitError, match="256 pixels"):
-        is_written(corpus, SEED, 512, 1)
+        is_written(corpus, SEED, 512, 3)
 
 
 def test_a_blender_that_fails_is_named_for_each_person(tmp_path):
@@ -118,3 +93,34 @@ def test_what_cannot_be_written_whole_leaves_nothing(tmp_path):
     with pytest.raises(TypeError, match="data type"):
         write_person(tmp_path, 1, {}, {}, {"view_00": np.array([[object()]])})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_stops_the_run_and_is_named(tmp_path):
+    pytest.importorskip("bpy")
+    done = synthesize(tmp_path, views=1, most_bytes=100_000)
+    assert done.returncode != 0
+    assert "not enough room" in done.stderr
+    assert people(tmp_path) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
+    assert json.loads((tmp_path / "summary.json").read_text())["failed"][0]["disk_full"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_run_in_order(tmp_path, number):
+    pytest.importorskip("bpy")
+    # More people than could be made meanwhile; the first one's end is the cue.
+    command = [*COMMAND, "synthesize", tmp_path, "--identities", "500", "--views", "1", "--samples", "1",
+               "--workers", "1", "--components-only"]  # fmt: skip
+    run = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert "2 views" in run.stdout.readline()
+        run.send_signal(number)
+        said, _ = run.communicate(timeout=120)
+    finally:
+        run.kill()
+    assert run.returncode == 128 + number
+    assert f"Ended by {number.name}" in said
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["interrupted"]
+    assert len(people(tmp_path)) == len(summary["made"]) < 10
+    assert list(tmp_path.glob("*.part")) == []

@@ -131,7 +131,7 @@ def _views(figure: Figure, looks: Looks, avatar: ReliefAvatar, model: HeadModel,
         columns["cameras"].append([*camera.K, *camera.world_to_camera])
         columns["expressions"].append(expression)
         if index == 0:
-            agreement = _agreement(reference, columns["truth"][0], columns["head"][0])
+            agreement = agreement_of(reference, columns["truth"][0], columns["head"][0])
             if agreement < LEAST_AGREEMENT:
                 raise Rejected(f"portrait and truth agree only to {agreement:.1f} dB")
     types = {"angles": np.float32, "cameras": np.float64, "expressions": np.float32}
@@ -149,7 +149,8 @@ def _reframed(camera: Camera, rng: np.random.Generator | None, size: int) -> Cam
     return camera.crop(x, y, side, size)
 
 
-def _agreement(reference: np.ndarray, truth: np.ndarray, head: np.ndarray) -> float:
+def agreement_of(reference: np.ndarray, truth: np.ndarray, head: np.ndarray) -> float:
+    """PSNR, dB, between a portrait and its true view (S, S, 4) inside a head mask (S, S), all uint8."""
     inside = (head == 255) & (truth[..., 3] == 255)
     error = reference[..., :3][inside].astype(float) - truth[..., :3][inside]
     return float(10 * np.log10(255**2 / max((error**2).mean(), 1e-9)))
