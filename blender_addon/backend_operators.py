@@ -17,7 +17,7 @@ INSTALL_SECONDS = 3600.0
 class ShowLog(bpy.types.Operator):
     bl_idname = "turboportrait.show_log"
     bl_label = "Show log"
-    bl_description = "Show what the backend says in a text that follows its log, in a text editor if one is open"
+    bl_description = "Show what the backend or its installation says, in a text that follows the log"
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:

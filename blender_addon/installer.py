@@ -20,6 +20,7 @@ from bpy.app.translations import pgettext_rpt as rpt_
 from backend.client import TurboPortraitError
 from backend.client.discovery import state_folder
 
+from .backend_log import install_log_path
 from .steps import Progress, Steps
 
 ROOM = Path(__file__).parent
@@ -59,11 +60,6 @@ def installed_python() -> str | None:
     return str(python_of(environment)) if (environment / COMPLETE).exists() else None
 
 
-def log_path() -> Path:
-    """What venv and pip said."""
-    return state_folder() / "install.log"
-
-
 def can_install() -> str:
     """Empty if `Install backend` can work, else a sentence on why not."""
     if not CONSTRAINTS.exists():
@@ -95,8 +91,8 @@ def installing(environment: Path, python: Sequence[str]) -> Steps:
     """
     wheels = [str(path) for place in WHEELS for path in sorted(place.glob("turboportrait3d*.whl"))]
     (environment / COMPLETE).unlink(missing_ok=True)
-    log_path().parent.mkdir(parents=True, exist_ok=True)
-    log_path().write_bytes(b"")
+    install_log_path().parent.mkdir(parents=True, exist_ok=True)
+    install_log_path().write_bytes(b"")
     making = rpt_("Making the environment")
     yield from _running([*python, "-m", "venv", "--clear", str(environment)], lambda said: Progress(making, fraction=0))
     pip = [str(python_of(environment)), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
@@ -110,8 +106,8 @@ def _running(command: list[str], progress: Callable[[str], Progress]) -> Steps:
     """Run a process to its end; `progress` tells from what it has said how far it is."""
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
     flags = {"creationflags": 0x08000000} if sys.platform == "win32" else {}
-    begin = log_path().stat().st_size
-    with log_path().open("ab") as output:
+    begin = install_log_path().stat().st_size
+    with install_log_path().open("ab") as output:
         try:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment, **flags
@@ -125,7 +121,7 @@ def _running(command: list[str], progress: Callable[[str], Progress]) -> Steps:
         if process.poll() is None:
             process.terminate()
     if process.returncode:
-        words = log_path().read_text(errors="replace").strip().splitlines()
+        words = install_log_path().read_text(errors="replace").strip().splitlines()
         failed = rpt_("Installing the backend failed: {reason}.")
         reason = words[-1][:200] if words else command[0]
         raise TurboPortraitError("backend_not_started", sentence=failed.format(reason=reason))
@@ -133,7 +129,7 @@ def _running(command: list[str], progress: Callable[[str], Progress]) -> Steps:
 
 def _said(begin: int) -> str:
     """The log since `begin` (bytes)."""
-    with log_path().open("rb") as file:
+    with install_log_path().open("rb") as file:
         file.seek(begin)
         return file.read(1 << 20).decode(errors="replace")
 

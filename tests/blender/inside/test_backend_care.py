@@ -1,5 +1,6 @@
 """The backend's log as a text, and the installation of its environment: real venv, real pip, a wheel of no weight."""
 
+import os
 import sys
 import zipfile
 
@@ -30,6 +31,19 @@ def test_the_log_is_a_text_that_follows_its_file(state):
     assert len(text.as_string()) <= backend_log.SHOWN_BYTES + 1
     bpy.data.texts.remove(text)
     backend_log.refresh()
+
+
+def test_the_log_of_an_installation_is_shown_while_it_is_the_newer(state):
+    for number, (path, words) in enumerate(
+        ((backend_log.log_path(), "started"), (backend_log.install_log_path(), "Collecting torch"))
+    ):
+        path.write_text(words)
+        os.utime(path, (number, number))
+        assert backend_log.show().as_string() == words
+    os.utime(backend_log.log_path(), (2, 2))
+    backend_log.refresh()
+    assert bpy.data.texts[backend_log.TEXT_NAME].as_string() == "started"
+    bpy.data.texts.remove(bpy.data.texts[backend_log.TEXT_NAME])
 
 
 @pytest.fixture
