@@ -129,7 +129,7 @@ def _list(notes: Sequence[str]) -> str:
 
 def _page(report: dict, captions: Mapping[str, str]) -> str:
     title = f"Evaluation of {html.escape(report['preset'])}"
-    body = [f"<h1>{title}</h1><p>{html.escape(_setup(report))}</p>"]
+    body = [f"<h1>{title}</h1><p>{html.escape(_setup(report)).replace('`', '')}</p>"]
     for table in tables_of(report):
         rows = "\n".join(_row(row, "td") for row in table.rows)
         body.append(f"<h2>{html.escape(table.title)}</h2><table>{_row(table.heads, 'th')}\n{rows}</table>")

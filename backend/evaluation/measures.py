@@ -6,6 +6,7 @@ import importlib.util
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -80,6 +81,8 @@ class Measures:
             found.inception = Inception.load(folder / INCEPTION_FILE)
         else:
             found.missing["FID"] = f"{packages}torch-fidelity's weights as {folder / INCEPTION_FILE}"
+        # Reports are shown to others: whose machine it was is not theirs to know.
+        found.missing = {name: what.replace(str(Path.home()), "~") for name, what in found.missing.items()}
         return found
 
     def pixel_maps(self, picture: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
