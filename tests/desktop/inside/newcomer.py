@@ -142,14 +142,20 @@ def scenario():
         # One before the card, and one behind it.
         bpy.ops.mesh.primitive_monkey_add(size=0.08, location=(-0.1, -0.45, -0.08))
         bpy.ops.mesh.primitive_monkey_add(size=0.25, location=(0.2, 0.3, 0.12))
+        bpy.ops.object.light_add(type="SUN", rotation=(0.8, 0.3, -0.5))
     card = inner("live.card").card_of(scene.camera)
-    view.spaces.active.shading.type = "MATERIAL"
+    view.spaces.active.shading.type = "SOLID"
+    view.spaces.active.shading.color_type = "TEXTURE"
     view.spaces.active.overlay.show_overlays = False
     view.spaces.active.show_region_ui = False
     with within(view):
         bpy.ops.turboportrait.show_image()
-    # Materials are compiled when they are first seen.
-    yield 20.0
+    yield 2.0
+    # In another engine, beside the viewport.
+    scene.render.engine, scene.cycles.samples = "CYCLES", 8
+    bpy.ops.render.render()
+    area("IMAGE_EDITOR").spaces.active.image = bpy.data.images["Render Result"]
+    yield 2.0
     screenshot(folder / "5_card.png")
     said = words_in_german()
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "shot.blend"))
