@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
 import bpy
 import numpy as np
+from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.client import TurboPortraitError
 
@@ -18,6 +20,12 @@ from .live import session
 from .live.meter import meter
 from .live.viewport import ViewportView
 from .steps import HeadRequest, Settings, Steps, complete, rendering
+
+DISABLED = "The TurboPortrait3D extension was disabled during the render: enable it and render again"
+GIVE_UP_SECONDS = 2.0
+_leaving = threading.Event()
+"""The extension is disabled: a render that is going on in its thread gives up."""
+_at_work = threading.Lock()
 
 
 class TurboPortraitEngine(bpy.types.RenderEngine):
@@ -31,13 +39,17 @@ class TurboPortraitEngine(bpy.types.RenderEngine):
 
     def render(self, depsgraph: bpy.types.Depsgraph) -> None:
         """Render one frame of one view layer; a failure is an error report, never a hang."""
-        try:
-            self._write(depsgraph, *self._picture(depsgraph))
-        except TurboPortraitError as error:
-            if error.code != "cancelled":
+        with _at_work:
+            try:
+                if not _leaving.is_set():
+                    self._write(depsgraph, *self._picture(depsgraph))
+            except TurboPortraitError as error:
+                if error.code != "cancelled":
+                    self._fail(error)
+            except ValueError as error:
                 self._fail(error)
-        except ValueError as error:
-            self._fail(error)
+            if _leaving.is_set():
+                self._fail(ValueError(rpt_(DISABLED)))
 
     def _picture(self, depsgraph: bpy.types.Depsgraph) -> tuple[np.ndarray, np.ndarray]:
         """The window's colour (H, W, 4), linear and premultiplied, and depth (H, W)."""
@@ -52,7 +64,7 @@ class TurboPortraitEngine(bpy.types.RenderEngine):
         if heads:
             steps = rendering_apart(wanted, heads, render_settings(scene), lambda line: self.report({"WARNING"}, line))
             timeout = wanted.timeout * len(heads) + START_SECONDS
-            views = complete(steps, timeout, interrupted=self.test_break, report=self._say)
+            views = complete(steps, timeout, interrupted=self._unwanted, report=self._say)
         color, depth = frame.composite(views, [head.view.scale for head in heads], width, height)
         return frame.over(color, frame.world_color(scene)), depth
 
@@ -80,6 +92,8 @@ class TurboPortraitEngine(bpy.types.RenderEngine):
 
     def view_draw(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
         """Draw what the backend has sent, and let it know what the viewport sees now."""
+        if _leaving.is_set():
+            return
         view = getattr(self, "_view", None)
         if view is None:
             view = self._view = ViewportView(session.recover, session.hand)
@@ -89,6 +103,9 @@ class TurboPortraitEngine(bpy.types.RenderEngine):
             session.ask(view.stream, time.perf_counter())
             line = "" if link.ready else link.message or "Connecting to the backend"
             view.draw(self, context, line)
+
+    def _unwanted(self) -> bool:
+        return _leaving.is_set() or self.test_break()
 
     def _say(self, line: str) -> None:
         self.update_stats("TurboPortrait3D", line)
@@ -130,8 +147,24 @@ def render_settings(scene: bpy.types.Scene) -> Settings:
 
 
 def register() -> None:
-    bpy.utils.register_class(TurboPortraitEngine)
+    _leaving.clear()
+    if bpy.app.timers.is_registered(_unregister_after_the_render):
+        bpy.app.timers.unregister(_unregister_after_the_render)
+    if not TurboPortraitEngine.is_registered:
+        bpy.utils.register_class(TurboPortraitEngine)
 
 
 def unregister() -> None:
+    """Let a render's thread give up, then let the class go; Blender crashes if it goes before its render does."""
+    _leaving.set()
+    if _at_work.acquire(timeout=GIVE_UP_SECONDS):
+        _at_work.release()
+    if _unregister_after_the_render() is not None:
+        bpy.app.timers.register(_unregister_after_the_render, persistent=True)
+
+
+def _unregister_after_the_render() -> float | None:
+    if bpy.app.is_job_running("RENDER"):
+        return 0.1
     bpy.utils.unregister_class(TurboPortraitEngine)
+    return None

@@ -17,6 +17,7 @@ from flame import load_head_model
 from .camera import place_camera, render_size
 from .controls import remember_portrait
 from .head import add_head, replace_head
+from .live import session
 from .parameters import apply_parameters
 
 PHOTO_COLOURS = "Standard"
@@ -51,7 +52,14 @@ def adopt(
     registered: Registered,
     mesh: RiggedMesh | None,
 ) -> bpy.types.Object:
-    """Show a registered avatar: as a new head with the portrait's expression, or in place of `head`'s mesh."""
+    """Show a registered avatar: as a new head with the portrait's expression, or in place of `head`'s mesh.
+
+    Raises:
+        ValueError: `head` belongs to another file.
+    """
+    if head is not None and (head.library or head.override_library):
+        said = rpt_("{head} is linked from another file: register its portrait there, or select nothing for a new head")
+        raise ValueError(said.format(head=head.name))
     source = mesh if mesh is not None else load_head_model()
     if head is None:
         head = add_head(context, source, Path(path).stem)
@@ -67,6 +75,8 @@ def adopt(
     properties.portrait_sha256 = hashlib.sha256(photo).hexdigest()
     if context.scene.camera is None:
         context.scene.camera = add_portrait_camera(context, head, registered.camera)
+    # The same photo is the same avatar: the scene may look as before, but what failed for want of it need not any more.
+    session.retry()
     return head
 
 

@@ -157,6 +157,12 @@ def switch(scene: bpy.types.Scene) -> None:
     wake()
 
 
+def retry() -> None:
+    """Ask again for what the backend has refused."""
+    for stream in _streams():
+        stream.retry()
+
+
 def hold() -> None:
     """Let no picture into the cameras' images until `release`: a render reads them."""
     global _held
@@ -174,6 +180,11 @@ def release() -> None:
         wake()
 
 
+def _streams() -> list[Stream]:
+    streams = [stream for session in _sessions.values() for stream in session.streams]
+    return streams + [view.stream for view in viewport.live_views()]
+
+
 def wake() -> None:
     """See to it that the timer runs."""
     global _retry_at
@@ -185,18 +196,16 @@ def wake() -> None:
 def tick() -> float | None:
     """One turn of the timer: seconds to the next; None when no scene and no viewport is live."""
     global _client, _retry_at
-    views = viewport.live_views()
-    if not _sessions and not views:
+    if not _sessions and not viewport.live_views():
         return None
     with meter.call("timer"):
         link.poll()
         now = time.perf_counter()
-        streams = [stream for session in _sessions.values() for stream in session.streams]
-        streams += [view.stream for view in views]
+        streams = _streams()
         if not link.ready:
             if not link.busy and now > _retry_at:
                 _retry_at = now + RECONNECT_SECONDS
-                link.spawn(link.client())
+                link.spawn(link.client(), lambda client: link.say("The backend is ready"))
             return IDLE_SECONDS
         if link.current is not _client:
             _client = link.current
@@ -232,7 +241,7 @@ def _hurry() -> None:
 
 @persistent
 def _loaded(*_: object) -> None:
-    """Another file: its scenes' previews begin as they were saved."""
+    """Another file, or the extension is there again: its scenes' previews begin as they were left."""
     _sessions.clear()
     for scene in bpy.data.scenes:
         if scene.turboportrait.live:
@@ -249,11 +258,14 @@ HANDLERS = {
 def register() -> None:
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).append(handler)
+    # While Blender registers an extension it shows it no scenes.
+    bpy.app.timers.register(_loaded)
 
 
 def unregister() -> None:
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).remove(handler)
-    if bpy.app.timers.is_registered(tick):
-        bpy.app.timers.unregister(tick)
+    for timer in (tick, _loaded):
+        if bpy.app.timers.is_registered(timer):
+            bpy.app.timers.unregister(timer)
     _sessions.clear()

@@ -156,6 +156,10 @@ class Stream:
         self._flight = self._shown = self._failed = None
         self._recovering = False
 
+    def retry(self) -> None:
+        """Ask again for what the backend has refused."""
+        self._failed = self.problem = None
+
     def advance(self, client: Client, now: float) -> list[Picture]:
         """Take in what has arrived and ask for what is next; never waits. `now` in seconds of time.perf_counter."""
         pictures = self._collect() if self._flight else []

@@ -60,3 +60,11 @@ def test_a_newcomer_comes_from_nothing_to_a_shot(play, backend, portrait, tmp_pa
     assert "Nicht lesbar (No such file or directory): 'ada.png'." in failed
     assert line == "Abgebrochen"
     assert "extensions" in result["zmq"], "the bundled wheel is used"
+
+
+def test_the_extension_can_go_and_come_while_it_renders(play, backend, portrait):
+    result = play("mishaps", portrait=str(portrait))
+    assert result["rendering"]
+    assert result["gone"]
+    assert result["rendered"] < 100, "the render gave up"
+    assert result["live"], "the preview goes on as it was left"

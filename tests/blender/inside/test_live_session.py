@@ -2,20 +2,24 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import bpy
 import numpy as np
 import pytest
 from mathutils import Matrix
-from watching import idle, middle, settle, shown, turn_until
+from watching import PATIENCE_SECONDS, idle, middle, settle, shown, turn_until
 
-from blender_addon import backend_link, frame, preferences
+from blender_addon import backend_link, frame, preferences, steps
 from blender_addon.backend_link import link
 from blender_addon.connecting import own_process
 from blender_addon.live import session
 from blender_addon.live.card import add_card, card_of
 from blender_addon.view_image import image_name
+from blender_addon.words import message_of
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -237,6 +241,119 @@ def test_the_add_on_can_go_and_come_in_mid_preview(scene, head):
     bpy.context.view_layer.update()
     bpy.ops.preferences.addon_enable(module="blender_addon")
     assert bpy.context.scene.turboportrait.live
+    assert bpy.app.timers.is_registered(session._loaded)
+    session._loaded()
+    settle(scene)
+    assert middle(shown(scene.camera)) > 0.6
+    head.location.x = -0.1
+    settle(scene)
+    assert middle(shown(scene.camera)) < 0.4, "the preview goes on as it was left"
+
+
+def test_a_portrait_whose_file_moved_is_registered_from_the_blend(scene, head, tmp_path):
+    (tmp_path / "Ada.png").rename(tmp_path / "elsewhere.png")
+    stop_backend()
+    head.location.x = 0.1
+    settle(scene)
+    assert middle(shown(scene.camera)) > 0.6
+    # Only where the .blend has lost it too must the user help, and is told how.
+    head.turboportrait.portrait.unpack(method="REMOVE")
+    stop_backend()
+    steps._current_ids.clear()
+    head.location.x = 0.0
+    settle(scene)
+    (stream,) = session.session_of(scene).streams
+    assert stream.problem.code == "unknown_avatar"
+    assert "portrait" in message_of(stream.problem)
+    bpy.ops.object.select_all(action="DESELECT")
+    bpy.context.view_layer.objects.active = head
+    bpy.ops.turboportrait.register_portrait(filepath=str(tmp_path / "elsewhere.png"), maker="little")
+    settle(scene)
+    assert stream.problem is None
+    assert middle(shown(scene.camera)) == pytest.approx(0.5, abs=0.02)
+
+
+def library_of(head, path) -> str:
+    """A file with the head in a collection of its own; the file that is open forgets it."""
+    collection = bpy.data.collections.new("Character")
+    for thing in (head, *head.children):
+        collection.objects.link(thing)
+    bpy.data.libraries.write(str(path), {collection})
+    for thing in (*head.children, head):
+        bpy.data.objects.remove(thing)
+    bpy.data.collections.remove(collection)
+    return str(path)
+
+
+def test_a_linked_head_is_shown_and_its_override_can_be_posed(scene, head, tmp_path):
+    library = library_of(head, tmp_path / "character.blend")
+    stop_backend()
+    with bpy.data.libraries.load(library, link=True) as (source, target):
+        target.collections = source.collections
+    (linked,) = target.collections
+    scene.collection.children.link(linked)
+    settle(scene)
+    assert middle(shown(scene.camera)) == pytest.approx(0.5, abs=0.02)
+    scene.collection.children.unlink(linked)
+
+    override = linked.override_hierarchy_create(scene, bpy.context.view_layer, do_fully_editable=True)
+    posed = next(thing for thing in override.all_objects if thing.turboportrait.is_head)
+    assert posed.override_library is not None
+    posed.location.x = 0.1
+    settle(scene)
+    assert middle(shown(scene.camera)) > 0.6
+    posed.pose.bones["global"].location.x = -0.2
+    settle(scene)
+    assert middle(shown(scene.camera)) < 0.45
+    bpy.context.view_layer.objects.active = posed
+    with pytest.raises(RuntimeError, match="linked from another file"):
+        bpy.ops.turboportrait.register_portrait(filepath=str(tmp_path / "Ada.png"), maker="little")
+
+
+def test_two_blenders_share_a_backend_and_the_one_that_stays_goes_on(scene, head, tmp_path, little_command):
+    scene.turboportrait.live = False
+    stop_backend()
+    other = subprocess.Popen(
+        [sys.executable, str(Path(__file__).parent / "other_blender.py"), str(tmp_path / "Ada.png"), *little_command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"BLENDER_USER_RESOURCES": str(tmp_path / "other")},
+        text=True,
+    )
+
+    def told(line: str = "") -> float:
+        if line:
+            print(line, file=other.stdin, flush=True)
+        return next(float(said.split()[1]) for said in other.stdout if said.startswith("middle "))
+
+    try:
+        assert told() == pytest.approx(0.5, abs=0.02)
+        scene.turboportrait.live = True
+        head.location.x = 0.1
+        settle(scene)
+        assert not link.owns_process, "it is the other Blender's backend"
+        # Both at once: each sees its own head.
+        for step in range(1, 20):
+            print(-0.1 * step / 20, file=other.stdin, flush=True)
+            head.location.x = 0.1 * step / 20
+            bpy.context.view_layer.update()
+            link.advance()
+            session.tick()
+        seen = [told() for _ in range(19)]
+        settle(scene)
+        assert seen[-1] == pytest.approx(0.5 - 0.095 / 0.72, abs=0.02)
+        assert middle(shown(scene.camera)) == pytest.approx(0.5 + 0.095 / 0.72, abs=0.02)
+        # The other quits, and its backend with it.
+        other.stdin.close()
+        other.wait(PATIENCE_SECONDS)
+        turn_until(lambda: not link.ready, "the loss")
+        head.location.x = -0.1
+        bpy.context.view_layer.update()
+        turn_until(lambda: link.ready and idle(scene) and middle(shown(scene.camera)) < 0.4, "the return")
+        assert link.owns_process
+    finally:
+        other.kill()
+        other.wait()
 
 
 def test_a_backend_that_takes_for_ever_blocks_nothing(scene, head, little_command, monkeypatch):
