@@ -44,7 +44,12 @@ def tables_of(report: dict) -> list[Table]:
         _regions(report),
         *(_steps(report, region) for region in (INSIDE, "doubtful")),
         _table2(report),
-        _simple("views", f"Views refined together, {WHERE[INSIDE]}", "V", report["views together"]),
+        _simple(
+            "views",
+            f"Views refined together, {WHERE[INSIDE]} ({report['table2 views']} views)",
+            "V",
+            report["views together"],
+        ),
         _rotation(report),
         *_agreement(report),
         *_portraits(report),
@@ -114,7 +119,9 @@ def _table2(report: dict) -> Table:
     for level, values in report["table2"].items():
         theirs = [f"{paper.TABLE2[level][name]:.3f}" for name in ("PSNR", "SSIM", "LPIPS", "ID")]
         rows.append([level, *_cells(values), *theirs])
-    return Table("table2", f"Table 2: noise level, {WHERE[INSIDE]} (first pairs of all people)", ["r", *heads], rows)
+    return Table(
+        "table2", f"Table 2: noise level, {WHERE[INSIDE]} ({report['table2 views']} views)", ["r", *heads], rows
+    )
 
 
 def _rotation(report: dict) -> Table:
