@@ -15,8 +15,9 @@ from director import area, arguments, inner, play, within
 given = arguments()
 os.environ["TURBOPORTRAIT_STATE"] = given["state"]
 bpy.context.preferences.view.show_splash = False
-MEMORY_SECONDS = 120.0
+MEMORY_SECONDS = 300.0
 """A slow machine makes fewer previews, and says how many."""
+TURN_SECONDS = 0.002
 LOG = Path(given["state"]) / f"{given['part']}.jsonl"
 
 
@@ -54,7 +55,20 @@ def scenario():
 
 
 def latency(scene, neck, rested, meter):
-    """Single changes, a pause after each; the refined view of each, and what the backend took for it."""
+    """Single changes, a pause after each; the refined view of each, and what the backend took for it.
+
+    Pixels can be taken in only when Blender's main loop turns, which it does not while it redraws its windows: how long
+    that takes is measured without the preview, and what passes from the first turn at which they could be taken in.
+    """
+    alone = yield from redraws_alone(scene, neck)
+    yield rested
+    yield 1.0
+
+    def turn():
+        meter.write("turn")
+        return TURN_SECONDS
+
+    bpy.app.timers.register(turn, persistent=True)
     meter.log_to(LOG)
     for number in range(given["count"]):
         neck.rotation_euler.y = 0.02 * (number % 20) - 0.2
@@ -62,18 +76,25 @@ def latency(scene, neck, rested, meter):
         yield rested
         yield 0.4
     meter.log_to(None)
+    bpy.app.timers.unregister(turn)
     events = [json.loads(line) for line in LOG.open()]
     backend = [event["heads"][0] for event in events if event["event"] == "backend" and len(event["stages"]) == 2]
-    result = {}
+    turns = [event["t"] for event in events if event["event"] == "turn"]
+    result = {"blender_redraws_without_preview_ms": alone}
     for stage, parts in (("raw", ("queue", "raw")), ("refined", ("queue", "raw", "refined"))):
-        whole = [event["ms"] for event in events if event["event"] == stage]
+        shown = [event for event in events if event["event"] == stage]
+        whole = [event["ms"] for event in shown]
         drawn = [event["ms"] for event in events if event["event"] == f"{stage}_drawn"]
         model = [1000 * sum(timing[part] for part in parts) for timing in backend]
         own = [total - inside for total, inside in zip(whole, model, strict=False)]
+        ready = [event["t"] - beyond / 1000 for event, beyond in zip(shown, own, strict=False)]
+        first_turns = [next((at for at in turns if at >= since), since) for since in ready]
+        after = [max(0.0, 1000 * (event["t"] - at)) for event, at in zip(shown, first_turns, strict=False)]
         result[stage] = {
             "pose_to_pixels_ms": spread(whole),
             "backend_ms": spread(model),
             "beyond_backend_ms": spread(own),
+            "beyond_backend_and_redraw_ms": spread(after),
             "pose_to_redraw_ms": spread(drawn),
         }
     result["main_thread_ms"] = {kind: spread([1000 * s for s in meter.samples[kind]]) for kind in meter.CALLS}
@@ -82,14 +103,44 @@ def latency(scene, neck, rested, meter):
     return result
 
 
+def redraws_alone(scene, neck):
+    """Milliseconds from a change of the pose until Blender's main loop turns again, with the preview off."""
+    scene.turboportrait.live = False
+    yield 2.0
+    changed, passed = [], []
+
+    def evaluated(scene, depsgraph):
+        changed[:] = [time.perf_counter()]
+
+    def turn():
+        if changed:
+            passed.append(1000 * (time.perf_counter() - changed.pop()))
+        return TURN_SECONDS
+
+    bpy.app.handlers.depsgraph_update_post.append(evaluated)
+    bpy.app.timers.register(turn, persistent=True)
+    for number in range(given["count"] // 2):
+        neck.rotation_euler.y = 0.02 * (number % 20) - 0.2
+        yield 1.0
+    bpy.app.timers.unregister(turn)
+    bpy.app.handlers.depsgraph_update_post.remove(evaluated)
+    scene.turboportrait.live = True
+    return spread(passed)
+
+
 def latency_image_editor(scene, neck, rested, meter):
     """The same with the live image alone in the window: Blender then has no 3D viewport to draw before it goes on."""
-    editor = area("VIEW_3D")
-    editor.type = "IMAGE_EDITOR"
-    editor.spaces.active.image = bpy.data.images[inner("view_image").image_name(scene.camera)]
+    show_image_alone(scene)
     bpy.types.SpaceImageEditor.draw_handler_add(meter.drawn, (), "WINDOW", "POST_PIXEL")
     yield 1.0
     return (yield from latency(scene, neck, rested, meter))
+
+
+def show_image_alone(scene):
+    """Have an image editor where the 3D viewport is."""
+    editor = area("VIEW_3D")
+    editor.type = "IMAGE_EDITOR"
+    editor.spaces.active.image = bpy.data.images[inner("view_image").image_name(scene.camera)]
 
 
 def scrub(scene, neck, rested, meter):
@@ -115,7 +166,8 @@ def scrub(scene, neck, rested, meter):
 
 
 def memory(scene, neck, rested, meter):
-    """Resident memory of Blender before and after many previews."""
+    """Resident memory of Blender before and after many previews, in an image editor so that they are made quickly."""
+    show_image_alone(scene)
     scene.turboportrait.output = "RAW"
     shown = meter.counts
     for number in range(100):
