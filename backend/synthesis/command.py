@@ -21,7 +21,7 @@ def synthesize(
     folder: Path = typer.Argument(help="Folder for the people; those that it has are kept and not made again."),
     identities: int = typer.Option(16, min=1, help="How many people; the paper's corpus has 1000."),
     first_seed: int = typer.Option(0, min=0, max=900_000, help="The first person's number; each is fixed by its own."),
-    views: int = typer.Option(4, min=1, max=32, help="Views of each besides the frontal portrait."),
+    views: int = typer.Option(4, min=0, max=32, help="Views of each besides the portrait; 0 for a contact sheet."),
     size: int = typer.Option(256, help="Pixels of the square pictures: 256 or 512."),
     samples: int = typer.Option(8, min=1, max=1024, help="Light paths of a pixel; the denoiser does the rest."),
     workers: int = typer.Option(2, min=1, max=64, help="Processes, each with a Blender of its own."),
