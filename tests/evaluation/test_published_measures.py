@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from published_files import write_arcface, write_inception, write_vgg
+from published_files import Colours, write_arcface, write_inception, write_vgg
 
 from backend.evaluation.fid import Fid
 from backend.evaluation.identity import ARCFACE_POINTS, EYES_NOSE_MOUTH, ArcFace
@@ -103,16 +103,6 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(folder, monkeypatch):
         Measures.at_hand()
     assert caught.value.code == "training_weights"
     assert path.name in str(caught.value)
-
-
-class Colours(torch.nn.Module):
-    """In place of Inception: each picture's mean colour and its spread."""
-
-    num_features = 6
-
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        values = pictures.flatten(2).double() / 255
-        return torch.cat([values.mean(2), values.std(2)], 1)
 
 
 def test_fid_compares_each_methods_views_with_the_true_ones():

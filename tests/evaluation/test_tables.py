@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 import numpy as np
 import pytest
 from PIL import Image
+from published_files import Colours
 from tiny_corpus import write_tiny_corpus
 from tiny_preset import write_tiny_preset
 from typer.testing import CliRunner
@@ -18,8 +19,10 @@ from backend.evaluation.agreement import measure_flicker
 from backend.evaluation.cli import app
 from backend.evaluation.measures import Measures
 from backend.evaluation.portrait_report import YAWS, measure_portrait
+from backend.evaluation.tables import measure_tables
 from backend.refiner import Refiner
 from backend.tracking.embedding import with_landmarks
+from backend.training.corpus import load_identities
 from flame import load_head_model
 
 SEED = 7
@@ -76,6 +79,20 @@ def test_a_corpus_without_people_made_from_seeds_gives_tables_and_says_what_is_m
         assert f'<img src="{stem}.png">' in page
         Image.open(output / f"{stem}.png").verify()
     assert "LPIPS |" not in text.split("with their outlines")[1].split("##")[0]
+
+
+@pytest.mark.slow
+def test_fid_stands_in_table_1_where_its_network_is_there(refiner, tmp_path):
+    write_tiny_corpus(tmp_path, range(7, 16), size=128)
+    measures = Measures(flip=False, inception=Colours())
+    model = with_landmarks(load_head_model())
+    found = measure_tables(refiner, load_identities(tmp_path, held_out=True), model, measures, multistep=0)
+    table1 = found.as_dict()["table1"]
+    assert set(table1["inside"]) == {"raw", "blur 1.5", "blur 3", "refined", "refined without the reference"}
+    for methods in (table1["inside"], table1["all"]):
+        assert all(np.isfinite(values["FID"]) for values in methods.values())
+        assert methods["refined"]["FID"] == pytest.approx(methods["raw"]["FID"], abs=1e-6)
+    assert "FID" not in table1["doubtful"]["raw"]
 
 
 @pytest.mark.slow
