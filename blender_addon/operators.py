@@ -100,7 +100,7 @@ class RegisterPortrait(bpy.types.Operator, ImportHelper):
         name="As a new head", description="Add a head even if one is selected", default=False
     )
     look: bpy.props.BoolProperty(
-        name="Look at it", description="Bring a new head into view in the 3D viewport", default=True
+        name="Look at it", description="Bring a new head into view in the 3D viewport, with its photo", default=True
     )
     photo_colors: bpy.props.BoolProperty(
         name="Show the photo's colours",

@@ -19,6 +19,7 @@ from .controls import remember_portrait
 from .head import add_head, replace_head
 from .live import session
 from .parameters import apply_parameters
+from .shooting import CAMERA_METRES
 
 PHOTO_COLOURS = "Standard"
 """The view transform that shows a picture's colours as they are."""
@@ -106,6 +107,7 @@ def add_portrait_camera(context: bpy.types.Context, head: bpy.types.Object, crop
     fit = np.array([[scale, 0, width / 2 - scale * crop.width / 2], [0, scale, 0], [0, 0, 1]])
     fit[1] = [0, scale / aspect, height / 2 - scale / aspect * crop.height / 2]
     camera = bpy.data.objects.new(f"{head.name} portrait", bpy.data.cameras.new(f"{head.name} portrait"))
+    camera.data.display_size = CAMERA_METRES
     context.collection.objects.link(camera)
     wide = Camera.from_arrays(fit @ crop.intrinsics, crop.extrinsics, width, height)
     place_camera(camera, wide, head.matrix_world, aspect)

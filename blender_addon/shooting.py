@@ -12,6 +12,8 @@ from .camera import CameraError, split_scale
 
 FRAMED_METRES = 0.42
 """Head space that a framed head's picture shows along its shorter side: the head with some room."""
+CAMERA_METRES = 0.1
+"""The size of a camera's wire: Blender's own, one metre, dwarfs a head."""
 VIEWED_METRES = 1.2
 """From a viewport to a head that is brought into view: its width then shows about twice the head."""
 BELOW_EYES = Vector((0.0, 0.02, -0.03))
@@ -47,11 +49,14 @@ def frame_head(scene: bpy.types.Scene, head: bpy.types.Object, camera: bpy.types
 
 
 def view_head(context: bpy.types.Context, head: bpy.types.Object) -> None:
-    """Bring a head into view in the largest 3D viewport, if there is one that looks through no camera."""
+    """Bring a head with its photo into view in the largest 3D viewport; one that looks through a camera goes on to."""
     areas = [area for area in (context.screen.areas if context.screen else ()) if area.type == "VIEW_3D"]
     if not areas:
         return
-    view = max(areas, key=lambda area: area.width * area.height).spaces.active.region_3d
+    space = max(areas, key=lambda area: area.width * area.height).spaces.active
+    view = space.region_3d
+    # Solid shading shows the photo then, not a grey bust.
+    space.shading.color_type = "TEXTURE"
     if view.view_perspective != "CAMERA":
         _, scale = split_scale(head.matrix_world)
         view.view_location, view.view_distance = head_centre(head), VIEWED_METRES * scale
@@ -60,7 +65,7 @@ def view_head(context: bpy.types.Context, head: bpy.types.Object) -> None:
 def add_camera(context: bpy.types.Context, head: bpy.types.Object) -> bpy.types.Object:
     """A new camera that frames a head, active if the scene has none."""
     data = bpy.data.cameras.new(f"{head.name} camera")
-    data.lens = 85.0
+    data.lens, data.display_size = 85.0, CAMERA_METRES
     camera = bpy.data.objects.new(data.name, data)
     context.collection.objects.link(camera)
     frame_head(context.scene, head, camera)
