@@ -1,5 +1,7 @@
 """Camera presets: what they promise, seen through Blender's own projection."""
 
+from types import SimpleNamespace
+
 import bpy
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Euler, Matrix, Vector
 
 from blender_addon.head import add_head
-from blender_addon.shooting import dolly, frame_head, head_centre, turntable
+from blender_addon.shooting import add_camera, dolly, frame_head, head_centre, turntable, view_head
 
 
 @pytest.fixture
@@ -89,3 +91,21 @@ def test_what_can_not_be_framed_says_why(scene, head):
         bpy.ops.turboportrait.frame_head()
     scene.camera = None
     assert not bpy.ops.turboportrait.turntable.poll()
+
+
+def test_a_new_head_is_brought_into_view_unless_a_camera_is_looked_through(head):
+    context = SimpleNamespace(screen=bpy.data.screens["Layout"])
+    (area,) = [area for area in context.screen.areas if area.type == "VIEW_3D"]
+    view = area.spaces.active.region_3d
+    view.view_perspective = "PERSP"
+    view_head(context, head)
+    assert (view.view_location - head_centre(head)).length < 1e-5
+    assert view.view_distance == pytest.approx(3.6)
+    view.view_perspective, view.view_location = "CAMERA", (0, 0, 0)
+    view_head(context, head)
+    assert view.view_location.length == 0
+    view_head(SimpleNamespace(screen=None), head)
+
+
+def test_a_cameras_wire_is_no_larger_than_a_head(head):
+    assert add_camera(bpy.context, head).data.display_size < 0.2
