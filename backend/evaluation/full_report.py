@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from dataclasses import dataclass
@@ -58,12 +59,12 @@ def measure_all(refiner: Refiner, corpus: Path, extent: Extent, progress: Progre
     Raises:
         TurboPortraitError: `bad_corpus`, `training_weights`.
     """
-    started = time.perf_counter()
+    started, machine = time.perf_counter(), _machine()
     held_out = load_identities(corpus, held_out=True)[: extent.identities]
     model, measures = with_landmarks(load_head_model()), Measures.at_hand()
     task = progress.add_task("tables", total=len(held_out))
     tables = measure_tables(refiner, held_out, model, measures, extent.multistep, lambda: progress.advance(task))
-    report = tables.as_dict() | {"machine": f"{platform.system()} {platform.machine()}", "not measured": {}}
+    report = tables.as_dict() | {"machine": machine, "not measured": {}}
     sheet = stacked([identity_rows(refiner, identity, most=2) for identity in held_out[:SHOWN]])
     pictures = {"held_out": ("Held-out people: portrait; then raw, refined and true views", sheet)}
 
@@ -94,6 +95,12 @@ def measure_all(refiner: Refiner, corpus: Path, extent: Extent, progress: Progre
     pictures |= {stem: plot for stem, plot in plots.items() if plot[1] is not None}
     report["took"] = time.perf_counter() - started
     return report, pictures
+
+
+def _machine() -> str:
+    """What the times depend on."""
+    busy = f", load {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else ""
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores{busy}"
 
 
 def _registered(photo: bytes, model: HeadModel, size: int) -> Subject:
