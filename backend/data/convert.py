@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from backend.avatars.relief import register_relief
 from backend.data.similarity import Similarity, fit_similarity
@@ -18,6 +16,7 @@ from backend.data.subject import Subject, Unusable, View
 from backend.protocol.camera import Camera
 from backend.protocol.errors import TurboPortraitError
 from backend.tracking.matte import matte_person
+from backend.tracking.photo import encode_photo
 from backend.training import corpus
 from backend.training.corpus import Identity, write_identity
 from flame import HeadModel
@@ -95,7 +94,7 @@ def write_shard(folder: Path, seed: int, subject: Subject, model: HeadModel) -> 
         TurboPortraitError: `cannot_write`, with nothing left behind.
     """
     try:
-        avatar = register_relief(_png(subject.photo), model)
+        avatar = register_relief(encode_photo(subject.photo), model)
     except Exception as error:
         raise Unusable(f"not registered: {error}") from error
     tracked = avatar.tracked
@@ -154,9 +153,3 @@ def _with_mask(view: View) -> np.ndarray:
         fine = cv2.resize(view.image, (512, 512), interpolation=cv2.INTER_CUBIC)
         mask = np.rint(255 * cv2.resize(matte_person(fine), view.image.shape[:2][::-1], interpolation=cv2.INTER_AREA))
     return np.concatenate([view.image, np.clip(mask, 0, 255).astype(np.uint8)[..., None]], -1)
-
-
-def _png(image: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
-from PIL import Image
 
 from backend.avatars.relief import register_relief
 from backend.protocol.camera import Camera
 from backend.synthesis.alignment import Alignment
 from backend.synthesis.files import LABELS, PersonViews
 from backend.synthesis.warp import Warped, warp
+from backend.tracking.photo import encode_photo
 from backend.training.corpus import Identity
 from backend.training.synthetic.anatomy import anatomy_of
 from backend.training.synthetic.pairs import LEAST_AGREEMENT, Rejected, agreement_of, reference_image
@@ -38,7 +36,7 @@ def make_person_pairs(
         Rejected: the portrait could not be registered, or does not agree with the aligned truth.
     """
     try:
-        avatar = register_relief(_png(person.portrait), model)
+        avatar = register_relief(encode_photo(person.portrait), model)
     except Exception as error:
         raise Rejected(f"not registered: {error}") from error
     alignment = Alignment(person, avatar, model)
@@ -102,9 +100,3 @@ def _framed(
     zoomed = side * rng.uniform(*ZOOM)
     shift = (side - zoomed) / 2 + side * rng.uniform(-SHIFT, SHIFT, 2)
     return camera.crop(x + shift[0], y + shift[1], zoomed, size)
-
-
-def _png(image: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()

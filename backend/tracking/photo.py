@@ -70,6 +70,13 @@ def decode_photo(data: bytes) -> np.ndarray:
     return np.asarray(image)
 
 
+def encode_photo(pixels: np.ndarray) -> bytes:
+    """(H, W, 3) uint8 sRGB as the bytes of a PNG file, quickly."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("I;16", "I;16B", "I;16L", "I"):
         # Sixteen-bit grey: Pillow's own conversion clips instead of scaling.

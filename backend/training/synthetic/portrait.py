@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from backend.protocol.camera import Camera
+from backend.tracking.photo import encode_photo
 from backend.training.synthetic.anatomy import FACE_SIDES
 from backend.training.synthetic.background import draw_background
 from backend.training.synthetic.figure import Figure
@@ -43,9 +42,7 @@ def take_photo(figure: Figure, looks: Looks) -> Photo:
     image = picture.rgba[..., :3] * alpha + draw_background(rng, SIZE) * (1 - alpha)
     image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 0.6))
     image = image + rng.normal(0, rng.uniform(0, 1.5) / 255, image.shape)
-    buffer = io.BytesIO()
-    Image.fromarray(np.clip(np.rint(255 * image), 0, 255).astype(np.uint8)).save(buffer, "PNG", compress_level=1)
-    return Photo(buffer.getvalue(), camera)
+    return Photo(encode_photo(np.clip(np.rint(255 * image), 0, 255).astype(np.uint8)), camera)
 
 
 def rotation(yaw: float, pitch: float, roll: float = 0.0) -> np.ndarray:
