@@ -16,6 +16,8 @@ CAMERA_METRES = 0.1
 """The size of a camera's wire: Blender's own, one metre, dwarfs a head."""
 VIEWED_METRES = 1.2
 """From a viewport to a head that is brought into view: its width then shows about twice the head."""
+VIEWED_FROM = (math.radians(25), math.radians(8))
+"""Radians to the head's left and above, where the photo and the rig are both well seen."""
 BELOW_EYES = Vector((0.0, 0.02, -0.03))
 """From between the eyes to the middle of the head, metres, in the head object's space."""
 
@@ -58,8 +60,10 @@ def view_head(context: bpy.types.Context, head: bpy.types.Object) -> None:
     # Solid shading shows the photo then, not a grey bust.
     space.shading.color_type = "TEXTURE"
     if view.view_perspective != "CAMERA":
-        _, scale = split_scale(head.matrix_world)
+        rigid, scale = split_scale(head.matrix_world)
         view.view_location, view.view_distance = head_centre(head), VIEWED_METRES * scale
+        aside, down = Matrix.Rotation(VIEWED_FROM[0], 3, "Z"), Matrix.Rotation(math.pi / 2 - VIEWED_FROM[1], 3, "X")
+        view.view_rotation = (Matrix(rigid[:3, :3].tolist()) @ aside @ down).to_quaternion()
 
 
 def add_camera(context: bpy.types.Context, head: bpy.types.Object) -> bpy.types.Object:

@@ -101,6 +101,12 @@ def test_a_new_head_is_brought_into_view_unless_a_camera_is_looked_through(head)
     view_head(context, head)
     assert (view.view_location - head_centre(head)).length < 1e-5
     assert view.view_distance == pytest.approx(3.6)
+    # From the front, a little aside and above: against the face's direction, upright.
+    face, crown = (head.matrix_world.to_3x3().normalized() @ Vector(axis) for axis in ((0, -1, 0), (0, 0, 1)))
+    assert (view.view_rotation @ Vector((0, 0, 1))).dot(face) == pytest.approx(
+        np.cos(0.4363) * np.cos(0.1396), abs=1e-3
+    )
+    assert (view.view_rotation @ Vector((0, 1, 0))).dot(crown) > 0.9
     view.view_perspective, view.view_location = "CAMERA", (0, 0, 0)
     view_head(context, head)
     assert view.view_location.length == 0
