@@ -177,7 +177,7 @@ def words_in_german():
     """What a button that can't be pressed, a failure and the panel's line say with a dictionary of ours."""
     bpy.app.translations.register("turboportrait_test", {"de_DE": {("*", text): word for text, word in GERMAN.items()}})
     chosen = bpy.context.preferences.view
-    chosen.language = "de_DE"
+    before, chosen.language = chosen.language, "de_DE"
     chosen.use_translate_interface = chosen.use_translate_tooltips = chosen.use_translate_reports = True
     bpy.context.view_layer.objects.active = None
     said = []
@@ -189,7 +189,7 @@ def words_in_german():
     inner("backend_link").link.say("Cancelled")
     said.append(inner("backend_link").link.message)
     bpy.app.translations.unregister("turboportrait_test")
-    chosen.language = "en_US"
+    chosen.language = before
     return said
 
 
