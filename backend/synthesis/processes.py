@@ -42,7 +42,7 @@ def spread(
     pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(start, arguments))
     with Interruption() as interruption:
         try:
-            running = {pool.submit(work, item): item for item in items}
+            running = {pool.submit(_do, work, item): item for item in items}
             while running and not interruption.signal:
                 ready, _ = wait(running, GLANCE, FIRST_COMPLETED)
                 for future in ready:
@@ -58,5 +58,21 @@ def spread(
 def _begin(start: Callable[..., None], arguments: tuple[object, ...]) -> None:
     # Ctrl+C reaches every process of a terminal, and what they start; the parent alone decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, _end)
     start(*arguments)
+
+
+_ending = False
+
+
+def _end(number: int, _: object) -> None:
+    global _ending
+    _ending = True
+    sys.exit(128 + number)
+
+
+def _do(work: Callable, item: Item) -> object:
+    # What a process had fetched beforehand can't be taken back from it.
+    if _ending:
+        raise SystemExit
+    return work(item)
