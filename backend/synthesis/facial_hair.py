@@ -24,20 +24,21 @@ def grow_brows(
     count = int(BROW_HAIRS * (0.45 + 0.75 * person.traits.brow_density))
     for upper, lower in places.BROWS:
         up, low = landmarks[list(upper)], landmarks[list(lower)]
-        s = np.sort(rng.beta(1.1, 1.2, count)) * 0.999 * (len(up) - 1)
+        s = np.sort(rng.beta(1.5, 1.5, count)) * 0.999 * (len(up) - 1)
         k, f = s.astype(int), (s % 1)[:, None]
-        across = np.clip(rng.normal(0.45, 0.20, count), 0.05, 0.95)[:, None]
+        # Sparser towards the ends and the edges: brows of even density look painted.
+        across = np.clip(rng.normal(0.45, 0.30, count), -0.25, 1.2)[:, None]
         line_up, line_low = up[k] * (1 - f) + up[k + 1] * f, low[k] * (1 - f) + low[k + 1] * f
         outwards = -(up[np.minimum(k + 1, len(up) - 1)] - up[np.maximum(k - 0, 0)])
         # The landmarks run from the outer end inwards.
         rise = (s / (len(up) - 1))[:, None]
         way = _unit(outwards) + (0.15 + 0.75 * rise**2) * _unit(line_up - line_low) * (1 - 1.2 * across * (1 - rise))
         starts.append(line_low + across * (line_up - line_low))
-        ways.append(way + rng.normal(0, 0.12, way.shape))
+        ways.append(way + rng.normal(0, 0.2, way.shape))
     starts, ways = np.concatenate(starts), _unit(np.concatenate(ways))
     roots = nearest_roots(starts, vertices, faces, _skin_faces(anatomy, faces))
     base, normal = roots.on(vertices, faces), roots.frames(vertices, faces)[..., 2]
-    lengths = rng.uniform(0.005, 0.010, len(starts))
+    lengths = rng.uniform(0.004, 0.009, len(starts))
     return roots, _bent(
         base, _unit(ways - (ways * normal).sum(1, keepdims=True) * normal + 0.22 * normal), -normal * 0.25, lengths
     )

@@ -62,7 +62,7 @@ def make_person_pairs(
         if view == 0:
             agreement = agreement_of(reference, true.rgba, columns["head"][0])
             # Neither where there is nothing to compare.
-            if not agreement >= LEAST_AGREEMENT:
+            if aligned and not agreement >= LEAST_AGREEMENT:
                 raise Rejected(f"portrait and truth agree only to {agreement:.1f} dB")
     types = {"angles": np.float32, "cameras": np.float64, "expressions": np.float32, "poses": np.float32,
              "moment": np.int32}  # fmt: skip

@@ -236,8 +236,8 @@ def _add_hair(
         (
             "brows",
             facial_hair.grow_brows(person, anatomy, rest, faces, marks),
-            0.00009,
-            strand | {"color": (0.75 * color).tolist()},
+            0.00007,
+            strand | {"color": (0.9 * color).tolist()},
         ),
         (
             "lashes",

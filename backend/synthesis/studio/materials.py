@@ -99,7 +99,8 @@ def _clear(nodes: _Nodes, settings: dict, images: dict):
     # Straight through and a reflection: refraction costs more light paths than it shows at this size.
     tint = settings.get("tint", 1.0)
     through = nodes.add("BsdfTransparent", {"Color": (tint, tint, tint)}).outputs[0]
-    shine = nodes.add("BsdfGlossy", {"Color": (1.0, 1.0, 1.0), "Roughness": settings.get("roughness", 0.02)}).outputs[0]
+    # Dimmed: few light paths and the denoiser spread a lamp's reflection over the whole iris.
+    shine = nodes.add("BsdfGlossy", {"Color": (0.4, 0.4, 0.4), "Roughness": settings.get("roughness", 0.02)}).outputs[0]
     share = nodes.add("LayerWeight", {"Blend": 0.12}).outputs["Fresnel"]
     return nodes.add("MixShader", {0: share, 1: through, 2: shine}).outputs[0]
 
