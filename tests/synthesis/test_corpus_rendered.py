@@ -122,5 +122,6 @@ def test_a_signal_ends_the_run_in_order(tmp_path, number):
     assert f"Ended by {number.name}" in said
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["interrupted"]
-    assert len(people(tmp_path)) == len(summary["made"]) < 10
+    # The next one may have become whole as the signal came.
+    assert len(summary["made"]) <= len(people(tmp_path)) <= len(summary["made"]) + 1
     assert list(tmp_path.glob("*.part")) == []
