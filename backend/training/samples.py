@@ -23,8 +23,9 @@ class Batch:
 
     Attributes:
         views: (B, V, 5, H, W); reference: (B, 5, H, W).
-        truth: (B, V, 3, H, W) over grey.
-        weight: (B, V, 1, H, W), zero where the loss does not look: outside head and neck, outside either alpha.
+        truth: (B, V, 3, H, W) over grey; the raw view's own colours where nothing is to be changed.
+        weight: (B, V, 1, H, W), zero where the loss does not look: outside either alpha; outside head and neck, unless
+            what is there is to be kept.
         turned: (B, V), radians off the portrait's view.
         noise_level: (B,).
         noise_seed: decides the noise of all samples.
@@ -89,14 +90,16 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
     for k in chosen:
         corner = _corner(identity.head[k], config.crop, rng)
         raw, truth = cut(_toned(identity.raw[k], tone), corner), cut(_toned(identity.truth[k], tone), corner)
+        whole = raw
         confidence, head = cut(identity.confidence[k], corner) / np.float32(255), cut(identity.head[k], corner)
         if k > 0 and rng.random() < config.dropped:
             raw, confidence = drop_part(raw, confidence, rng)
         view = view_tensor(raw, confidence)
         inside = (head > 127) & (raw[..., 3] > 250) & (truth[..., 3] > 250)
-        weight = inside * (1 - (1 - config.sure_weight) * confidence)
+        kept = config.kept_weight * (~inside & (whole[..., 3] > 250))
+        weight = inside * (1 - (1 - config.sure_weight) * confidence) + kept
         views.append(view)
-        truths.append(view_tensor(truth, confidence)[:3])
+        truths.append(view_tensor(np.where(kept[..., None] > 0, whole, truth), confidence)[:3])
         weights.append(torch.from_numpy(weight.astype(np.float32))[None])
     corner = _corner(identity.reference[..., 3], config.crop, rng)
     reference = reference_tensor(cut(_toned(identity.reference, tone), corner))

@@ -53,6 +53,22 @@ def test_samples_are_sound(seed, identities):
     assert (batch.weight[batch.views[:, :, 3:4] < 0.9] == 0).all()
 
 
+def test_what_is_no_head_is_to_be_kept(identities):
+    # Clothes: half of a picture that is solid all over.
+    solid = [
+        dataclasses.replace(i, raw=i.raw | np.uint8([0, 0, 0, 255]), head=i.head & np.uint8(0)) for i in identities
+    ]
+    plain = SampleConfig(crop=24, dropped=0, sure_weight=1)
+    left_out = draw_batch(solid, plain, 2, np.random.default_rng(3))
+    kept = draw_batch(
+        solid, SampleConfig(crop=24, dropped=0, sure_weight=1, kept_weight=0.25), 2, np.random.default_rng(3)
+    )
+    assert (left_out.weight == 0).all()
+    assert (kept.weight == 0.25).all()
+    assert torch.equal(kept.truth, kept.views[:, :, :3])
+    assert not torch.equal(left_out.truth, kept.truth)
+
+
 def test_every_noise_level_of_the_paper_is_drawn(identities):
     rng = np.random.default_rng(0)
     drawn = torch.cat([draw_batch(identities, SampleConfig(crop=8), 4, rng).noise_level for _ in range(40)])
