@@ -23,12 +23,14 @@ class RenderedView:
         depth: (H, W) float32, metres along the camera's z axis, inf where there is no surface.
         confidence: (H, W) float32 in [0, 1]: how well the portrait saw what this pixel shows.
         turned: radians between the portrait's line of sight to the head and this view's, in the head's own frame.
+        head: (H, W) float32 in [0, 1], how much of a pixel moves with the head and not with the shoulders; None: all.
     """
 
     rgba: np.ndarray
     depth: np.ndarray
     confidence: np.ndarray
     turned: float = 0.0
+    head: np.ndarray | None = None
 
     @classmethod
     def empty(cls, width: int, height: int) -> RenderedView:

@@ -39,11 +39,19 @@ def reference_tensor(rgba: np.ndarray) -> torch.Tensor:
 
 
 def stack_moments(moments: Sequence[Sequence[RenderedView]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """B moments of V views: (B, V, S, S, 4) uint8, their confidence (B, V, S, S) and turns (B, V), both float32."""
+    """B moments of V views: (B, V, S, S, 4) uint8, their confidence and turns (B, V, S, S), both float32.
+
+    The shoulders count as not turned: their clothes are what nobody's head teaches a refiner.
+    """
     rgba = np.stack([np.stack([view.rgba for view in moment]) for moment in moments])
     confidence = np.stack([np.stack([view.confidence for view in moment]) for moment in moments])
-    turned = torch.tensor([[view.turned for view in moment] for moment in moments], dtype=torch.float32)
-    return torch.from_numpy(rgba), torch.from_numpy(confidence.astype(np.float32, copy=False)), turned
+    turned = np.stack([np.stack([_turns(view) for view in moment]) for moment in moments])
+    return tuple(torch.from_numpy(x) for x in (rgba, confidence.astype(np.float32, copy=False), turned))
+
+
+def _turns(view: RenderedView) -> np.ndarray:
+    head = np.ones(view.rgba.shape[:2], np.float32) if view.head is None else view.head
+    return np.float32(view.turned) * head
 
 
 def check_square(rgba: np.ndarray, size: int, what: str) -> None:

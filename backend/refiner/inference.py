@@ -82,7 +82,7 @@ def refined_pictures(
 
     Args:
         refiner: prepared.
-        rgba: (B, V, S, S, 4) uint8; confidence: (B, V, S, S); turned: (B, V) radians.
+        rgba: (B, V, S, S, 4) uint8; confidence: (B, V, S, S); turned: (B, V, S, S) radians.
         reference: (B or 1, R, c, h, w) or None.
         noise: (1, c, h, w); level: ().
 

@@ -205,7 +205,7 @@ class Refiner(nn.Module):
             reference_latent: (B, c, h, w), or (B, R, c, h, w) for R references, from `encode_images`; None for none.
             noise: (B, c, h, w), one drawing for all views of a sample, so that their order does not matter.
             noise_level: r, a number or (B,).
-            turned: (B, V), radians off the portrait's view; None for that view itself.
+            turned: (B, V) or (B, V, H, W), radians off the portrait's view; None for that view itself.
         """
         batch, count = views.shape[:2]
         latents, features = self.encode_images(views.flatten(0, 1))
@@ -247,11 +247,12 @@ class Refiner(nn.Module):
         return Refinement(correction, doubt * mask, mask, latents)
 
     def _held(self, turned: torch.Tensor | None) -> torch.Tensor | float:
-        """(B, V, 1, 1, 1) in [0, 1]: how far the blend holds in views so turned."""
+        """(B, V, 1, H or 1, W or 1) in [0, 1]: how far the blend holds where a view is so turned."""
         if turned is None or self.config.free_turn is None:
             return 1.0
         held, free = np.radians(self.config.free_turn).tolist()
-        return ((free - turned) / (free - held)).clamp(0, 1)[..., None, None, None]
+        turned = turned if turned.ndim == 4 else turned[..., None, None]
+        return ((free - turned) / (free - held)).clamp(0, 1)[:, :, None]
 
     def encode_reference(self, images: np.ndarray | Sequence[np.ndarray]) -> ReferenceState:
         """Encode the portrait, or several of the same person, once.

@@ -152,6 +152,15 @@ def test_a_view_says_how_far_it_is_turned_off_the_portrait(avatar, turn):
     assert avatar.render([avatar.tracked.camera], turning)[0].turned == pytest.approx(abs(radians), abs=0.03)
 
 
+def test_a_view_says_what_belongs_to_the_head(avatar):
+    view = avatar.render([avatar.tracked.camera], avatar.tracked.parameters)[0]
+    u, v = np.rint(avatar.tracked.camera.project(avatar._framing.centre)).astype(int)
+    assert view.head[v, u] > 0.95
+    solid = view.rgba[..., 3] == 255
+    assert view.head[-4:][solid[-4:]].max() < 0.05  # the shoulders
+    assert (view.head[view.rgba[..., 3] == 0] == 0).all()
+
+
 def test_confidence_is_high_on_the_face_and_low_behind_it(avatar):
     front, behind = avatar.render([around(avatar, 0), around(avatar, 150)], avatar.tracked.parameters)
     x, y = avatar.tracked.landmarks[4, :2].astype(int)

@@ -91,6 +91,12 @@ def test_a_turned_view_is_free_to_change_where_the_photo_was_sure():
     assert moved(0) == moved(5) == 0
     assert 0 < moved(7) < moved(10) < moved(15)
     assert moved(15) == moved(60)
+    # Shoulders are held as if they had not turned.
+    head = np.zeros((SIZE, SIZE), np.float32)
+    head[: SIZE // 2] = 1
+    refined = refiner.refine([replace(view, turned=1.0, head=head)], None)[0]
+    changed = (refined != raw).any(-1)
+    assert changed[: SIZE // 2].any() and not changed[SIZE // 2 :].any()
 
 
 _CACHE: list[Refiner] = []

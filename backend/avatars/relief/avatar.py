@@ -62,8 +62,8 @@ class ReliefAvatar:
         screen[:, :2] = (points @ intrinsics.T)[:, :2] / depth[:, None] * samples
         screen[:, 2] = depth
         raster = rasterize(screen, mesh.faces, camera.width * samples, camera.height * samples)
-        shaded = shade(raster, mesh.faces, view_attributes(mesh, points), mesh.texture, samples)
-        return RenderedView(*shaded, self._framing.turned(camera, parameters))
+        rgba, depth, confidence, head = shade(raster, mesh.faces, view_attributes(mesh, points), mesh.texture, samples)
+        return RenderedView(rgba, depth, confidence, self._framing.turned(camera, parameters), head)
 
     def bounds(self, camera: Camera, parameters: HeadParameters) -> tuple[float, float, float] | None:
         """The square (x0, y0, side), in pixels, that frames the head as the portrait was framed; None if unseen."""

@@ -10,8 +10,8 @@ from backend.rasterizer import Raster
 
 FADE_START = np.float32(RiggedMesh.FADE_START)
 FADE_LENGTH = np.float32(RiggedMesh.FADE_LENGTH)
-UV, FILL_UV, PHOTO_WEIGHT, FILL_WEIGHT, COLOR, CONFIDENCE = 0, 2, 4, 5, 6, 9
-ATTRIBUTES = 10
+UV, FILL_UV, PHOTO_WEIGHT, FILL_WEIGHT, COLOR, CONFIDENCE, HEAD = 0, 2, 4, 5, 6, 9, 10
+ATTRIBUTES = 11
 
 
 @njit(cache=True, nogil=True)
@@ -31,7 +31,7 @@ def vertex_normals_fast(vertices, faces):
 
 
 def view_attributes(mesh: RiggedMesh, points: np.ndarray) -> np.ndarray:
-    """Per-vertex attributes (N, 10) float32 for a view: what is constant, and the weights that the view decides.
+    """Per-vertex attributes (N, 11) float32 for a view: what is constant, and the weights that the view decides.
 
     Args:
         points: (N, 3) float32, the posed vertices in camera space.
@@ -51,18 +51,19 @@ def view_attributes(mesh: RiggedMesh, points: np.ndarray) -> np.ndarray:
     attributes[:, COLOR : COLOR + 3] = mesh.base_color
     # The share of a pixel's surface that the photo resolved: all of it in the portrait's own view, whatever the slope.
     attributes[:, CONFIDENCE] = photo * np.clip(ratio, 0, 1)
+    attributes[:, HEAD] = 1 - mesh.skin_weights[:, 0]
     return attributes
 
 
 def shade(raster: Raster, faces: np.ndarray, attributes: np.ndarray, texture: np.ndarray, samples: int):
-    """Colour, alpha, depth and confidence of a view.
+    """Colour, alpha, depth, confidence and share of the head of a view.
 
     Args:
         raster: at `samples` times the view's resolution in each direction.
         texture: (h, w, 4) uint8.
 
     Returns:
-        rgba (H, W, 4) uint8 straight, depth (H, W) float32 (the nearest sample's), confidence (H, W) float32.
+        rgba (H, W, 4) uint8 straight, depth (H, W) float32 (the nearest sample's), confidence and head (H, W) float32.
     """
     return _shade(raster.triangle, raster.barycentric, raster.depth, faces, attributes, texture, samples)
 
@@ -86,6 +87,7 @@ def _shade(triangle, barycentric, depth, faces, attributes, texture, samples):
     rgba = np.zeros((height, width, 4), np.uint8)
     nearest = np.full((height, width), np.inf, np.float32)
     confidence = np.zeros((height, width), np.float32)
+    head = np.zeros((height, width), np.float32)
     per_pixel = np.float32(samples * samples)
     for row in prange(height):
         photo = np.zeros(3, np.float32)
@@ -95,6 +97,7 @@ def _shade(triangle, barycentric, depth, faces, attributes, texture, samples):
         for column in range(width):
             covered = 0
             trust = np.float32(0)
+            share = np.float32(0)
             total[:] = 0
             for sy in range(row * samples, (row + 1) * samples):
                 for sx in range(column * samples, (column + 1) * samples):
@@ -117,10 +120,12 @@ def _shade(triangle, barycentric, depth, faces, attributes, texture, samples):
                         filled = f * fill[c] + (1 - f) * value[COLOR + c] if f > 0 else value[COLOR + c]
                         total[c] += w * photo[c] + (1 - w) * filled
                     trust += value[CONFIDENCE]
+                    share += value[HEAD]
                     nearest[row, column] = min(nearest[row, column], depth[sy, sx])
             if covered:
                 for c in range(3):
                     rgba[row, column, c] = np.uint8(min(max(total[c] / covered, 0), 255) + 0.5)
                 rgba[row, column, 3] = np.uint8(255 * covered / per_pixel + 0.5)
                 confidence[row, column] = trust / covered
-    return rgba, nearest, confidence
+                head[row, column] = share / covered
+    return rgba, nearest, confidence, head
