@@ -134,6 +134,6 @@ def test_adapters_are_where_the_paper_has_them_and_fold_away(turbo, latents):
 def _view(seed):
     view = random_view(seed, 0.0)
     rgba, depth, confidence = (
-        np.kron(x, np.ones((2, 2) + (1,) * (x.ndim - 2), x.dtype)) for x in dataclasses.astuple(view)
+        np.kron(x, np.ones((2, 2) + (1,) * (x.ndim - 2), x.dtype)) for x in (view.rgba, view.depth, view.confidence)
     )
     return type(view)(rgba, depth, confidence)
