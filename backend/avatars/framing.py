@@ -54,13 +54,13 @@ class HeadFraming:
 
     def inside(self, camera: Camera, parameters: HeadParameters) -> bool:
         """Whether the camera stands in the head."""
-        return bool(np.linalg.norm(_eye(camera) - self.posed_centre(parameters)) < INSIDE_HEAD)
+        return bool(np.linalg.norm(camera.center - self.posed_centre(parameters)) < INSIDE_HEAD)
 
     def turned(self, camera: Camera, parameters: HeadParameters) -> float:
         """Radians between the portrait's line of sight to the head and this camera's, in the head's own frame."""
         transform = self.head_transform(parameters)
-        now = transform[:3, :3].T @ (_eye(camera) - transform[:3, 3]) - self.centre
-        then = _eye(self.portrait) - self.centre
+        now = transform[:3, :3].T @ (camera.center - transform[:3, 3]) - self.centre
+        then = self.portrait.center - self.centre
         return float(np.arctan2(np.linalg.norm(np.cross(now, then)), now @ then))
 
     def bounds(self, camera: Camera, parameters: HeadParameters) -> tuple[float, float, float] | None:
@@ -74,8 +74,3 @@ class HeadFraming:
         side = portrait.width * scale
         x, y = camera.project(centre) - portrait.project(self.centre) * scale
         return float(x), float(y), float(side)
-
-
-def _eye(camera: Camera) -> np.ndarray:
-    extrinsics = camera.extrinsics
-    return -extrinsics[:3, :3].T @ extrinsics[:3, 3]

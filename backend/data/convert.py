@@ -54,7 +54,7 @@ class Ledger:
             raise TurboPortraitError("bad_corpus", f"{self._path}: {error}") from error
         self._taken = {entry.seed for entry in self.entries}
         # Shards of another making in the same folder keep theirs.
-        self._taken |= {int(path.stem.removeprefix("identity_")) for path in corpus.shards(folder)}
+        self._taken |= {corpus.seed_of(path) for path in corpus.shards(folder)}
 
     def number(self, subject: Subject) -> int:
         """The subject's number: the one that it had before, or a new one, which is kept on the disk at once.
@@ -83,7 +83,7 @@ class Ledger:
 
 def has_shard(folder: Path, seed: int) -> bool:
     """Whether a number's shard is written."""
-    return any(int(path.stem.removeprefix("identity_")) == seed for path in corpus.shards(folder))
+    return any(corpus.seed_of(path) == seed for path in corpus.shards(folder))
 
 
 def write_shard(folder: Path, seed: int, subject: Subject, model: HeadModel) -> None:

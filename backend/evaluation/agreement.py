@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from backend.avatars.base import RenderedView
 from backend.avatars.posing import draw, posed_vertices, surface_before
 from backend.evaluation.subject import Subject
-from backend.pipeline.temporal import sample
+from backend.evaluation.warping import change, comparable, solid
 from backend.protocol.camera import Camera
 from backend.refiner import Refiner
 
 ORBIT = 30.0
 """Degrees to either side of a moving camera."""
-MARGIN = 3
-"""Pixels at outlines that are left out: there a pixel shows two things."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +54,12 @@ def measure_agreement(
     pairs = 0
     for k in range(1, len(cameras)):
         pixels, seen = surface_before(faces, (cameras[k], vertices), (cameras[k - 1], vertices), depths[k - 1])
-        known = inside[k] & seen & (sample(inside[k - 1].astype(np.float32), pixels) > 0.99)
+        known = comparable(pixels, seen, inside[k], inside[k - 1])
         if not known.any():
             continue
         pairs += 1
         for name, images in kinds.items():
-            warped = sample(images[k - 1].astype(np.float32), pixels)
-            found[name].append(float(np.abs(images[k][known] - warped[known]).mean()))
+            found[name].append(change(images[k], images[k - 1], pixels, known))
     means = {name: float(np.mean(values)) if values else float("nan") for name, values in found.items()}
     return Agreement(means, pairs)
 
@@ -78,9 +73,3 @@ def measure_flicker(refiner: Refiner, subject: Subject, frames: int) -> Agreemen
     surface = posed_vertices(avatar.mesh(), avatar.tracked.parameters), avatar.mesh().faces
     kinds = {"raw": [view.rgba[..., :3] for view in raw], "refined": refined}
     return measure_agreement(cameras, surface, kinds, [solid(view) for view in raw])
-
-
-def solid(view: RenderedView) -> np.ndarray:
-    """(S, S) bool: the head's pixels but for its outlines."""
-    opaque = (view.rgba[..., 3] == 255).astype(np.uint8)
-    return cv2.erode(opaque, np.ones((2 * MARGIN + 1,) * 2, np.uint8)) > 0

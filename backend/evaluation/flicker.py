@@ -16,15 +16,14 @@ from rich.table import Table
 
 from backend.avatars.posing import pixels_before
 from backend.evaluation.portraits import real_portraits
+from backend.evaluation.warping import change, comparable, solid
 from backend.pipeline import Pipeline, Registration
 from backend.pipeline.moments import Crops, Moment
-from backend.pipeline.temporal import refine_in_order, sample
+from backend.pipeline.temporal import refine_in_order
 from backend.protocol.head_parameters import HeadParameters
 
 FRAMES = 24
 TURN, NOD, JAW_OPEN = np.radians(25), np.radians(8), "jawOpen"
-MARGIN = 3
-"""Pixels at outlines that are left out: there a pixel shows two things."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ def steadiness(crops: Sequence[Crops], images: Sequence[np.ndarray], seconds: fl
     """Measure pictures (S, S, 3) uint8 of a sequence's crops."""
     changes, gradients = [], []
     for number, (crop, image) in enumerate(zip(crops, images, strict=True)):
-        inside = _inside(crop)
+        inside = solid(crop.views[0])
         gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
         slope = np.hypot(cv2.Sobel(gray, -1, 1, 0, scale=1 / 8), cv2.Sobel(gray, -1, 0, 1, scale=1 / 8))
         gradients.append(slope[inside].mean())
@@ -126,14 +125,6 @@ def steadiness(crops: Sequence[Crops], images: Sequence[np.ndarray], seconds: fl
                 (before.cameras[0], before.moment.parameters),
                 before.views[0].depth,
             )
-            was_inside = sample(_inside(before).astype(np.float32), pixels) > 0.99
-            known = inside & seen & was_inside
-            moved = sample(images[number - 1].astype(np.float32), pixels)
-            changes.append(np.abs(image[known] - moved[known]).mean())
+            known = comparable(pixels, seen, inside, solid(before.views[0]))
+            changes.append(change(image, images[number - 1], pixels, known))
     return Steadiness(float(np.mean(changes)), float(np.mean(gradients)), seconds / len(images))
-
-
-def _inside(crop: Crops) -> np.ndarray:
-    """(S, S) bool: the head's pixels but for its outlines."""
-    solid = (crop.views[0].rgba[..., 3] == 255).astype(np.uint8)
-    return cv2.erode(solid, np.ones((2 * MARGIN + 1,) * 2, np.uint8)) > 0

@@ -25,7 +25,7 @@ from backend.evaluation.subject import Subject
 from backend.evaluation.tables import measure_tables
 from backend.refiner import Refiner
 from backend.tracking.embedding import with_landmarks
-from backend.training.corpus import Identity, load_identities, shards
+from backend.training.corpus import Identity, load_identities, seed_of, shards
 from backend.training.synthetic.pairs import reference_image
 from flame import HeadModel, load_head_model
 
@@ -68,7 +68,8 @@ def measure_all(refiner: Refiner, corpus: Path, extent: Extent, progress: Progre
     sheet = stacked([identity_rows(refiner, identity, most=2) for identity in held_out[:SHOWN]])
     pictures = {"held_out": ("Held-out people: portrait; then raw, refined and true views", sheet)}
 
-    made = [identity for identity in held_out if _is_synthetic(shards(corpus), identity.seed)][: extent.turned]
+    paths = {seed_of(path): path for path in shards(corpus)}
+    made = [identity for identity in held_out if _is_synthetic(paths[identity.seed])][: extent.turned]
     people = [_made_again(identity, model, refiner.size) for identity in progress.track(made, description="Figure 6")]
     people = [person for person in people if person is not None]
     if people:
@@ -78,7 +79,8 @@ def measure_all(refiner: Refiner, corpus: Path, extent: Extent, progress: Progre
     elif extent.turned:
         report["not measured"]["Figure 6"] = NO_PEOPLE
 
-    portraits = {name: _registered(photo, model, refiner.size) for name, photo in real_portraits().items()}
+    photos = real_portraits() if extent.portraits or extent.frames else {}
+    portraits = {name: _registered(photo, model, refiner.size) for name, photo in photos.items()}
     if extent.portraits:
         report["portraits"] = {}
         for name, subject in progress.track(portraits.items(), description="portraits"):
@@ -114,9 +116,8 @@ def _made_again(identity: Identity, model: HeadModel, size: int) -> Turned | Non
     return person if is_the_person(person.subject, identity.reference) else None
 
 
-def _is_synthetic(paths: list[Path], seed: int) -> bool:
+def _is_synthetic(path: Path) -> bool:
     """Whether a shard was made from its seed alone, so that the person can be made again."""
-    path = next(path for path in paths if int(path.stem.removeprefix("identity_")) == seed)
     with ZipFile(path) as shard:
         return "agreement.npy" in shard.namelist()
 

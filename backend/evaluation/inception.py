@@ -88,7 +88,9 @@ class Inception(nn.Module):
         self.Conv2d_3b_1x1 = Convolution(64, 80, 1)
         self.Conv2d_4a_3x3 = Convolution(80, 192, 3)
         channels = 192
-        for name, branches in _blocks().items():
+        blocks = _blocks()
+        self._order = tuple(blocks)
+        for name, branches in blocks.items():
             self.add_module(name, Block(channels, branches))
             channels = self.get_submodule(name).channels
         # Not needed for the features, but part of the file.
@@ -114,7 +116,7 @@ class Inception(nn.Module):
         x = (_resized(pictures.float()) - 128) / 128
         x = self.maximum(self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x))))
         x = self.maximum(self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(x)))
-        for name in _blocks():
+        for name in self._order:
             x = self.get_submodule(name)(x)
         return x.mean((2, 3))
 

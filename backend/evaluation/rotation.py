@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.avatars.relief import register_relief
-from backend.evaluation.agreement import Agreement, measure_agreement, solid
+from backend.evaluation.agreement import Agreement, measure_agreement
 from backend.evaluation.measures import Measures, Tally
 from backend.evaluation.metrics import psnr
 from backend.evaluation.regions import regions_of
 from backend.evaluation.subject import Subject, raw_and_refined
 from backend.evaluation.views import over_grey
+from backend.evaluation.warping import solid
 from backend.refiner import Refiner
 from backend.training.synthetic.alignment import align
 from backend.training.synthetic.figure import Figure, build_figure
@@ -56,7 +57,7 @@ def turn(seed: int, model: HeadModel, size: int) -> Turned:
     looks = Looks(figure)
     photo = take_photo(figure, looks)
     avatar = register_relief(photo.data, model)
-    aligned = align(figure, true_camera(photo, avatar), avatar.tracked)
+    aligned = align(figure, true_camera(photo.camera, avatar), avatar.tracked)
     subject = Subject(avatar, reference_image(avatar, size), seed)
     pictures = [render(aligned, looks, camera) for camera in subject.cameras(YAWS)]
     truth, head = (

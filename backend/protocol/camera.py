@@ -44,6 +44,12 @@ class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """(4, 4) float64, head space to camera."""
         return np.array(self.world_to_camera, float).reshape(4, 4)
 
+    @property
+    def center(self) -> np.ndarray:
+        """(3,) float64, the camera's place in head space."""
+        extrinsics = self.extrinsics
+        return -extrinsics[:3, :3].T @ extrinsics[:3, 3]
+
     def to_camera(self, points: np.ndarray) -> np.ndarray:
         """Points (..., 3) in head space to camera space (..., 3)."""
         m = self.extrinsics
@@ -53,6 +59,12 @@ class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Points (..., 3) in head space to pixel coordinates (..., 2); meaningless for points behind the camera."""
         homogeneous = self.to_camera(points) @ self.intrinsics.T
         return homogeneous[..., :2] / homogeneous[..., 2:]
+
+    def unproject(self, pixels: np.ndarray, depth: np.ndarray) -> np.ndarray:
+        """Pixel coordinates (n, 2) at depths (n,) along the camera's axis, metres, to points (n, 3) in head space."""
+        rays = np.concatenate([pixels, np.ones((len(pixels), 1))], 1) @ np.linalg.inv(self.intrinsics).T
+        to_head = np.linalg.inv(self.extrinsics)
+        return (rays * depth[:, None]) @ to_head[:3, :3].T + to_head[:3, 3]
 
     def crop(self, x0: float, y0: float, side: float, size: int) -> Camera:
         """The camera that sees this camera's square [x0, x0 + side] x [y0, y0 + side] (pixels) as size x size."""

@@ -24,6 +24,7 @@ from backend.synthesis.surface import Motion, rigid_motion
 from backend.training.synthetic.alignment import EARS, FULL, NONE
 from backend.training.synthetic.anatomy import Anatomy, anatomy_of
 from backend.training.synthetic.noise import smoothstep
+from backend.training.synthetic.pairs import true_camera
 from flame import HeadModel
 from flame.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
@@ -84,7 +85,7 @@ class Alignment:
         self._share = model.lbs_weights[:, 1:].sum(1).astype(float)
         self._ears = anatomy.ears
         self._portrait = self.vertices(0)
-        self._true_camera = portrait_camera(person, avatar)
+        self._true_camera = true_camera(person.cameras[0], avatar)
         self._stretch, self.sure, self._scale = self._fit_depth(anatomy)
 
     @cached_property
@@ -143,12 +144,8 @@ class Alignment:
 
     def _along_rays(self, points: np.ndarray, stretch: np.ndarray) -> np.ndarray:
         """Points (n, 3) of the true portrait to fitted head space: to the same pixels, by a stretch (n,) of depth."""
-        camera = self.avatar.tracked.camera
-        pixels = self._true_camera.project(points)
         depth = self._scale * self._true_camera.to_camera(points)[:, 2] * (1 + stretch)
-        rays = np.concatenate([pixels, np.ones((len(pixels), 1))], 1) @ np.linalg.inv(camera.intrinsics).T
-        to_head = np.linalg.inv(camera.extrinsics)
-        return (rays * depth[:, None]) @ to_head[:3, :3].T + to_head[:3, 3]
+        return self.avatar.tracked.camera.unproject(self._true_camera.project(points), depth)
 
     def _fit_depth(self, anatomy: Anatomy) -> tuple[np.ndarray, np.ndarray, float]:
         """(V,) by how much vertices' depth is stretched beside the overall scale, (V,) where that is fitted; the scale.
@@ -196,11 +193,3 @@ class Alignment:
     def _moved(self, skull: Motion, before: np.ndarray, after: np.ndarray) -> _Moment:
         moment = _Moment(skull, np.zeros(0))
         return replace(moment, offsets=moment.back(after.astype(float), self._share) - before)
-
-
-def portrait_camera(person: PersonViews, avatar: ReliefAvatar) -> Camera:
-    """The portrait's true camera in the pixels of the tracker's crop."""
-    scale, _, x = avatar.tracked.from_photo[0]
-    y = avatar.tracked.from_photo[1, 2]
-    side = avatar.tracked.camera.width
-    return person.cameras[0].crop(-x / scale, -y / scale, side / scale, side)

@@ -126,17 +126,18 @@ def synthesize_people(config: CorpusConfig, report: Callable[[Outcome], None]) -
         raise
     finally:
         summary.wall = time.perf_counter() - start
-        _write_summary(folder, summary)
+        write_summary(folder, asdict(summary) | {"images": summary.images})
     return summary
 
 
-def _write_summary(folder: Path, summary: CorpusSummary) -> None:
+def write_summary(folder: Path, summary: dict) -> None:
+    """Put what a run did beside what it made, as JSON, if there is room for it."""
     part = folder / f"{SUMMARY}.part"
     try:
-        part.write_text(json.dumps(asdict(summary) | {"images": summary.images}, indent=1) + "\n")
+        part.write_text(json.dumps(summary, indent=1) + "\n")
         part.rename(folder / SUMMARY)
     except OSError:
-        # The people are what counts; a full disk has been told already.
+        # What was made counts; a full disk is told by what it stopped.
         part.unlink(missing_ok=True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
@@ -15,14 +14,12 @@ import numpy as np
 
 from backend.data.loading import Skipped
 from backend.protocol.errors import TurboPortraitError
-from backend.synthesis.driver import DISK_FULL
+from backend.synthesis.driver import DISK_FULL, write_summary
 from backend.synthesis.files import people, read_person
 from backend.synthesis.processes import Interrupted, spread
 from backend.training import corpus
 from backend.training.corpus import one_thread
 from backend.training.synthetic.pairs import Rejected
-
-SUMMARY = "summary.json"
 
 
 @dataclass
@@ -71,15 +68,15 @@ def write_people_shards(
         part.unlink(missing_ok=True)
     found = people(folder)[:most]
     turned_away = dict(corpus.rejections(output))
-    there = {path.stem.removeprefix("identity_"): path for path in corpus.shards(output)}
+    there = {corpus.seed_of(path): path for path in corpus.shards(output)}
     summary = PairingSummary(len(found), sum(corpus.is_held_out(_number(path)) for path in found))
     waiting = []
     for path in found:
-        if (number := f"{_number(path):06d}") in there:
+        if (number := _number(path)) in there:
             _check_making(there[number], size)
             summary.there += 1
-        elif _number(path) in turned_away:
-            summary.skipped.append(Skipped(path.name, turned_away[_number(path)]))
+        elif number in turned_away:
+            summary.skipped.append(Skipped(path.name, turned_away[number]))
         else:
             waiting.append(path)
     left = len(waiting)
@@ -104,7 +101,7 @@ def write_people_shards(
         summary.interrupted = str(interruption)
         raise
     finally:
-        _save(output, summary)
+        write_summary(output, asdict(summary))
     return summary
 
 
@@ -156,13 +153,3 @@ def _write_shard(person: Path, output: Path, size: int) -> _Answer:
     except Exception as error:
         return _Answer(f"{type(error).__name__}: {error}")
     return _Answer()
-
-
-def _save(output: Path, summary: PairingSummary) -> None:
-    part = output / f"{SUMMARY}.part"
-    try:
-        part.write_text(json.dumps(asdict(summary), indent=1) + "\n")
-        part.rename(output / SUMMARY)
-    except OSError:
-        # The shards are what counts; a full disk is told by what it stopped.
-        part.unlink(missing_ok=True)

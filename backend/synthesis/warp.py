@@ -60,7 +60,7 @@ def warp(
     smooth = smooth[rows, columns]
     y, x = np.nonzero(nodes)
     pixels = np.stack([x + 0.5, y + 0.5], 1)
-    moved, kept = move(_unproject(source, pixels, smooth[nodes]))
+    moved, kept = move(source.unproject(pixels, smooth[nodes]))
     screen = np.column_stack([target.project(moved) * SAMPLES, target.to_camera(moved)[:, 2]])
     faces, torn = _faces(nodes, smooth)
     torn |= ~kept[faces].all(1)
@@ -78,12 +78,6 @@ def warp(
         np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8),
         cv2.resize(trusted.astype(np.float32), small, interpolation=cv2.INTER_AREA),
     )
-
-
-def _unproject(camera: Camera, pixels: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    rays = np.concatenate([pixels, np.ones((len(pixels), 1))], 1) @ np.linalg.inv(camera.intrinsics).T
-    to_world = np.linalg.inv(camera.extrinsics)
-    return (rays * depth[:, None]) @ to_world[:3, :3].T + to_world[:3, 3]
 
 
 def _faces(nodes: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -84,7 +84,7 @@ def synthesize(config: SynthesisConfig, report: Callable[[int, str | None], None
     """
     folder = Path(config.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    settled = {seed for seed, _ in rejections(folder)} | {_seed_of(path) for path in shards(folder)}
+    settled = {seed for seed, _ in rejections(folder)} | {seed_of(path) for path in shards(folder)}
     seeds = [s for s in range(config.first_seed, config.first_seed + config.identities) if s not in settled]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(config.workers, context, initializer=one_thread) as pool:
@@ -121,7 +121,7 @@ def load_identities(folder: str | Path, held_out: bool) -> list[Identity]:
     Raises:
         TurboPortraitError: `bad_corpus`: the folder has none, or a shard is damaged or of another format.
     """
-    found = [read_identity(path) for path in shards(folder) if is_held_out(_seed_of(path)) == held_out]
+    found = [read_identity(path) for path in shards(folder) if is_held_out(seed_of(path)) == held_out]
     if not found:
         kind = "held-out" if held_out else "training"
         raise TurboPortraitError("bad_corpus", f"{folder} has no {kind} identities")
@@ -135,7 +135,7 @@ def load_probe_identities(folder: str | Path, most: int = 4) -> list[Identity]:
         TurboPortraitError: `bad_corpus`, as `load_identities`.
     """
     paths = shards(folder)
-    held_out = [path for path in paths if is_held_out(_seed_of(path))]
+    held_out = [path for path in paths if is_held_out(seed_of(path))]
     return [read_identity(path) for path in (held_out or paths)[:most]]
 
 
@@ -149,7 +149,7 @@ def read_identity(path: Path) -> Identity:
         with np.load(path, allow_pickle=False) as shard:
             if int(shard["format"]) != FORMAT:
                 raise ValueError(f"format {int(shard['format'])} in place of {FORMAT}")
-            identity = Identity(_seed_of(path), **{name: shard[name] for name in _ARRAYS})
+            identity = Identity(seed_of(path), **{name: shard[name] for name in _ARRAYS})
         _check(identity)
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise TurboPortraitError("bad_corpus", f"{path}: {error}") from error
@@ -185,7 +185,8 @@ def _check(identity: Identity) -> None:
             raise ValueError(f"{name} is {array.shape} {array.dtype} in place of {shape} {np.dtype(kind)}")
 
 
-def _seed_of(path: Path) -> int:
+def seed_of(path: Path) -> int:
+    """The identity's number, by its shard's name."""
     return int(path.stem.removeprefix("identity_"))
 
 

@@ -10,11 +10,11 @@ from synthesized import SEED, data
 
 from backend.avatars.relief import register_relief
 from backend.evaluation.metrics import psnr
-from backend.synthesis.alignment import Alignment, portrait_camera
+from backend.synthesis.alignment import Alignment
 from backend.synthesis.files import people
 from backend.synthesis.pairs import make_person_pairs
 from backend.training.corpus import read_identity, shards
-from backend.training.synthetic.pairs import LEAST_AGREEMENT, Rejected
+from backend.training.synthetic.pairs import LEAST_AGREEMENT, Rejected, true_camera
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +37,7 @@ def written(corpus, tmp_path_factory):
 def test_the_portrait_keeps_every_pixel(aligned, person):
     avatar, points = aligned.avatar, aligned.vertices(0)
     moved, _ = aligned.move(0, points)
-    before, after = portrait_camera(person, avatar).project(points), avatar.tracked.camera.project(moved)
+    before, after = true_camera(person.cameras[0], avatar).project(points), avatar.tracked.camera.project(moved)
     assert after == pytest.approx(before, abs=1e-3)
     # It is the depth that changes, and at the landmarks to the fitted one.
     nose = aligned.model.landmarks.face_index[4]

@@ -18,8 +18,7 @@ def preview_mesh(tracked: TrackedPortrait, model: HeadModel) -> RiggedMesh:
     """The fitted head model as a rigged mesh, coloured by the photo where it faced the photo's camera."""
     vertices = tracked.neutral_vertices.astype(np.float32)
     camera, size = tracked.camera, tracked.camera.width
-    eye = -camera.extrinsics[:3, :3].T @ camera.extrinsics[:3, 3]
-    towards = eye - tracked.vertices
+    towards = camera.center - tracked.vertices
     towards /= np.linalg.norm(towards, axis=1, keepdims=True)
     facing = (vertex_normals(tracked.vertices, model.faces) * towards).sum(1)
     pixels = camera.project(tracked.vertices)

@@ -20,7 +20,7 @@ from backend.avatars.gpavatar.cameras import head_points
 from backend.protocol.camera import Camera
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.head_parameters import HeadParameters
-from backend.training.corpus import is_held_out, shards
+from backend.training.corpus import is_held_out, seed_of, shards
 from flame import HeadModel
 
 
@@ -50,7 +50,7 @@ def load_heads(folder: str | Path, model: HeadModel, scale: float, held_out: boo
     Raises:
         TurboPortraitError: `bad_corpus`: there are none, or one is damaged or lacks the parameters.
     """
-    paths = [path for path in shards(folder) if is_held_out(int(path.stem.removeprefix("identity_"))) == held_out]
+    paths = [path for path in shards(folder) if is_held_out(seed_of(path)) == held_out]
     if not paths:
         raise TurboPortraitError("bad_corpus", f"{folder} has no {'held-out' if held_out else 'training'} identities")
     return [read_head(path, model, scale) for path in paths]

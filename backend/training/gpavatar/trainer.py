@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from backend.avatars.gpavatar.network import GPAvatarNetwork
 from backend.avatars.gpavatar.volume import Rays, render_rays
 from backend.protocol.errors import TurboPortraitError
-from backend.training.corpus import is_held_out, shards
+from backend.training.corpus import is_held_out, seed_of, shards
 from backend.training.gpavatar.batches import HeadBatch, collate, draw_batch, make_sample
 from backend.training.gpavatar.config import GPAvatarTrainingConfig
 from backend.training.gpavatar.heads import HeadViews, load_heads
@@ -155,7 +155,7 @@ class GPAvatarTrainer(Run):
 
     def _probe(self, model: HeadModel) -> HeadBatch:
         """A few samples to watch the run by: of held-out heads, or of any if none is held out."""
-        held_out = any(is_held_out(int(path.stem.removeprefix("identity_"))) for path in shards(self.config.corpus))
+        held_out = any(is_held_out(seed_of(path)) for path in shards(self.config.corpus))
         heads: list[HeadViews] = self.heads
         if held_out:
             heads = load_heads(self.config.corpus, model, self.sizes.head_scale, held_out=True)

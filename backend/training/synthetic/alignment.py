@@ -42,9 +42,8 @@ def align(figure: Figure, true_camera: Camera, tracked: TrackedPortrait) -> Figu
     stretch = near * (fitted_depth / depth[:body] - 1)
     depth[:body] *= 1 + stretch
     depth[body:] *= 1 + _carried(points[:body], stretch, points[body:])
-    rays = np.concatenate([pixels, np.ones((len(pixels), 1))], 1) @ np.linalg.inv(fitted.intrinsics).T
+    vertices = fitted.unproject(pixels, depth)
     to_head = np.linalg.inv(fitted.extrinsics)
-    vertices = (rays * depth[:, None]) @ to_head[:3, :3].T + to_head[:3, 3]
     return figure.moved(vertices.astype(np.float32), to_head[:3, :3] @ true_camera.extrinsics[:3, :3])
 
 

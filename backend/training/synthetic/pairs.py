@@ -13,7 +13,7 @@ from backend.protocol.head_parameters import HeadParameters
 from backend.training.synthetic.alignment import align, expressed
 from backend.training.synthetic.figure import Figure, build_figure
 from backend.training.synthetic.materials import Looks
-from backend.training.synthetic.portrait import Photo, rotation, take_photo
+from backend.training.synthetic.portrait import rotation, take_photo
 from backend.training.synthetic.rendering import render
 from backend.training.synthetic.traits import draw_traits
 from flame import HeadModel
@@ -74,16 +74,16 @@ def make_pairs(seed: int, model: HeadModel, size: int = 256) -> Pairs:
         avatar = register_relief(photo.data, model)
     except Exception as error:
         raise Rejected(f"not registered: {error}") from error
-    aligned = align(figure, true_camera(photo, avatar), avatar.tracked)
+    aligned = align(figure, true_camera(photo.camera, avatar), avatar.tracked)
     return _views(aligned, looks, avatar, model, size)
 
 
-def true_camera(photo: Photo, avatar: ReliefAvatar) -> Camera:
-    """The photo's camera over its figure's space, in the pixels of the tracker's crop: what `align` takes."""
+def true_camera(camera: Camera, avatar: ReliefAvatar) -> Camera:
+    """The camera that took an avatar's portrait, over the true head's space, in the pixels of the tracker's crop."""
     scale, _, x = avatar.tracked.from_photo[0]
     y = avatar.tracked.from_photo[1, 2]
     side = avatar.tracked.camera.width
-    return photo.camera.crop(-x / scale, -y / scale, side / scale, side)
+    return camera.crop(-x / scale, -y / scale, side / scale, side)
 
 
 def reference_image(avatar: ReliefAvatar, size: int) -> np.ndarray:

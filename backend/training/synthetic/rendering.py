@@ -61,8 +61,7 @@ def _layer(figure: Figure, looks: Looks, camera: Camera, drawn: np.ndarray) -> n
     attributes = _Attributes(figure, raster, faces)
     part = figure.part[drawn][raster.triangle[covered]]
     surface, head = _surface(looks, attributes, part)
-    eye = -camera.extrinsics[:3, :3].T @ camera.extrinsics[:3, 3]
-    color = _shade(surface, attributes, eye, figure.light.key, translucent=part == Part.HAIR)
+    color = _shade(surface, attributes, camera.center, figure.light.key, translucent=part == Part.HAIR)
     out[covered] = np.concatenate([color, np.ones((len(color), 1)), head[:, None], surface.opacity[:, None]], 1)
     return out
 
