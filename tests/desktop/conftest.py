@@ -1,7 +1,8 @@
 """A real Blender window: any Blender that TURBOPORTRAIT_DESKTOP_BLENDER names, as a command that takes its arguments.
 
-It must see this folder, the system's temporary folder and this machine's loopback as the tests do. The extension is
-built from this checkout and installed into it; scenarios (`inside/`) then run in its window.
+It must see the system's temporary folder and this machine's loopback as the tests do; this checkout it need not see,
+because a Blender in a sandbox may be shown an older one. The extension is built from this checkout and installed into
+it; scenarios (`inside/`) then run in its window.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,7 @@ collect_ignore = ["inside"]
 ROOT = Path(__file__).parents[2]
 INSIDE = Path(__file__).parent / "inside"
 VARIABLE = "TURBOPORTRAIT_DESKTOP_BLENDER"
+SHARED = tempfile.gettempdir()
 
 
 @pytest.fixture(scope="session")
@@ -35,11 +39,17 @@ def blender() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def extension() -> Path:
-    """The extension's zip, built from this checkout."""
+def extension(tmp_path_factory) -> Path:
+    """The extension's zip, built from this checkout, where Blender sees it."""
     subprocess.run([sys.executable, ROOT / "tools" / "build_extension.py"], check=True, capture_output=True)
     (archive,) = (ROOT / "dist").glob("*.zip")
-    return archive
+    return Path(shutil.copy(archive, tmp_path_factory.mktemp("extension")))
+
+
+@pytest.fixture(scope="session")
+def scenarios(tmp_path_factory) -> Path:
+    """The scripts to run in the window, where Blender sees them."""
+    return Path(shutil.copytree(INSIDE, tmp_path_factory.mktemp("scenarios") / INSIDE.name))
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +57,7 @@ def installed(blender, extension):
     """The zip is installed and enabled in that Blender."""
     extensions = [*blender, "--background", "--command", "extension"]
     command = [*extensions, "install-file", "-r", "user_default", "-e", str(extension)]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    run = subprocess.run(command, cwd=SHARED, capture_output=True, text=True, timeout=120)
     assert "installed" in run.stdout.lower(), run.stdout + run.stderr
 
 
@@ -74,15 +84,15 @@ def portrait(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def play(blender, installed, state, tmp_path):
+def play(blender, installed, scenarios, state, tmp_path):
     """play(scenario, **arguments) -> what the scenario returned, with its files in tmp_path."""
 
     def run(scenario: str, **arguments) -> dict:
         report = tmp_path / "report.json"
         given = {"folder": str(tmp_path), "report": str(report), "state": str(state), **arguments}
         size = ["--window-geometry", "0", "0", "1440", "900"]
-        command = [*blender, *size, "--python", str(INSIDE / f"{scenario}.py"), "--", json.dumps(given)]
-        process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400)
+        command = [*blender, *size, "--python", str(scenarios / f"{scenario}.py"), "--", json.dumps(given)]
+        process = subprocess.run(command, cwd=SHARED, capture_output=True, text=True, timeout=400)
         assert report.exists(), process.stdout[-3000:] + process.stderr[-3000:]
         outcome = json.loads(report.read_text())
         assert "error" not in outcome, outcome["error"] + process.stdout[-3000:]
