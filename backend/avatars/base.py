@@ -24,6 +24,8 @@ class RenderedView:
         confidence: (H, W) float32 in [0, 1]: how well the portrait saw what this pixel shows.
         turned: radians between the portrait's line of sight to the head and this view's, in the head's own frame.
         head: (H, W) float32 in [0, 1], how much of a pixel moves with the head and not with the shoulders; None: all.
+        place: (H, W, 3) float32, metres from the middle between the eyes in the head's resting pose: which place on the
+            head each pixel shows, whatever the view and the pose. Zeros where it shows none; None: not known.
     """
 
     rgba: np.ndarray
@@ -31,6 +33,7 @@ class RenderedView:
     confidence: np.ndarray
     turned: float = 0.0
     head: np.ndarray | None = None
+    place: np.ndarray | None = None
 
     @classmethod
     def empty(cls, width: int, height: int) -> RenderedView:
@@ -52,6 +55,9 @@ class Avatar(Protocol):
 
     def render(self, cameras: Sequence[Camera], parameters: HeadParameters) -> list[RenderedView]:
         """Raw views of one pose, one per camera, of any size. A camera that sees nothing gives an empty view."""
+
+    def portrait_place(self, size: int) -> np.ndarray | None:
+        """`RenderedView.place` of the portrait itself at size x size pixels, or None where it is not known."""
 
     def mesh(self) -> RiggedMesh | None:
         """The avatar as a mesh that a host can draw by itself, or None where it is no mesh."""

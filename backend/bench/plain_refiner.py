@@ -19,8 +19,9 @@ from backend.refiner import Refiner
 from backend.refiner.attention import ReshapedSelfAttention
 from backend.refiner.autoencoder import decode, encode, reduction
 from backend.refiner.config import LoraSpec
+from backend.refiner.coordinates import place_features
 from backend.refiner.diffusion import clean_latent, mix_noise, seeded_noise, signal_level
-from backend.refiner.images import compose, reference_tensor, stack_moments, view_tensor
+from backend.refiner.images import PICTURE, compose, reference_tensor, stack_moments, view_tensor
 from backend.refiner.lora import add_lora
 from backend.refiner.upsampling import unfold_upsampling
 
@@ -65,12 +66,14 @@ class PlainRefiner:
         """V views (S, S) and the portrait (S, S, 4) to V images (S, S, 3) uint8."""
         refiner, config, device = self._refiner, self._refiner.config, self._refiner.device
         count = len(views)
-        tensors = [*(view_tensor(view.rgba, view.confidence) for view in views), reference_tensor(portrait)]
+        tensors = [*(view_tensor(view.rgba, view.confidence, view.place) for view in views), reference_tensor(portrait)]
         images = torch.stack(tensors).contiguous().to(device, self._dtype)
         latents, features = encode(self.vae, images[:, : self.vae.config.in_channels])
         side = refiner.size // reduction(self.vae)
         noise = seeded_noise((1, self.vae.config.latent_channels, side, side), seed).to(latents)
         noisy = torch.cat([mix_noise(latents[:count], noise, config.noise_level), latents[count:]])
+        if config.coordinates:
+            noisy = torch.cat([noisy, place_features(images[:, PICTURE:], reduction(self.vae))], 1)
         self.unet.set_attn_processor(
             {
                 name: _JoinedImages(count + 1) if name.endswith("attn1.processor") else AttnProcessor2_0()
@@ -78,9 +81,9 @@ class PlainRefiner:
             }
         )
         predicted = self.unet(noisy, config.timestep, self.prompt.expand(count + 1, -1, -1)).sample
-        clean = clean_latent(noisy, predicted, signal_level(config))
+        clean = clean_latent(refiner.pictured(noisy), predicted, signal_level(config))
         decoded = decode(self.vae, clean, self.skips, features)[:count]
-        rgba, _, turned = stack_moments([views])
+        rgba, _, turned, _ = stack_moments([views])
         result = refiner.refinement(images[None, :count], decoded[None], latents[None, :count], turned.to(device))
         refined, _ = compose(rgba.to(device), result.change * result.correction)
         return list(refined[0].cpu().numpy())

@@ -144,8 +144,8 @@ class Case:
     def _stages(self, latent: torch.Tensor) -> dict[str, Callable]:
         """Encoding, U-Net and decoding by themselves, each run as the whole is."""
         model, device = self.model, self.model.device
-        rgba, confidence, _ = stack_moments([self.views])
-        images = network_views(rgba, confidence)[0].to(device, model.dtype)
+        rgba, confidence, _, place = stack_moments([self.views])
+        images = network_views(rgba, confidence, place)[0].to(device, model.dtype)
         with torch.inference_mode():
             latents, features = model.encode_images(images)
 
@@ -156,7 +156,9 @@ class Case:
         return {
             "encode": run(lambda x: (model.encode_images(x)[0],), images),
             "unet": run(lambda z, r: (model.denoise(z, r),), latents[None], latent),
-            "decode": run(lambda z, *f: (decode(model.vae, z, model.skips, list(f)),), latents, *features),
+            "decode": run(
+                lambda z, *f: (decode(model.vae, z, model.skips, list(f)),), model.pictured(latents), *features
+            ),
         }
 
 

@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from backend.refiner import Refiner
 from backend.refiner.autoencoder import decode, reduction
+from backend.refiner.images import CHANNELS
 
 
 def refining_flop(folder: Path, views: int, size: int, references: int = 1) -> dict[str, float]:
@@ -22,14 +23,14 @@ def refining_flop(folder: Path, views: int, size: int, references: int = 1) -> d
     with torch.device("meta"), torch.inference_mode():
         refiner = Refiner.from_config(folder)
         latent = size // reduction(refiner.vae)
-        channels = refiner.vae.config.latent_channels
+        channels = refiner.unet.config.in_channels
         noisy = torch.empty(1, views, channels, latent, latent)
         stages = {
-            "encode": lambda: refiner.encode_images(torch.empty(views, 5, size, size)),
+            "encode": lambda: refiner.encode_images(torch.empty(views, CHANNELS, size, size)),
             "unet": lambda: refiner.denoise(noisy, torch.empty(1, references, channels, latent, latent)),
         }
         features = stages["encode"]()[1]
-        stages["decode"] = lambda: decode(refiner.vae, noisy[0], refiner.skips, features)
+        stages["decode"] = lambda: decode(refiner.vae, refiner.pictured(noisy)[0], refiner.skips, features)
         counts = {}
         for name, stage in stages.items():
             with FlopCounterMode(display=False) as counter:

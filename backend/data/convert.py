@@ -112,6 +112,7 @@ def write_shard(folder: Path, seed: int, subject: Subject, model: HeadModel) -> 
         confidence=np.stack([np.rint(255 * view.confidence).astype(np.uint8) for view in raw]),
         head=head,
         angles=np.array([(view.yaw, view.pitch) for view in views], np.float32),
+        place=np.stack([view.place for view in raw]).astype(np.float16),
     )
     more = {
         "cameras": np.array([[*camera.K, *camera.world_to_camera] for camera in cameras]),

@@ -19,7 +19,7 @@ import torch
 from backend.avatars.base import RenderedView
 from backend.refiner import Refiner
 from backend.refiner.autoencoder import decode
-from backend.refiner.diffusion import clean_latent, mix_noise, seeded_noise, signal_level
+from backend.refiner.diffusion import clean_latent, seeded_noise, signal_level
 from backend.refiner.images import compose, network_views, stack_moments
 from backend.refiner.refinement import ReferenceState
 from backend.refiner.unet import predict_noise
@@ -40,14 +40,14 @@ def refine_in_steps(
         V images (S, S, 3) uint8.
     """
     config = refiner.config
-    rgba, confidence, turned = (tensor.to(refiner.device) for tensor in stack_moments([views]))
-    images = network_views(rgba, confidence).to(refiner.dtype)
+    rgba, confidence, turned, place = (tensor.to(refiner.device) for tensor in stack_moments([views]))
+    images = network_views(rgba, confidence, place).to(refiner.dtype)
     count = len(views)
     encoded, features = refiner.encode_images(images.flatten(0, 1))
     latents = encoded.unflatten(0, (1, count))
-    noise = seeded_noise((1, *latents.shape[2:]), seed).to(latents)
-    level = config.noise_level if noise_level is None else noise_level
-    noisy = mix_noise(latents, noise[:, None], level)
+    noise = seeded_noise(tuple(refiner.pictured(latents)[:, 0].shape), seed)
+    noisy = refiner.noised(latents, noise, config.noise_level if noise_level is None else noise_level)
+    noisy, told = refiner.pictured(noisy), noisy[:, :, refiner.vae.config.latent_channels :]
     references = reference.latent[None].to(noisy)
 
     timesteps = [round(t) for t in np.linspace(config.timestep, 0, steps + 1)]
@@ -56,9 +56,10 @@ def refine_in_steps(
         # After the last step nothing of the noise is left.
         remaining = signal_level(replace(config, timestep=then)) if then else 1.0
         timestep = torch.tensor(now, device=refiner.device)
-        predicted = predict_noise(refiner.unet, torch.cat([noisy, references], 1), timestep, refiner.prompt, count)
+        seen = torch.cat([torch.cat([noisy, told], 2), references], 1)
+        predicted = predict_noise(refiner.unet, seen, timestep, refiner.prompt, count)
         noisy = remaining**0.5 * clean_latent(noisy, predicted, signal) + (1 - remaining) ** 0.5 * predicted
     decoded = decode(refiner.vae, noisy.flatten(0, 1), refiner.skips, features).unflatten(0, (1, count))
-    result = refiner.refinement(images, decoded, latents, turned)
+    result = refiner.refinement(images, decoded, refiner.pictured(latents), turned)
     pictures, _ = compose(rgba, result.change * result.correction)
     return list(pictures[0].cpu().numpy())

@@ -16,7 +16,9 @@ def identity_rows(refiner: Refiner, identity: Identity, most: int = 3) -> np.nda
     last = len(identity.raw) - 1
     views = np.unique(np.linspace(min(2, last), last, min(most, last)).round().astype(int))
     chosen = [view_of(identity, k) for k in views]
-    refined = refiner.refine(chosen, refiner.encode_reference(identity.reference), seed=identity.seed)
+    refined = refiner.refine(
+        chosen, refiner.encode_reference(identity.reference, identity.place[0]), seed=identity.seed
+    )
     row = [over_grey(identity.reference)]
     for k, view, color in zip(views, chosen, refined, strict=True):
         row += [over_grey(view.rgba), over_grey(with_color(view.rgba, color)), over_grey(identity.truth[k])]

@@ -43,7 +43,7 @@ class Subject:
     ) -> tuple[list[RenderedView], list[np.ndarray]]:
         """Raw views, and their refined colours (S, S, 3) uint8, so many neighbours refined together."""
         raw = self.avatar.render(cameras, self.avatar.tracked.parameters)
-        state = refiner.encode_reference(self.reference)
+        state = refiner.encode_reference(self.reference, self.avatar.portrait_place(len(self.reference)))
         groups = groups_of(raw, together)
         return raw, [color for group in groups for color in refiner.refine(group, state, seed=self.seed)]
 

@@ -177,7 +177,7 @@ class _Scene:
     def __init__(self, identity: Identity, refiner: Refiner, portrait: np.ndarray | None) -> None:
         indices = range(1, len(identity.raw))
         self.refiner, self.portrait, self.seed = refiner, portrait, identity.seed
-        self.reference = refiner.encode_reference(identity.reference)
+        self.reference = refiner.encode_reference(identity.reference, identity.place[0])
         self.grey = refiner.encode_reference(np.zeros_like(identity.reference))
         self.views = [view_of(identity, k) for k in indices]
         self.truths = [over_grey(identity.truth[k]) for k in indices]

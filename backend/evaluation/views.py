@@ -34,5 +34,9 @@ def view_of(identity: Identity, index: int) -> RenderedView:
     """A raw view of a shard; its depth was not kept."""
     depth = np.full(identity.raw.shape[1:3], np.inf, np.float32)
     return RenderedView(
-        identity.raw[index], depth, identity.confidence[index] / np.float32(255), identity.turned[index]
+        identity.raw[index],
+        depth,
+        identity.confidence[index] / np.float32(255),
+        identity.turned[index],
+        place=identity.place[index].astype(np.float32),
     )

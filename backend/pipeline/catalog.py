@@ -38,8 +38,8 @@ class Refiner(Protocol):
 
     size: int
 
-    def encode_reference(self, image: np.ndarray) -> Any:
-        """What refining needs of the portrait, (size, size, 4) uint8, computed once."""
+    def encode_reference(self, image: np.ndarray, place: np.ndarray | None) -> Any:
+        """What refining needs of the portrait, (size, size, 4) uint8, and its `RenderedView.place`, computed once."""
 
     def refine(
         self, views: Sequence[RenderedView], reference: Any, noise_level: float = 0.1, seed: int = 0

@@ -70,7 +70,9 @@ def reference_state(registration: Registration, refiner: Refiner, preset: str):
     """What the refiner needs of the portrait, computed at the first time."""
     if preset not in registration.reference_states:
         reference = cv2.resize(registration.reference, (refiner.size, refiner.size), interpolation=cv2.INTER_AREA)
-        registration.reference_states[preset] = refiner.encode_reference(reference)
+        registration.reference_states[preset] = refiner.encode_reference(
+            reference, registration.avatar.portrait_place(refiner.size)
+        )
     return registration.reference_states[preset]
 
 

@@ -35,8 +35,8 @@ def refine_in_order(
         state = reference_state(registration, refiner, preset)
         mesh = registration.avatar.mesh()
         if mesh is not None and registration.avatar.id in last:
-            for picture in _warped(mesh, crops, *last[registration.avatar.id]):
-                state = state.with_image(refiner, picture)
+            for picture, place in _warped(mesh, crops, *last[registration.avatar.id]):
+                state = state.with_image(refiner, picture, place)
         images = []
         if crops.views:
             images = refiner.refine_batch([crops.views], state, noise_level, registration.seed, warn)[0]
@@ -45,8 +45,10 @@ def refine_in_order(
     return results
 
 
-def _warped(mesh: RiggedMesh, crops: Crops, before: Crops, images: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The earlier pictures as the cameras of now would see them: (S, S, 4) uint8, clear where nothing is known."""
+def _warped(mesh: RiggedMesh, crops: Crops, before: Crops, images: Sequence[np.ndarray]):
+    """The earlier pictures as the cameras of now would see them, (S, S, 4) uint8, clear where nothing is known, and the
+    places on the head that they show.
+    """
     earlier = dict(zip(before.squares, zip(before.cameras, before.views, images, strict=True), strict=True))
     pictures = []
     for number, camera, view in zip(crops.squares, crops.cameras, crops.views, strict=True):
@@ -58,7 +60,7 @@ def _warped(mesh: RiggedMesh, crops: Crops, before: Crops, images: Sequence[np.n
                 (camera_before, before.moment.parameters),
                 view_before.depth,
             )
-            pictures.append(np.dstack([sample(image, pixels), np.where(seen, view.rgba[..., 3], 0)]))
+            pictures.append((np.dstack([sample(image, pixels), np.where(seen, view.rgba[..., 3], 0)]), view.place))
     return pictures
 
 

@@ -58,6 +58,8 @@ class RefinerConfig:
         free_turn: two turns off the portrait's view, degrees: up to the first the blend holds what the photo is sure
             of, from the second on it no longer does, because what a turned view shows there is no longer the photo but
             its warp over a geometry that is only nearly right. None: it always holds.
+        coordinates: the networks are told where on the head every pixel lies (see `coordinates`): the autoencoder has 3
+            more input channels, the U-Net `coordinates.FEATURES`.
         prompt_tokens: length of a learned prompt embedding; 0 means the base model's embedding of the empty prompt.
         base: see `BaseModel`; None when the folder itself holds both networks.
         lora: adapters by network, "unet" and "vae".
@@ -77,6 +79,7 @@ class RefinerConfig:
     blend: bool = False
     full_confidence: float = 1.0
     free_turn: tuple[float, float] | None = None
+    coordinates: bool = False
     prompt_tokens: int = 0
     base: BaseModel | None = None
     lora: dict[str, LoraSpec] = field(default_factory=dict)

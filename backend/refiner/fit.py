@@ -9,6 +9,8 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 
 from backend.refiner.config import RefinerConfig
+from backend.refiner.coordinates import FEATURES
+from backend.refiner.images import CHANNELS, PICTURE
 
 _SHAPING = {
     "unet": (
@@ -61,15 +63,18 @@ def check_networks(
 ) -> None:
     """Raise ValueError unless the networks fit each other and the config."""
     outputs = (3, 4) if config.blend else (3,)
-    if vae.config.in_channels not in (3, 5) or vae.config.out_channels not in outputs:
+    inputs = (CHANNELS,) if config.coordinates else (3, PICTURE)
+    if vae.config.in_channels not in inputs or vae.config.out_channels not in outputs:
         raise ValueError(
             f"the autoencoder has {vae.config.in_channels} input and {vae.config.out_channels} output channels; "
-            f"the refiner {config.name!r} needs 3 or 5 and {' or '.join(map(str, outputs))}"
+            f"the refiner {config.name!r} needs {' or '.join(map(str, inputs))} and {' or '.join(map(str, outputs))}"
         )
-    if unet.config.in_channels != vae.config.latent_channels or unet.config.out_channels != vae.config.latent_channels:
+    latents, told = vae.config.latent_channels, FEATURES if config.coordinates else 0
+    if unet.config.in_channels != latents + told or unet.config.out_channels != latents:
         raise ValueError(
-            f"the U-Net works on {unet.config.in_channels} latent channels, the autoencoder gives "
-            f"{vae.config.latent_channels}: they do not belong together (a U-Net for inpainting has 9)"
+            f"the U-Net works on {unet.config.in_channels} latent channels, the autoencoder gives {latents}"
+            f"{f' and the coordinates {told}' if told else ''}: they do not belong together (a U-Net for inpainting "
+            "has 9)"
         )
     if unet.config.addition_embed_type or unet.config.class_embed_type:
         raise ValueError("the U-Net wants conditions besides the prompt (as SDXL's does): this refiner gives none")

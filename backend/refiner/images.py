@@ -8,45 +8,59 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from backend.refiner.coordinates import scaled_places
+
 if TYPE_CHECKING:
     from backend.avatars.base import RenderedView
 
 
-def network_views(rgba: torch.Tensor, confidence: torch.Tensor) -> torch.Tensor:
+PICTURE = 5
+"""The first channels of a network's view: RGB, alpha, confidence."""
+CHANNELS = PICTURE + 3
+"""All of them: the place on the head as well."""
+
+
+def network_views(rgba: torch.Tensor, confidence: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
     """Views as the network sees them.
 
     Args:
         rgba: (..., H, W, 4) uint8, straight alpha.
         confidence: (..., H, W) in [0, 1].
+        place: (..., H, W, 3) metres, see `RenderedView.place`.
 
     Returns:
-        (..., 5, H, W) float32 in [-1, 1]: RGB over mid-grey, alpha, confidence; channels last in memory.
+        (..., CHANNELS, H, W) float32, channels last in memory: RGB over mid-grey, alpha, confidence in [-1, 1], and
+        `scaled_places`.
     """
     pixels = rgba.float() / 255
     color, alpha = pixels[..., :3] * 2 - 1, pixels[..., 3:]
-    stacked = torch.cat([color * alpha, alpha * 2 - 1, confidence.float()[..., None] * 2 - 1], dim=-1)
+    trust = confidence.float()[..., None]
+    stacked = torch.cat([color * alpha, alpha * 2 - 1, trust * 2 - 1, scaled_places(place)], dim=-1)
     return stacked.movedim(-1, -3)
 
 
-def view_tensor(rgba: np.ndarray, confidence: np.ndarray) -> torch.Tensor:
-    """`network_views` of one view: (H, W, 4) uint8 and (H, W) to (5, H, W)."""
-    return network_views(*(torch.from_numpy(np.array(part)) for part in (rgba, confidence)))
+def view_tensor(rgba: np.ndarray, confidence: np.ndarray, place: np.ndarray | None = None) -> torch.Tensor:
+    """`network_views` of one view: (H, W, 4) uint8, (H, W) and (H, W, 3) to (8, H, W)."""
+    return network_views(*(torch.from_numpy(np.array(part)) for part in (rgba, confidence, _places(rgba, place))))
 
 
-def reference_tensor(rgba: np.ndarray) -> torch.Tensor:
-    """The portrait as the network sees it: (5, H, W), trusted wherever it shows the person."""
-    return view_tensor(rgba, rgba[..., 3].astype(np.float32) / 255)
+def reference_tensor(rgba: np.ndarray, place: np.ndarray | None = None) -> torch.Tensor:
+    """The portrait as the network sees it: (8, H, W), trusted wherever it shows the person."""
+    return view_tensor(rgba, rgba[..., 3].astype(np.float32) / 255, place)
 
 
-def stack_moments(moments: Sequence[Sequence[RenderedView]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """B moments of V views: (B, V, S, S, 4) uint8, their confidence and turns (B, V, S, S), both float32.
+def _places(rgba: np.ndarray, place: np.ndarray | None) -> np.ndarray:
+    return np.zeros((*rgba.shape[:2], 3), np.float32) if place is None else place
+
+
+def stack_moments(moments: Sequence[Sequence[RenderedView]]) -> tuple[torch.Tensor, ...]:
+    """B moments of V views: (B, V, S, S, 4) uint8, their confidence and turns (B, V, S, S), places (B, V, S, S, 3).
 
     The shoulders count as not turned: their clothes are what nobody's head teaches a refiner.
     """
-    rgba = np.stack([np.stack([view.rgba for view in moment]) for moment in moments])
-    confidence = np.stack([np.stack([view.confidence for view in moment]) for moment in moments])
-    turned = np.stack([np.stack([_turns(view) for view in moment]) for moment in moments])
-    return tuple(torch.from_numpy(x) for x in (rgba, confidence.astype(np.float32, copy=False), turned))
+    parts = (lambda v: v.rgba, lambda v: v.confidence, _turns, lambda v: _places(v.rgba, v.place))
+    rgba, *others = (np.stack([np.stack([part(view) for view in moment]) for moment in moments]) for part in parts)
+    return tuple(torch.from_numpy(x) for x in (rgba, *(x.astype(np.float32, copy=False) for x in others)))
 
 
 def _turns(view: RenderedView) -> np.ndarray:

@@ -27,13 +27,15 @@ Warn = Callable[[str], None]
 
 
 @torch.inference_mode()
-def encode_reference(refiner: Refiner, images: Sequence[np.ndarray]) -> ReferenceState:
+def encode_reference(
+    refiner: Refiner, images: Sequence[np.ndarray], places: Sequence[np.ndarray | None]
+) -> ReferenceState:
     """See `Refiner.encode_reference`."""
     if not len(images):
         raise ValueError("there is no reference portrait to encode")
     for image in images:
         check_square(image, refiner.size, "the reference portrait")
-    stacked = torch.stack([reference_tensor(image) for image in images])
+    stacked = torch.stack([reference_tensor(*pair) for pair in zip(images, places, strict=True)])
     on_device = stacked.to(refiner.device, refiner.dtype, memory_format=torch.channels_last)
     return ReferenceState(refiner.encode_images(on_device)[0])
 
@@ -74,6 +76,7 @@ def refined_pictures(
     rgba: torch.Tensor,
     confidence: torch.Tensor,
     turned: torch.Tensor,
+    place: torch.Tensor,
     reference: torch.Tensor | None,
     noise: torch.Tensor,
     level: torch.Tensor,
@@ -83,13 +86,14 @@ def refined_pictures(
     Args:
         refiner: prepared.
         rgba: (B, V, S, S, 4) uint8; confidence: (B, V, S, S); turned: (B, V, S, S) radians.
+        place: (B, V, S, S, 3) metres.
         reference: (B or 1, R, c, h, w) or None.
         noise: (1, c, h, w); level: ().
 
     Returns:
         (B, V, S, S, 3) uint8, and (B, V) bool, see `compose`.
     """
-    views = network_views(rgba, confidence).to(refiner.dtype)
+    views = network_views(rgba, confidence, place).to(refiner.dtype)
     result = refiner(views, reference, noise, level, turned)
     return compose(rgba, result.change * result.correction)
 

@@ -25,14 +25,15 @@ class ReferenceState:
     so its keys and values change with them and cannot be kept exactly.
 
     Attributes:
-        latent: (R, c, h, w), clean, one for each reference image.
+        latent: (R, c, h, w), clean, one for each reference image; for a refiner with coordinates (R, c + FEATURES, h,
+            w), see `coordinates.place_features`.
     """
 
     latent: torch.Tensor
 
-    def with_image(self, refiner: Refiner, rgba: np.ndarray) -> ReferenceState:
-        """One more reference, such as the frame before: (S, S, 4) uint8, straight alpha; errors as encoding has."""
-        return ReferenceState(torch.cat([self.latent, refiner.encode_reference(rgba).latent]))
+    def with_image(self, refiner: Refiner, rgba: np.ndarray, place: np.ndarray | None = None) -> ReferenceState:
+        """One more reference, such as the frame before; arguments and errors as encoding has."""
+        return ReferenceState(torch.cat([self.latent, refiner.encode_reference(rgba, place).latent]))
 
 
 class Refinement(NamedTuple):

@@ -15,10 +15,12 @@ from torch import nn
 from backend.avatars.base import RenderedView
 from backend.refiner import inference, storage
 from backend.refiner.attention import freeze_prompt, reshape_attention
-from backend.refiner.autoencoder import Skips, decode, encode
+from backend.refiner.autoencoder import Skips, decode, encode, reduction
 from backend.refiner.config import RefinerConfig, preset_folder
+from backend.refiner.coordinates import place_features
 from backend.refiner.diffusion import clean_latent, mix_noise, signal_level
 from backend.refiner.fit import check_networks
+from backend.refiner.images import PICTURE
 from backend.refiner.refinement import ReferenceState, Refinement
 from backend.refiner.runtime import StaticRunner, keep_freed_memory
 from backend.refiner.unet import predict_noise
@@ -33,8 +35,8 @@ class Refiner(nn.Module):
     Args:
         config: the preset's settings.
         unet: a U-Net that predicts noise, as diffusers builds it; its attention processors are replaced.
-        vae: the autoencoder: 5 input channels (RGB over grey, alpha, confidence) or 3 (RGB over grey); 3 output
-            channels, or 4 with `config.blend`.
+        vae: the autoencoder: 5 input channels (RGB over grey, alpha, confidence) or 3 (RGB over grey), 8 with
+            `config.coordinates`; 3 output channels, or 4 with `config.blend`.
         prompt: (1, T, D) embedding that all images cross-attend to.
 
     Raises:
@@ -201,7 +203,7 @@ class Refiner(nn.Module):
         """Refine V views of each sample together.
 
         Args:
-            views: (B, V, 5, H, W), see `images.network_views`.
+            views: (B, V, 8, H, W), see `images.network_views`.
             reference_latent: (B, c, h, w), or (B, R, c, h, w) for R references, from `encode_images`; None for none.
             noise: (B, c, h, w), one drawing for all views of a sample, so that their order does not matter.
             noise_level: r, a number or (B,).
@@ -210,29 +212,44 @@ class Refiner(nn.Module):
         batch, count = views.shape[:2]
         latents, features = self.encode_images(views.flatten(0, 1))
         latents = latents.unflatten(0, (batch, count))
-        level = torch.as_tensor(noise_level, device=views.device, dtype=latents.dtype).reshape(-1, 1, 1, 1, 1)
-        noisy = mix_noise(latents, noise[:, None].to(latents), level)
-        clean = self.denoise(noisy, reference_latent)
+        clean = self.denoise(self.noised(latents, noise, noise_level), reference_latent)
         decoded = decode(self.vae, clean.flatten(0, 1), self.skips, features).unflatten(0, (batch, count))
-        return self.refinement(views, decoded, latents, turned)
+        return self.refinement(views, decoded, self.pictured(latents), turned)
 
     def encode_images(self, images: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Images (N, 5, H, W) to latents (N, c, h, w) and the encoder's features."""
-        return encode(self.vae, images[:, : self.vae.config.in_channels])
+        """Images (N, 8, H, W) to latents (N, c, h, w) and the encoder's features.
+
+        With coordinates the latents are (N, c + FEATURES, h, w): here and below c means them with what they carry.
+        """
+        latents, features = encode(self.vae, images[:, : self.vae.config.in_channels])
+        if self.config.coordinates:
+            latents = torch.cat([latents, place_features(images[:, PICTURE:], reduction(self.vae))], 1)
+        return latents, features
+
+    def pictured(self, latents: torch.Tensor) -> torch.Tensor:
+        """Of latents (..., c, h, w) the channels that are the picture's, without coordinates."""
+        return latents[..., : self.vae.config.latent_channels, :, :]
+
+    def noised(self, latents: torch.Tensor, noise: torch.Tensor, noise_level: float | torch.Tensor) -> torch.Tensor:
+        """Latents (B, V, c, h, w) with noise (B, latent_channels, h, w) that spares the coordinates; see `forward`."""
+        level = torch.as_tensor(noise_level, device=latents.device, dtype=latents.dtype).reshape(-1, 1, 1, 1, 1)
+        clean = self.pictured(latents)
+        noisy = mix_noise(clean, noise[:, None].to(clean), level)
+        return torch.cat([noisy, latents[:, :, clean.shape[2] :]], 2)
 
     def denoise(self, noisy: torch.Tensor, reference_latent: torch.Tensor | None) -> torch.Tensor:
-        """Noisy latents (B, V, c, h, w) and clean references (B, [R,] c, h, w) to the views' clean latents."""
+        """Noisy latents (B, V, c, h, w) and clean references (B, [R,] c, h, w) to the views' clean pictured latents."""
         images = noisy
         if reference_latent is not None:
             latent = reference_latent if reference_latent.ndim == 5 else reference_latent[:, None]
             images = torch.cat([noisy, latent.to(noisy).expand(len(noisy), -1, -1, -1, -1)], dim=1)
         predicted = predict_noise(self.unet, images, self.timestep, self.prompt, noisy.shape[1])
-        return clean_latent(noisy, predicted, self._signal)
+        return clean_latent(self.pictured(noisy), predicted, self._signal)
 
     def refinement(
         self, views: torch.Tensor, decoded: torch.Tensor, latents: torch.Tensor, turned: torch.Tensor | None
     ) -> Refinement:
-        """What the decoder's raw output (B, V, 3 or 4, H, W) means for views (B, V, 5, H, W) of these latents."""
+        """What the decoder's raw output (B, V, 3 or 4, H, W) means for views (B, V, 8, H, W) of these latents."""
         everywhere = torch.ones_like(views[:, :, :1])
         doubt = mask = everywhere
         if self.config.blend:
@@ -254,16 +271,23 @@ class Refiner(nn.Module):
         turned = turned if turned.ndim == 4 else turned[..., None, None]
         return ((free - turned) / (free - held)).clamp(0, 1)[:, :, None]
 
-    def encode_reference(self, images: np.ndarray | Sequence[np.ndarray]) -> ReferenceState:
+    def encode_reference(
+        self,
+        images: np.ndarray | Sequence[np.ndarray],
+        places: np.ndarray | Sequence[np.ndarray | None] | None = None,
+    ) -> ReferenceState:
         """Encode the portrait, or several of the same person, once.
 
         Args:
             images: (S, S, 4) uint8, straight alpha (the matte), S = `size`; or several of these.
+            places: (S, S, 3), see `RenderedView.place`; one for each image where there are several; None: not known.
 
         Raises:
             ValueError: another size or type, or none at all.
         """
-        return inference.encode_reference(self, [images] if isinstance(images, np.ndarray) else images)
+        if isinstance(images, np.ndarray):
+            return inference.encode_reference(self, [images], [places])
+        return inference.encode_reference(self, images, [None] * len(images) if places is None else places)
 
     def refine(
         self,

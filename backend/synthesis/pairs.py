@@ -42,8 +42,8 @@ def make_person_pairs(
     alignment = Alignment(person, avatar, model)
     rng = np.random.default_rng([person.seed, 3000])
     reference = reference_image(avatar, size)
-    columns: dict[str, list] = {name: [] for name in ("raw", "truth", "confidence", "head", "angles", "cameras",
-                                                      "expressions", "poses", "moment")}  # fmt: skip
+    columns: dict[str, list] = {name: [] for name in ("raw", "truth", "confidence", "head", "angles", "place",
+                                                      "cameras", "expressions", "poses", "moment")}  # fmt: skip
     for view in range(len(person.images)):
         parameters = alignment.parameters(view)
         camera = alignment.camera(view)
@@ -55,6 +55,7 @@ def make_person_pairs(
         columns["confidence"].append(np.uint8(np.rint(255 * raw.confidence)))
         columns["head"].append(np.uint8(np.rint(255 * true.trusted)))
         columns["angles"].append(alignment.angles(view))
+        columns["place"].append(raw.place)
         columns["cameras"].append([*camera.K, *camera.world_to_camera])
         columns["expressions"].append(parameters.expression)
         columns["poses"].append(parameters.joint_rotations)
@@ -64,8 +65,8 @@ def make_person_pairs(
             # Neither where there is nothing to compare.
             if aligned and not agreement >= LEAST_AGREEMENT:
                 raise Rejected(f"portrait and truth agree only to {agreement:.1f} dB")
-    types = {"angles": np.float32, "cameras": np.float64, "expressions": np.float32, "poses": np.float32,
-             "moment": np.int32}  # fmt: skip
+    types = {"angles": np.float32, "place": np.float16, "cameras": np.float64, "expressions": np.float32,
+             "poses": np.float32, "moment": np.int32}  # fmt: skip
     arrays = {name: np.array(values).astype(types.get(name, np.uint8)) for name, values in columns.items()}
     more = {name: arrays.pop(name) for name in ("cameras", "expressions", "poses", "moment")}
     more |= {"betas": np.float32(avatar.tracked.betas), "agreement": np.array(agreement)}

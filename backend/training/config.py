@@ -29,6 +29,8 @@ class SampleConfig(Settings):
         portrait_view: how often one of the views is the portrait's own, where nothing is to be changed.
         dropped: how often a raw view loses a large part.
         sure_weight: how much a pixel counts that the photo is sure of, beside 1 for one that it says nothing about.
+        unplaced: how often a sample's views and portrait do not know their places on the head, as an avatar without a
+            surface gives them.
         kept_weight: how much a pixel of the avatar counts that shows no head or neck (clothes, mostly): what is true
             there nobody fitted, so it is to stay as it is.
     """
@@ -37,6 +39,7 @@ class SampleConfig(Settings):
     crop: Count = 192
     portrait_view: Share = 0.25
     dropped: Share = 0.5
+    unplaced: Share = 0.1
     sure_weight: Share = 0.1
     kept_weight: Share = 0.0
 

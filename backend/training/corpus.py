@@ -16,7 +16,7 @@ import numpy as np
 
 from backend.protocol.errors import TurboPortraitError
 
-FORMAT = 1
+FORMAT = 2
 HELD_OUT_EVERY = 8
 """Of so many seeds the last is never trained on."""
 REJECTED_NAME = "rejected.jsonl"
@@ -51,6 +51,7 @@ class Identity:
         confidence: (N, S, S) uint8, how sure the photo is of a pixel of the raw view; 255 for 1.
         head: (N, S, S) uint8, 255 where the loss shall look.
         angles: (N, 2) float32, yaw and pitch off the portrait's view, degrees.
+        place: (N, S, S, 3) float16, metres, see `RenderedView.place`; the first is the reference's as well.
     """
 
     seed: int
@@ -60,6 +61,7 @@ class Identity:
     confidence: np.ndarray
     head: np.ndarray
     angles: np.ndarray
+    place: np.ndarray
 
     @property
     def turned(self) -> np.ndarray:
@@ -179,6 +181,7 @@ def _check(identity: Identity) -> None:
     images = {name: (np.uint8, (count, size, size)) for name in ("confidence", "head")}
     images |= {name: (np.uint8, (count, size, size, 4)) for name in ("raw", "truth")}
     images |= {"reference": (np.uint8, (size, size, 4)), "angles": (np.float32, (count, 2))}
+    images["place"] = (np.float16, (count, size, size, 3))
     for name, (kind, shape) in images.items():
         array = getattr(identity, name)
         if array.dtype != kind or array.shape != shape:

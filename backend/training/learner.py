@@ -130,7 +130,7 @@ class Learner:
     def _refine(self, batch: Batch, noise_level: torch.Tensor | float) -> Refinement:
         with self.accelerator.autocast():
             reference, _ = self.refiner.encode_images(batch.reference)
-            noise = seeded_noise(tuple(reference.shape), batch.noise_seed).to(self.device)
+            noise = seeded_noise(tuple(self.refiner.pictured(reference).shape), batch.noise_seed).to(self.device)
             return self.refiner(batch.views, reference, noise, noise_level, batch.turned)
 
     def _update(self, optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter], rate: float) -> None:

@@ -13,7 +13,7 @@ from backend.training.samples import Batch, draw_samples
 
 def draw_probe(identities: list[Identity], config: SampleConfig) -> Batch:
     """A sample of each identity, as users' pictures are: nothing is taken away, and no view is the portrait's own."""
-    plain = msgspec.structs.replace(config, portrait_view=0.0, dropped=0.0)
+    plain = msgspec.structs.replace(config, portrait_view=0.0, dropped=0.0, unplaced=0.0)
     return draw_samples(identities, plain, np.random.default_rng(0))
 
 

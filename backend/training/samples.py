@@ -22,7 +22,7 @@ class Batch:
     """A batch of samples; see `backend.refiner.images` for the channels.
 
     Attributes:
-        views: (B, V, 5, H, W); reference: (B, 5, H, W).
+        views: (B, V, 8, H, W); reference: (B, 8, H, W).
         truth: (B, V, 3, H, W) over grey; the raw view's own colours where nothing is to be changed.
         weight: (B, V, 1, H, W), zero where the loss does not look: outside either alpha; outside head and neck, unless
             what is there is to be kept.
@@ -80,6 +80,7 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
     if rng.random() < config.portrait_view:
         chosen[rng.integers(len(chosen))] = 0
     tone, mirrored = _tone_curve(rng), bool(rng.random() < 0.5)
+    sides = np.float32([-1 if mirrored else 1, 1, 1]) * (rng.random() >= config.unplaced)
 
     def cut(image: np.ndarray, corner: tuple[int, int]) -> np.ndarray:
         x, y = corner
@@ -94,7 +95,7 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
         confidence, head = cut(identity.confidence[k], corner) / np.float32(255), cut(identity.head[k], corner)
         if k > 0 and rng.random() < config.dropped:
             raw, confidence = drop_part(raw, confidence, rng)
-        view = view_tensor(raw, confidence)
+        view = view_tensor(raw, confidence, cut(identity.place[k], corner) * sides)
         inside = (head > 127) & (raw[..., 3] > 250) & (truth[..., 3] > 250)
         kept = config.kept_weight * (~inside & (whole[..., 3] > 250))
         weight = inside * (1 - (1 - config.sure_weight) * confidence) + kept
@@ -102,7 +103,7 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
         truths.append(view_tensor(np.where(kept[..., None] > 0, whole, truth), confidence)[:3])
         weights.append(torch.from_numpy(weight.astype(np.float32))[None])
     corner = _corner(identity.reference[..., 3], config.crop, rng)
-    reference = reference_tensor(cut(_toned(identity.reference, tone), corner))
+    reference = reference_tensor(cut(_toned(identity.reference, tone), corner), cut(identity.place[0], corner) * sides)
     turned = torch.from_numpy(identity.turned[chosen])
     return torch.stack(views), reference, torch.stack(truths), torch.stack(weights), turned
 

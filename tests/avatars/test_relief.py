@@ -93,6 +93,46 @@ def test_depth_is_the_surface_s(avatar):
     assert abs(view.depth[tip[1], tip[0]] - nearest) < 0.004
 
 
+@pytest.mark.parametrize("yaw", [0, 50, 180])
+def test_a_pixel_tells_its_place_on_the_resting_head(avatar, yaw):
+    """At rest that is where the surface is, from the middle between the eyes."""
+    camera = around(avatar, yaw)
+    view = avatar.render([camera], HeadParameters())[0]
+    # Where a pixel's samples lie on one surface.
+    depth = np.where(np.isfinite(view.depth), view.depth, 0)
+    inside = (view.rgba[..., 3] == 255) & (np.ptp([np.roll(depth, s, a) for s in (-1, 1) for a in (0, 1)], 0) < 0.003)
+    rows, columns = np.nonzero(inside)
+    surface = camera.unproject(np.stack([columns, rows], 1) + 0.5, view.depth[inside].astype(float))
+    expected = surface - avatar.mesh().joints[3:].mean(0)
+    assert inside.mean() > 0.15
+    assert np.percentile(np.abs(view.place[inside] - expected), 99) < 0.002
+    assert (view.place[view.rgba[..., 3] == 0] == 0).all()
+
+
+def test_a_place_stays_the_same_place_when_the_head_turns_and_speaks(avatar):
+    camera, mesh = avatar.tracked.camera, avatar.mesh()
+    posing = HeadParameters.from_arrays(
+        np.array([[0, 0, 0], [0.1, 0.3, 0], [0.2, 0, 0], [0, 0, 0], [0, 0, 0]]), avatar.tracked.parameters.expression
+    )
+    view = avatar.render([camera], posing)[0]
+    vertices = avatar.posed(posing).astype(float)
+    column, row = np.clip(camera.project(vertices).astype(int), 0, camera.width - 1).T
+    seen = np.abs(camera.to_camera(vertices)[:, 2] - view.depth[row, column]) < 0.001
+    apart = np.linalg.norm(view.place[row, column] - (mesh.vertices - mesh.joints[3:].mean(0)), axis=1)
+    assert seen.sum() > 1000
+    assert np.median(apart[seen]) < 0.002
+    assert np.percentile(apart[seen], 95) < 0.01
+
+
+def test_the_portrait_knows_its_places(avatar):
+    camera = avatar.tracked.camera.crop(0, 0, avatar.tracked.camera.width, 64)
+    place = avatar.portrait_place(64)
+    assert np.array_equal(place, avatar.render([camera], avatar.tracked.parameters)[0].place)
+    # Somebody's own left is the picture's right.
+    middle, right = place[32, 32], place[32, 40]
+    assert right[0] > middle[0] + 0.01
+
+
 def test_gaze_moves_only_the_eyes(avatar):
     camera = avatar.tracked.camera
     straight = avatar.render([camera], posed(avatar))[0].rgba.astype(int)

@@ -77,6 +77,9 @@ class LittleHead:
         rgba = np.concatenate([color, alpha], axis=2).round().astype(np.uint8)
         return RenderedView(rgba, raster.depth, raster.covered.astype(np.float32))
 
+    def portrait_place(self, size: int) -> None:
+        """Not known."""
+
     def bounds(self, camera: Camera, parameters: HeadParameters):
         centre = np.array(parameters.translation, float)
         depth = camera.to_camera(centre)[2]
@@ -104,7 +107,7 @@ class Seen(float):
 
     images = ()
 
-    def with_image(self, refiner, image: np.ndarray) -> Seen:
+    def with_image(self, refiner, image: np.ndarray, place=None) -> Seen:
         grown = Seen(self)
         grown.images = (*self.images, image)
         return grown
@@ -118,7 +121,7 @@ class Brighten:
     def __init__(self) -> None:
         self.calls: list[int] = []
 
-    def encode_reference(self, image: np.ndarray) -> Seen:
+    def encode_reference(self, image: np.ndarray, place=None) -> Seen:
         assert image.shape == (64, 64, 4)
         return Seen(image[..., :3].mean())
 

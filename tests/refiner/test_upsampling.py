@@ -53,6 +53,7 @@ def test_the_whole_evaluation_is_one_graph_to_the_compiler(monkeypatch):
         torch.randint(0, 256, (1, 2, 32, 32, 4), dtype=torch.uint8),
         torch.zeros(1, 2, 32, 32),
         torch.zeros(1, 2, 32, 32),
+        torch.zeros(1, 2, 32, 32, 3),
         torch.randn(1, 1, 4, 8, 8),
         torch.randn(1, 4, 8, 8),
         torch.tensor(0.1),

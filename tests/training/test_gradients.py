@@ -6,16 +6,17 @@ import torch
 from tiny_preset import write_tiny_preset
 
 from backend.refiner import Refiner
+from backend.refiner.images import CHANNELS
 from backend.training.gradients import recompute_activations
 
 
 def gradients_of(refiner, counts):
     torch.manual_seed(1)
-    views, portrait = torch.rand(2, 2, 5, 32, 32) * 2 - 1, torch.rand(2, 5, 32, 32) * 2 - 1
+    views, portrait = torch.rand(2, 2, CHANNELS, 32, 32) * 2 - 1, torch.rand(2, CHANNELS, 32, 32) * 2 - 1
     decoder_block = refiner.vae.decoder.up_blocks[0].resnets[0]
     decoder_block.register_forward_hook(lambda *_: counts.append(1))
     reference, _ = refiner.encode_images(portrait)
-    result = refiner(views, reference, torch.randn(reference.shape), torch.tensor([0.1, 0.4]))
+    result = refiner(views, reference, torch.randn(refiner.pictured(reference).shape), torch.tensor([0.1, 0.4]))
     result.apply(views).square().mean().backward()
     return {name: p.grad for name, p in refiner.named_parameters() if p.grad is not None}
 

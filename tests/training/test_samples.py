@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_corpus import write_tiny_corpus
 
+from backend.refiner.coordinates import UNIT
+from backend.refiner.images import CHANNELS, PICTURE
 from backend.training.batches import StepBatches, batches_from
 from backend.training.config import SampleConfig, TrainingConfig
 from backend.training.corpus import is_held_out, load_identities, load_probe_identities
@@ -45,12 +47,32 @@ def test_held_out_identities_never_leak(corpus, identities):
 def test_samples_are_sound(seed, identities):
     batch = draw_batch(identities, SampleConfig(crop=24), 2, np.random.default_rng(seed))
     assert same(batch, draw_batch(identities, SampleConfig(crop=24), 2, np.random.default_rng(seed)))
-    assert batch.views.shape == (2, 2, 5, 24, 24)
-    assert batch.reference.shape == (2, 5, 24, 24)
-    assert batch.views.abs().max() <= 1 + 1e-5
+    assert batch.views.shape == (2, 2, CHANNELS, 24, 24)
+    assert batch.reference.shape == (2, CHANNELS, 24, 24)
+    assert batch.views[:, :, :PICTURE].abs().max() <= 1 + 1e-5
     assert set(np.round(batch.noise_level.tolist(), 3)) <= set(NOISE_LEVELS)
     # No loss outside the raw view's alpha.
     assert (batch.weight[batch.views[:, :, 3:4] < 0.9] == 0).all()
+
+
+def test_a_mirrored_sample_mirrors_its_places(identities):
+    """The tiny corpus' places are the pixels', so what a place says and where it is agree, left and right exchanged."""
+    plain = SampleConfig(crop=32, unplaced=0.0)
+    seen = set()
+    for seed in range(12):
+        x = draw_batch(identities, plain, 1, np.random.default_rng(seed)).reference[0, PICTURE]
+        columns = x[16, 8:24].numpy() * UNIT * 32 + 16
+        straight = np.arange(8, 24)
+        mirrored = np.allclose(columns, straight + 1, atol=0.1)
+        assert mirrored or np.allclose(columns, straight, atol=0.1)
+        seen.add(mirrored)
+    assert seen == {True, False}
+
+
+def test_avatars_without_places_are_trained_for(identities):
+    batch = draw_batch(identities, SampleConfig(crop=24, unplaced=1.0), 1, np.random.default_rng(0))
+    assert (batch.views[:, :, PICTURE:] == 0).all()
+    assert (batch.reference[:, PICTURE:] == 0).all()
 
 
 def test_what_is_no_head_is_to_be_kept(identities):

@@ -11,6 +11,7 @@ def write_tiny_corpus(folder: Path, seeds: range, size: int = 32, views: int = 3
     """True views are stripes, raw ones their mean; the confidence falls from left to right."""
     folder.mkdir(parents=True, exist_ok=True)
     y, x = np.mgrid[:size, :size]
+    place = np.stack([x / size - 0.5, y / size - 0.5, np.full((size, size), 0.1)], -1).astype(np.float16)
     disc = (np.hypot(x - size / 2, y - size / 2) < 0.4 * size).astype(np.uint8) * 255
     for seed in seeds:
         rng = np.random.default_rng(seed)
@@ -29,4 +30,5 @@ def write_tiny_corpus(folder: Path, seeds: range, size: int = 32, views: int = 3
             confidence=confidence,
             head=np.broadcast_to(disc, (views, size, size)),
             angles=np.zeros((views, 2), np.float32),
+            place=np.broadcast_to(place * (disc[..., None] > 0), (views, size, size, 3)),
         )

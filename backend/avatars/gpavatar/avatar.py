@@ -117,6 +117,9 @@ class GPAvatar:
         """The head model with the photo on it, for previews; the views come from the network."""
         return self._mesh
 
+    def portrait_place(self, size: int) -> None:
+        """A volume has no surface whose places are known."""
+
     def bounds(self, camera: Camera, parameters: HeadParameters) -> tuple[float, float, float] | None:
         """The square (x0, y0, side), in pixels, that frames the head as the portrait was framed; None if unseen."""
         return self._framing.bounds(camera, parameters)

@@ -11,9 +11,9 @@ from backend.avatars.base import RenderedView
 from backend.avatars.framing import HeadFraming
 from backend.avatars.posing import posed_vertices
 from backend.avatars.relief.build import build_mesh
-from backend.avatars.relief.shading import shade, view_attributes
+from backend.avatars.relief.shading import shade, shown_places, view_attributes
 from backend.protocol.camera import Camera
-from backend.protocol.head_parameters import HeadParameters
+from backend.protocol.head_parameters import JOINTS, HeadParameters
 from backend.protocol.rigged_mesh import RiggedMesh
 from backend.rasterizer import rasterize
 from backend.tracking import TrackedPortrait, track
@@ -24,6 +24,9 @@ SAMPLES = 2
 LARGEST_SUPERSAMPLED = 1024
 
 
+EYES = [JOINTS.index("eye_left"), JOINTS.index("eye_right")]
+
+
 class ReliefAvatar:
     """See `backend.avatars.base.Avatar`."""
 
@@ -32,6 +35,7 @@ class ReliefAvatar:
         self.tracked = tracked
         self._mesh = mesh
         self._framing = HeadFraming.of(tracked, mesh.joints, mesh.parents)
+        self._places = (mesh.vertices - mesh.joints[EYES].mean(0)).astype(np.float32)
 
     def mesh(self) -> RiggedMesh:
         return self._mesh
@@ -63,7 +67,13 @@ class ReliefAvatar:
         screen[:, 2] = depth
         raster = rasterize(screen, mesh.faces, camera.width * samples, camera.height * samples)
         rgba, depth, confidence, head = shade(raster, mesh.faces, view_attributes(mesh, points), mesh.texture, samples)
-        return RenderedView(rgba, depth, confidence, self._framing.turned(camera, parameters), head)
+        place = shown_places(raster, mesh.faces, self._places, samples)
+        return RenderedView(rgba, depth, confidence, self._framing.turned(camera, parameters), head, place)
+
+    def portrait_place(self, size: int) -> np.ndarray:
+        """`RenderedView.place` of the portrait itself at size x size pixels."""
+        camera = self.tracked.camera
+        return self.render([camera.crop(0, 0, camera.width, size)], self.tracked.parameters)[0].place
 
     def bounds(self, camera: Camera, parameters: HeadParameters) -> tuple[float, float, float] | None:
         """The square (x0, y0, side), in pixels, that frames the head as the portrait was framed; None if unseen."""

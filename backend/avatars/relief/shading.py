@@ -68,6 +68,36 @@ def shade(raster: Raster, faces: np.ndarray, attributes: np.ndarray, texture: np
     return _shade(raster.triangle, raster.barycentric, raster.depth, faces, attributes, texture, samples)
 
 
+def shown_places(raster: Raster, faces: np.ndarray, places: np.ndarray, samples: int) -> np.ndarray:
+    """Which place on the head each pixel shows.
+
+    Args:
+        raster: at `samples` times the view's resolution in each direction.
+        places: (N, 3) float32, the vertices' own.
+
+    Returns:
+        (H, W, 3) float32: a sample's of each pixel; zeros where it has none.
+    """
+    return _shown_places(raster.triangle, raster.barycentric, faces, places, samples)
+
+
+@njit(cache=True, parallel=True, nogil=True)
+def _shown_places(triangle, barycentric, faces, places, samples):
+    height, width = triangle.shape[0] // samples, triangle.shape[1] // samples
+    shown = np.zeros((height, width, 3), np.float32)
+    for row in prange(height):
+        for column in range(width):
+            for sample in range(samples * samples):
+                sy, sx = row * samples + sample // samples, column * samples + sample % samples
+                t = triangle[sy, sx]
+                if t >= 0:
+                    for k in range(3):
+                        for c in range(3):
+                            shown[row, column, c] += barycentric[sy, sx, k] * places[faces[t, k], c]
+                    break
+    return shown
+
+
 @njit(cache=True, inline="always")
 def _texel(texture, x, y, out):
     height, width = texture.shape[0], texture.shape[1]

@@ -43,6 +43,7 @@ class Pairs:
         confidence: (N, S, S) uint8, 255 for 1.
         head: (N, S, S) uint8, 255 where the truth shows head or bare neck.
         angles: (N, 2) float32, yaw and pitch off the portrait's view, degrees.
+        place: (N, S, S, 3) float16, metres, see `RenderedView.place`.
         cameras: (N, 25) float64, K and world_to_camera row by row.
         expressions: (N, E) float32.
         betas: (B,) float32, the identity that the tracker fitted.
@@ -55,6 +56,7 @@ class Pairs:
     confidence: np.ndarray
     head: np.ndarray
     angles: np.ndarray
+    place: np.ndarray
     cameras: np.ndarray
     expressions: np.ndarray
     betas: np.ndarray
@@ -108,8 +110,8 @@ def _views(figure: Figure, looks: Looks, avatar: ReliefAvatar, model: HeadModel,
     reference = reference_image(avatar, size)
     fitted_expression = np.zeros(len(names), np.float32)
     fitted_expression[: len(tracked.parameters.expression)] = tracked.parameters.expression
-    columns: dict[str, list] = {"raw": [], "truth": [], "confidence": [], "head": [], "angles": [], "cameras": [],
-                                "expressions": []}  # fmt: skip
+    columns: dict[str, list] = {"raw": [], "truth": [], "confidence": [], "head": [], "angles": [], "place": [],
+                                "cameras": [], "expressions": []}  # fmt: skip
     for index, (low, high) in enumerate(YAW_BANDS):
         yaw = rng.uniform(low, high) * (1 if (index + figure.traits.seed) % 2 else -1)
         pitch = rng.uniform(-12, 12) * (rng.random() < 0.6) * (index > 0)
@@ -128,13 +130,14 @@ def _views(figure: Figure, looks: Looks, avatar: ReliefAvatar, model: HeadModel,
         columns["confidence"].append(_to_bytes(raw.confidence))
         columns["head"].append(_to_bytes(picture.head))
         columns["angles"].append((yaw, pitch))
+        columns["place"].append(raw.place)
         columns["cameras"].append([*camera.K, *camera.world_to_camera])
         columns["expressions"].append(expression)
         if index == 0:
             agreement = agreement_of(reference, columns["truth"][0], columns["head"][0])
             if agreement < LEAST_AGREEMENT:
                 raise Rejected(f"portrait and truth agree only to {agreement:.1f} dB")
-    types = {"angles": np.float32, "cameras": np.float64, "expressions": np.float32}
+    types = {"angles": np.float32, "place": np.float16, "cameras": np.float64, "expressions": np.float32}
     arrays = {name: np.array(values, types.get(name, np.uint8)) for name, values in columns.items()}
     betas = np.asarray(tracked.betas, np.float32)
     return Pairs(reference=reference, betas=betas, agreement=agreement, **arrays)
