@@ -19,7 +19,7 @@ from backend.refiner import Refiner
 from backend.refiner.attention import ReshapedSelfAttention
 from backend.refiner.autoencoder import decode, encode, reduction
 from backend.refiner.config import LoraSpec
-from backend.refiner.coordinates import place_features
+from backend.refiner.coordinates import place_features, token_places
 from backend.refiner.diffusion import clean_latent, mix_noise, seeded_noise, signal_level
 from backend.refiner.images import PICTURE, compose, reference_tensor, stack_moments, view_tensor
 from backend.refiner.lora import add_lora
@@ -29,11 +29,11 @@ from backend.refiner.upsampling import unfold_upsampling
 class _JoinedImages:
     """Self-attention over a number of images that is fixed."""
 
-    def __init__(self, images: int) -> None:
-        self.images = images
+    def __init__(self, images: int, places: dict[int, torch.Tensor] | None) -> None:
+        self.images, self.places = images, places
 
     def __call__(self, attn: Attention, hidden_states: torch.Tensor, **_: object) -> torch.Tensor:
-        return ReshapedSelfAttention()(attn, hidden_states, images=self.images)
+        return ReshapedSelfAttention()(attn, hidden_states, images=self.images, places=self.places)
 
 
 class PlainRefiner:
@@ -72,11 +72,14 @@ class PlainRefiner:
         side = refiner.size // reduction(self.vae)
         noise = seeded_noise((1, self.vae.config.latent_channels, side, side), seed).to(latents)
         noisy = torch.cat([mix_noise(latents[:count], noise, config.noise_level), latents[count:]])
+        places = None
         if config.coordinates:
-            noisy = torch.cat([noisy, place_features(images[:, PICTURE:], reduction(self.vae))], 1)
+            told = place_features(images[:, PICTURE:], reduction(self.vae))
+            noisy = torch.cat([noisy, told], 1)
+            places = token_places(told[None], len(self.unet.config.block_out_channels))
         self.unet.set_attn_processor(
             {
-                name: _JoinedImages(count + 1) if name.endswith("attn1.processor") else AttnProcessor2_0()
+                name: _JoinedImages(count + 1, places) if name.endswith("attn1.processor") else AttnProcessor2_0()
                 for name in self.unet.attn_processors
             }
         )

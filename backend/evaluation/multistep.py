@@ -22,7 +22,6 @@ from backend.refiner.autoencoder import decode
 from backend.refiner.diffusion import clean_latent, seeded_noise, signal_level
 from backend.refiner.images import compose, network_views, stack_moments
 from backend.refiner.refinement import ReferenceState
-from backend.refiner.unet import predict_noise
 
 
 @torch.inference_mode()
@@ -57,7 +56,7 @@ def refine_in_steps(
         remaining = signal_level(replace(config, timestep=then)) if then else 1.0
         timestep = torch.tensor(now, device=refiner.device)
         seen = torch.cat([torch.cat([noisy, told], 2), references], 1)
-        predicted = predict_noise(refiner.unet, seen, timestep, refiner.prompt, count)
+        predicted = refiner.predict(seen, count, timestep)
         noisy = remaining**0.5 * clean_latent(noisy, predicted, signal) + (1 - remaining) ** 0.5 * predicted
     decoded = decode(refiner.vae, noisy.flatten(0, 1), refiner.skips, features).unflatten(0, (1, count))
     result = refiner.refinement(images, decoded, refiner.pictured(latents), turned)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
+
+from backend.refiner.coordinates import look_near
 
 
 def _heads(tokens: torch.Tensor, heads: int) -> torch.Tensor:
@@ -38,13 +42,19 @@ class ReshapedSelfAttention:
         encoder_hidden_states: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         images: int = 1,
+        places: Mapping[int, torch.Tensor] | None = None,
     ) -> torch.Tensor:
-        """(B images, N, C) to the same shape."""
+        """(B images, N, C) to the same shape; `places` from `coordinates.token_places`, where tokens have any."""
         batch, tokens, _ = hidden_states.shape
         sequence = hidden_states.reshape(batch // images, images * tokens, -1)
         query, key, value = (_heads(to(sequence), attn.heads) for to in (attn.to_q, attn.to_k, attn.to_v))
-        mixed = _merge(scaled_dot_product_attention(query, key, value))
-        return _project_out(attn, mixed).reshape(batch, tokens, -1)
+        width = query.shape[-1]
+        if places is not None:
+            query, key = look_near(query, key, places[tokens])
+            # The fast kernels want values as wide as keys.
+            value = pad(value, (0, key.shape[-1] - width))
+        mixed = scaled_dot_product_attention(query, key, value, scale=width**-0.5)[..., :width]
+        return _project_out(attn, _merge(mixed)).reshape(batch, tokens, -1)
 
 
 class PromptAttention:
@@ -72,8 +82,9 @@ class PromptAttention:
         encoder_hidden_states: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         images: int = 1,
+        places: Mapping[int, torch.Tensor] | None = None,
     ) -> torch.Tensor:
-        """(B images, N, C) to the same shape."""
+        """(B images, N, C) to the same shape; a prompt has no place."""
         key, value = self._frozen or self._project(attn, encoder_hidden_states[:1])
         if key.shape[2] == 1:
             # The softmax over a single key is 1 whatever the query is.

@@ -58,6 +58,7 @@ class RefinerConfig:
         free_turn: two turns off the portrait's view, degrees: up to the first the blend holds what the photo is sure
             of, from the second on it no longer does, because what a turned view shows there is no longer the photo but
             its warp over a geometry that is only nearly right. None: it always holds.
+        least_hold: how far, in [0, 1], the blend holds in all views, however turned.
         coordinates: the networks are told where on the head every pixel lies (see `coordinates`): the autoencoder has 3
             more input channels, the U-Net `coordinates.FEATURES`.
         prompt_tokens: length of a learned prompt embedding; 0 means the base model's embedding of the empty prompt.
@@ -79,6 +80,7 @@ class RefinerConfig:
     blend: bool = False
     full_confidence: float = 1.0
     free_turn: tuple[float, float] | None = None
+    least_hold: float = 0.0
     coordinates: bool = False
     prompt_tokens: int = 0
     base: BaseModel | None = None
@@ -111,6 +113,8 @@ class RefinerConfig:
         config = cls(**values)
         if config.vae_kind not in ("kl", "tiny"):
             raise ValueError(f"{path}: vae_kind is {config.vae_kind!r}; it is either 'kl' or 'tiny'")
+        if not 0 <= config.least_hold <= 1:
+            raise ValueError(f"{path}: least_hold is {config.least_hold!r}; it is a share between 0 and 1")
         if config.vae_kind == "tiny" and config.skips:
             raise ValueError(f"{path}: skips need the full autoencoder (vae_kind 'kl'), the tiny one has none")
         return config

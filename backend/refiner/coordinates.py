@@ -1,8 +1,9 @@
-"""Where on the head every pixel lies, told to the networks, so that attention can find the same place elsewhere.
+"""Where on the head every pixel lies, told to the networks, so that attention finds the same place elsewhere.
 
-The self-attention that joins views and portrait compares what tokens look like. With the head's own coordinates beside
-the colours a token of a turned view also says which part of the head it shows, and the portrait's token of that part,
-or of its mirror image, answers to it. The encoding is that of NeRF (Mildenhall et al. 2020, section 5.1).
+The self-attention that joins views and portrait compares what tokens look like; nothing in that says that the ear of
+one view is the ear of the other. So a token also knows its place on the resting head (`RenderedView.place`): encoded
+beside the latents, as in NeRF (Mildenhall et al. 2020, section 5.1), and in attention itself, where most heads look
+near their own place first, or near its mirror image, in all views and the portrait.
 """
 
 from __future__ import annotations
@@ -17,8 +18,15 @@ UNIT = 0.2
 LARGEST = 2.0
 """Units beyond which shoulders and long hair are not told apart."""
 OCTAVES = 3
-FEATURES = 3 * 2 * OCTAVES
-"""Channels that the U-Net's latents gain: sine and cosine of three coordinates in each octave."""
+PLACE = 4
+"""Channels of a place: its three coordinates times the share of the pixels that show one, and that share."""
+FEATURES = PLACE + 3 * 2 * OCTAVES
+"""Channels that the U-Net's latents gain: the place, and sine and cosine of the three coordinates in each octave."""
+HEADS = ((0.02, False), (0.02, True), (0.05, False), (0.05, True))
+"""How wide (metres) the first attention heads look, and whether a place's mirror image is the same to them. The last
+head of a layer is always free to look anywhere."""
+NOWHERE = 0.3
+"""Metres as far as which a token without a place is taken to be from any other."""
 
 
 def scaled_places(place: torch.Tensor) -> torch.Tensor:
@@ -40,4 +48,50 @@ def place_features(places: torch.Tensor, reduction: int) -> torch.Tensor:
     share = functional.avg_pool2d(known, reduction)
     mean = functional.avg_pool2d(places, reduction) / share.clamp_min(1e-3)
     waves = [wave(math.pi * 2**octave * mean) for octave in range(OCTAVES) for wave in (torch.sin, torch.cos)]
-    return share * torch.cat(waves, 1)
+    return share * torch.cat([mean, torch.ones_like(share), *waves], 1)
+
+
+def token_places(told: torch.Tensor, levels: int) -> dict[int, torch.Tensor]:
+    """The places of a U-Net's tokens, by how many an image has at each of its resolutions.
+
+    Args:
+        told: (B, I, FEATURES, h, w), from `place_features`.
+
+    Returns:
+        For each number n of tokens (B, I n, PLACE): the mean place in units, and the share of the pixels that have one.
+    """
+    place = told[:, :, :PLACE].flatten(0, 1)
+    places = {}
+    for _ in range(levels):
+        share = place[:, 3:]
+        tokens = torch.cat([place[:, :3] / share.clamp_min(1e-3), share], 1).flatten(2).transpose(1, 2)
+        places[tokens.shape[1]] = tokens.reshape(len(told), -1, PLACE)
+        place = functional.avg_pool2d(place, 2, ceil_mode=True)
+    return places
+
+
+def look_near(query: torch.Tensor, key: torch.Tensor, places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Queries and keys whose products fall with the distance of their places, as a normal distribution does.
+
+    -|a - b|^2 / 2 s^2 is, up to what a query adds to all its keys, a product of (a, 1) and (b, -|b|^2 / 2) over s^2: so
+    the distance costs four more channels, and no matrix of distances.
+
+    Args:
+        query, key: (B, heads, T, d), to be multiplied and divided by the square root of d.
+        places: (B, T, PLACE), from `token_places`.
+
+    Returns:
+        Both as (B, heads, T, d + 4).
+    """
+    heads, width = query.shape[1], query.shape[3]
+    looks = (*HEADS[: heads - 1], *[(math.inf, False)] * (heads - len(HEADS[: heads - 1])))
+    at, share = places[..., :3], places[..., 3:]
+    mirrored = torch.cat([at[..., :1].abs(), at[..., 1:]], -1)
+    asked, answered = [], []
+    for metres, mirror in looks:
+        near = (UNIT / metres) ** 2 * width**0.5
+        place = mirrored if mirror else at
+        length = place.square().sum(-1, keepdim=True) + (1 - share) * (NOWHERE / UNIT) ** 2
+        asked.append(near * share * torch.cat([place, torch.ones_like(share)], -1))
+        answered.append(torch.cat([place, -length / 2], -1))
+    return torch.cat([query, torch.stack(asked, 1)], -1), torch.cat([key, torch.stack(answered, 1)], -1)

@@ -17,7 +17,7 @@ from backend.refiner import inference, storage
 from backend.refiner.attention import freeze_prompt, reshape_attention
 from backend.refiner.autoencoder import Skips, decode, encode, reduction
 from backend.refiner.config import RefinerConfig, preset_folder
-from backend.refiner.coordinates import place_features
+from backend.refiner.coordinates import place_features, token_places
 from backend.refiner.diffusion import clean_latent, mix_noise, signal_level
 from backend.refiner.fit import check_networks
 from backend.refiner.images import PICTURE
@@ -116,7 +116,11 @@ class Refiner(nn.Module):
             FileNotFoundError, ValueError: as `from_pretrained`.
         """
         if base is None and RefinerConfig.load(folder).base is None:
-            return cls.from_config(folder)
+            refiner = cls.from_config(folder)
+            # It begins by finding no noise, as diffusion models do.
+            nn.init.zeros_(refiner.unet.conv_out.weight)
+            nn.init.zeros_(refiner.unet.conv_out.bias)
+            return refiner
         refiner = storage.load_for_training(cls, folder, base)
         if refiner.skips is not None:
             refiner.skips.requires_grad_(True)
@@ -243,8 +247,16 @@ class Refiner(nn.Module):
         if reference_latent is not None:
             latent = reference_latent if reference_latent.ndim == 5 else reference_latent[:, None]
             images = torch.cat([noisy, latent.to(noisy).expand(len(noisy), -1, -1, -1, -1)], dim=1)
-        predicted = predict_noise(self.unet, images, self.timestep, self.prompt, noisy.shape[1])
+        predicted = self.predict(images, noisy.shape[1], self.timestep)
         return clean_latent(self.pictured(noisy), predicted, self._signal)
+
+    def predict(self, images: torch.Tensor, views: int, timestep: torch.Tensor) -> torch.Tensor:
+        """The noise (B, V, latent_channels, h, w) in the first V of the latents (B, V + R, c, h, w); see `unet`."""
+        places = None
+        if self.config.coordinates:
+            told = images[:, :, self.vae.config.latent_channels :]
+            places = token_places(told, len(self.unet.config.block_out_channels))
+        return predict_noise(self.unet, images, timestep, self.prompt, views, places)
 
     def refinement(
         self, views: torch.Tensor, decoded: torch.Tensor, latents: torch.Tensor, turned: torch.Tensor | None
@@ -269,7 +281,7 @@ class Refiner(nn.Module):
             return 1.0
         held, free = np.radians(self.config.free_turn).tolist()
         turned = turned if turned.ndim == 4 else turned[..., None, None]
-        return ((free - turned) / (free - held)).clamp(0, 1)[:, :, None]
+        return ((free - turned) / (free - held)).clamp(self.config.least_hold, 1)[:, :, None]
 
     def encode_reference(
         self,

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from diffusers import UNet2DConditionModel
 
 
 def predict_noise(
-    unet: UNet2DConditionModel, images: torch.Tensor, timestep: int, prompt: torch.Tensor, views: int
+    unet: UNet2DConditionModel,
+    images: torch.Tensor,
+    timestep: int,
+    prompt: torch.Tensor,
+    views: int,
+    places: Mapping[int, torch.Tensor] | None = None,
 ) -> torch.Tensor:
     """The noise that the U-Net sees in the views; the references are looked at, and not themselves refined.
 
@@ -20,6 +27,7 @@ def predict_noise(
         timestep: the diffusion timestep.
         prompt: (1, T, D).
         views: V.
+        places: of the tokens, see `coordinates.token_places`; None where they have none.
 
     Returns:
         (B, V, c, h, w).
@@ -28,7 +36,7 @@ def predict_noise(
     hidden = images.flatten(0, 1)
     # One row for all images: the blocks broadcast it.
     embedding = unet.time_embedding(unet.get_time_embed(sample=hidden[:1], timestep=timestep))
-    attention = {"encoder_hidden_states": prompt, "cross_attention_kwargs": {"images": count}}
+    attention = {"encoder_hidden_states": prompt, "cross_attention_kwargs": {"images": count, "places": places}}
 
     hidden = unet.conv_in(hidden)
     skipped = [hidden]

@@ -145,10 +145,13 @@ class TrainingConfig(RunConfig):
 
     Attributes:
         preset: a preset's name or a refiner's folder; its architecture is trained.
+        afresh: networks that begin anew although `initial` has them.
         base: a diffusers folder or hub name in place of the base model that the preset names.
         accumulation: forward passes per step.
         learning_rate, weight_decay, betas, warmup, clip: of AdamW; the rate rises over `warmup` steps and falls
-            linearly over the last `cooldown` part of the run.
+            linearly over the last `cooldown` part of the run. Only weights that multiply decay, no biases.
+        unet_share: of the learning rate, for the U-Net. At a rate that suits the autoencoder a U-Net that begins anew
+            lets its residual stream grow, at no cost behind normalisations, until attention drowns in it.
         ema: decay of the averaged weights, which are the result.
         precision: "bf16" runs the refiner in mixed precision; weights, losses and optimizers stay float32.
         gradient_checkpointing: recompute activations in the backward pass, to fit into less memory.
@@ -156,10 +159,12 @@ class TrainingConfig(RunConfig):
     """
 
     preset: str = "compact"
+    afresh: tuple[Literal["unet", "vae"], ...] = ()
     base: str = ""
     accumulation: Count = 1
     learning_rate: Weight = 5e-4
-    weight_decay: Weight = 1e-3
+    weight_decay: Weight = 1e-2
+    unet_share: Share = 1.0
     betas: tuple[Share, Share] = (0.9, 0.98)
     warmup: Whole = 100
     cooldown: Share = 0.3

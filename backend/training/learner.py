@@ -51,9 +51,7 @@ class Learner:
         self.trained = {name: p for name, p in self.refiner.named_parameters() if p.requires_grad}
         self.average = Average(self.trained, config.ema)
         self.loss = RefinerLoss(config.loss, Lpips.load(config.lpips) if config.loss.lpips else None).to(self.device)
-        self.optimizer = torch.optim.AdamW(
-            self.trained.values(), config.learning_rate, betas=config.betas, weight_decay=config.weight_decay
-        )
+        self.optimizer = torch.optim.AdamW(_groups(self.trained, config), betas=config.betas)
         self.adversary = Adversary(config.discriminator, self.device) if config.loss.adversarial else None
 
     def learn(self, step: int, batches: list[Batch]) -> dict[str, torch.Tensor]:
@@ -137,6 +135,16 @@ class Learner:
         average_gradients(self.accelerator, parameters)
         torch.nn.utils.clip_grad_norm_(parameters, self.config.clip)
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("share", 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+
+
+def _groups(trained: dict[str, torch.nn.Parameter], config: TrainingConfig) -> list[dict[str, Any]]:
+    """The parameters by their part of the learning rate and of the weight decay, which spares biases and scales."""
+    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+    for name, parameter in trained.items():
+        share = config.unet_share if name.startswith("unet.") else 1.0
+        decay = config.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((share, decay), []).append(parameter)
+    return [{"params": group, "share": share, "weight_decay": decay} for (share, decay), group in groups.items()]

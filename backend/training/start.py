@@ -28,7 +28,9 @@ def refiner_to_train(config: TrainingConfig) -> Refiner:
         if architecture.base is not None:
             return Refiner.for_training(config.initial, config.base or None)
         refiner = Refiner.for_training(preset)
-        refiner.load_state_dict(Refiner.from_pretrained(config.initial).state_dict())
+        known = Refiner.from_pretrained(config.initial).state_dict()
+        kept = {name: value for name, value in known.items() if not name.startswith(tuple(config.afresh))}
+        refiner.load_state_dict(refiner.state_dict() | kept)
         return refiner
     except (OSError, ValueError, RuntimeError) as error:
         raise TurboPortraitError("training_weights", str(error)) from error

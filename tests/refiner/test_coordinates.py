@@ -8,10 +8,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_refiners import SIZE, random_view, tiny_refiner, tiny_refiner_with_coordinates, tiny_unet, tiny_vae
+from torch.nn.functional import scaled_dot_product_attention
 
 from backend.bench.plain_refiner import PlainRefiner
 from backend.refiner import Refiner, RefinerConfig
-from backend.refiner.coordinates import FEATURES, place_features, scaled_places
+from backend.refiner.coordinates import (
+    FEATURES,
+    HEADS,
+    OCTAVES,
+    PLACE,
+    UNIT,
+    look_near,
+    place_features,
+    scaled_places,
+    token_places,
+)
 
 place_numbers = st.floats(-0.25, 0.25).filter(lambda x: abs(x) > 1e-3)
 
@@ -48,7 +59,44 @@ def test_near_places_have_near_codes_and_mirrored_ones_differ_in_the_sines_of_x(
     assert near < 0.1 * far
     differs = (codes[0] - codes[2]).abs() > 1e-5
     assert mirrored > near
-    assert differs.nonzero().flatten().tolist() == [0, 6, 12]
+    assert differs.nonzero().flatten().tolist() == [0, *(PLACE + 6 * octave for octave in range(OCTAVES))]
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000), heads=st.integers(1, 6))
+def test_heads_look_near_their_place_as_a_normal_distribution_does(seed, heads):
+    generator = torch.Generator().manual_seed(seed)
+    query, key, value = (torch.randn(2, heads, 30, 8, generator=generator) for _ in range(3))
+    metres = 0.1 * torch.randn(2, 30, 3, generator=generator)
+    places = torch.cat([metres / UNIT, torch.ones(2, 30, 1)], -1)
+    near = scaled_dot_product_attention(*look_near(query, key, places), value, scale=8**-0.5)
+    for head in range(heads):
+        logits = query[:, head] @ key[:, head].transpose(1, 2) * 8**-0.5
+        if head < min(heads - 1, len(HEADS)):
+            width, mirrored = HEADS[head]
+            at = torch.cat([metres[..., :1].abs(), metres[..., 1:]], -1) if mirrored else metres
+            logits = logits - torch.cdist(at, at) ** 2 / (2 * width**2)
+        torch.testing.assert_close(near[:, head], logits.softmax(-1) @ value[:, head], rtol=1e-3, atol=1e-3)
+
+
+def test_a_token_without_a_place_looks_anywhere_and_is_far_from_all():
+    places = torch.tensor([[[0.1, 0.2, 0.3, 1.0], [0.1, 0.2, 0.3, 1.0], [0.0, 0.0, 0.0, 0.0]]])
+    zero = torch.zeros(1, 2, 3, 8)
+    query, key = look_near(zero, zero, places)
+    weights = (query @ key.transpose(2, 3) * 8**-0.5).softmax(-1)[0, 0]
+    torch.testing.assert_close(weights[2], torch.full((3,), 1 / 3))
+    assert weights[0, 2] < 1e-6
+    torch.testing.assert_close(weights[0, :2], torch.tensor([0.5, 0.5]))
+
+
+def test_tokens_have_the_mean_place_of_their_pixels():
+    place = scaled_places(torch.from_numpy(places(3))).permute(2, 0, 1)[None]
+    known = (place != 0).any(1, keepdim=True)
+    tokens = token_places(place_features(place, 4)[None], 2)
+    assert set(tokens) == {64, 16}
+    corner, mask = place[0, :, :8, :8], known[0, 0, :8, :8]
+    torch.testing.assert_close(tokens[16][0, 0, :3], corner[:, mask].mean(1), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(tokens[16][0, 0, 3], mask.float().mean())
 
 
 def test_the_noise_leaves_the_coordinates_alone():

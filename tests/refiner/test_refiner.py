@@ -100,6 +100,23 @@ def test_a_turned_view_is_free_to_change_where_the_photo_was_sure():
     assert not changed[SIZE // 2 :].any()
 
 
+def test_a_part_of_the_hold_can_stay_however_far_a_view_is_turned():
+    refiner = tiny_refiner()
+    view = replace(random_view(3, 1.0), turned=1.0)
+    raw, solid = view.rgba[..., :3], view.rgba[..., 3] > 0
+
+    def moved(least_hold: float) -> np.ndarray:
+        refiner.config = replace(refiner.config, free_turn=(5.0, 15.0), least_hold=least_hold)
+        return (refiner.refine([view], None)[0].astype(float) - raw)[solid]
+
+    free = moved(0.0)
+    # Where nothing is cut off at black or white.
+    within = np.abs(free) < 20
+    np.testing.assert_allclose(moved(0.25)[within], 0.75 * free[within], atol=1.01)
+    assert np.abs(free).mean() > 1
+    assert (moved(1.0) == 0).all()
+
+
 _CACHE: list[Refiner] = []
 
 
