@@ -46,7 +46,7 @@ def refine_in_steps(
     latents = encoded.unflatten(0, (1, count))
     noise = seeded_noise(tuple(refiner.pictured(latents)[:, 0].shape), seed)
     noisy = refiner.noised(latents, noise, config.noise_level if noise_level is None else noise_level)
-    noisy, told = refiner.pictured(noisy), noisy[:, :, refiner.vae.config.latent_channels :]
+    noisy, told = refiner.pictured(noisy), refiner.told(noisy)
     references = reference.latent[None].to(noisy)
 
     timesteps = [round(t) for t in np.linspace(config.timestep, 0, steps + 1)]

@@ -45,7 +45,9 @@ def refine_in_order(
     return results
 
 
-def _warped(mesh: RiggedMesh, crops: Crops, before: Crops, images: Sequence[np.ndarray]):
+def _warped(
+    mesh: RiggedMesh, crops: Crops, before: Crops, images: Sequence[np.ndarray]
+) -> list[tuple[np.ndarray, np.ndarray | None]]:
     """The earlier pictures as the cameras of now would see them, (S, S, 4) uint8, clear where nothing is known, and the
     places on the head that they show.
     """

@@ -234,12 +234,16 @@ class Refiner(nn.Module):
         """Of latents (..., c, h, w) the channels that are the picture's, without coordinates."""
         return latents[..., : self.vae.config.latent_channels, :, :]
 
+    def told(self, latents: torch.Tensor) -> torch.Tensor:
+        """Of latents (..., c, h, w) the other channels: `coordinates.place_features`, none without coordinates."""
+        return latents[..., self.vae.config.latent_channels :, :, :]
+
     def noised(self, latents: torch.Tensor, noise: torch.Tensor, noise_level: float | torch.Tensor) -> torch.Tensor:
         """Latents (B, V, c, h, w) with noise (B, latent_channels, h, w) that spares the coordinates; see `forward`."""
         level = torch.as_tensor(noise_level, device=latents.device, dtype=latents.dtype).reshape(-1, 1, 1, 1, 1)
         clean = self.pictured(latents)
         noisy = mix_noise(clean, noise[:, None].to(clean), level)
-        return torch.cat([noisy, latents[:, :, clean.shape[2] :]], 2)
+        return torch.cat([noisy, self.told(latents)], 2)
 
     def denoise(self, noisy: torch.Tensor, reference_latent: torch.Tensor | None) -> torch.Tensor:
         """Noisy latents (B, V, c, h, w) and clean references (B, [R,] c, h, w) to the views' clean pictured latents."""
@@ -254,8 +258,7 @@ class Refiner(nn.Module):
         """The noise (B, V, latent_channels, h, w) in the first V of the latents (B, V + R, c, h, w); see `unet`."""
         places = None
         if self.config.coordinates:
-            told = images[:, :, self.vae.config.latent_channels :]
-            places = token_places(told, len(self.unet.config.block_out_channels))
+            places = token_places(self.told(images), len(self.unet.config.block_out_channels))
         return predict_noise(self.unet, images, timestep, self.prompt, views, places)
 
     def refinement(

@@ -180,8 +180,8 @@ def _check(identity: Identity) -> None:
         raise ValueError(f"{count} views of {size} pixels are too few: the portrait's own and one more are needed")
     images = {name: (np.uint8, (count, size, size)) for name in ("confidence", "head")}
     images |= {name: (np.uint8, (count, size, size, 4)) for name in ("raw", "truth")}
-    images |= {"reference": (np.uint8, (size, size, 4)), "angles": (np.float32, (count, 2))}
-    images["place"] = (np.float16, (count, size, size, 3))
+    images |= {"reference": (np.uint8, (size, size, 4)), "place": (np.float16, (count, size, size, 3))}
+    images |= {"angles": (np.float32, (count, 2))}
     for name, (kind, shape) in images.items():
         array = getattr(identity, name)
         if array.dtype != kind or array.shape != shape:

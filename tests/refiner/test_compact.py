@@ -42,5 +42,5 @@ def test_the_unets_work_is_seen():
     view = portrait_view()
     refined = refiner.refine([view], refiner.encode_reference(view.rgba, view.place))[0].astype(int)
     torch.nn.init.zeros_(refiner.unet.conv_out.weight)
-    idle = Refiner.refine(refiner, [view], refiner.encode_reference(view.rgba, view.place))[0]
+    idle = refiner.refine([view], refiner.encode_reference(view.rgba, view.place))[0]
     assert np.abs(refined - idle).mean() > 0.3

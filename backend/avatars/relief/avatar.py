@@ -22,8 +22,6 @@ from flame import HeadModel
 SAMPLES = 2
 """Samples per pixel in each direction up to LARGEST_SUPERSAMPLED, one beyond."""
 LARGEST_SUPERSAMPLED = 1024
-
-
 EYES = [JOINTS.index("eye_left"), JOINTS.index("eye_right")]
 
 
