@@ -26,6 +26,8 @@ class RenderedView:
         head: (H, W) float32 in [0, 1], how much of a pixel moves with the head and not with the shoulders; None: all.
         place: (H, W, 3) float32, metres from the middle between the eyes in the head's resting pose: which place on the
             head each pixel shows, whatever the view and the pose. Zeros where it shows none; None: not known.
+        warped: (H, W, 3) uint8 sRGB: what the portrait itself shows where each pixel's surface lies in it, however
+            steeply it saw that, or whatever hid it. Known where `place` is.
     """
 
     rgba: np.ndarray
@@ -34,6 +36,7 @@ class RenderedView:
     turned: float = 0.0
     head: np.ndarray | None = None
     place: np.ndarray | None = None
+    warped: np.ndarray | None = None
 
     @classmethod
     def empty(cls, width: int, height: int) -> RenderedView:

@@ -19,9 +19,9 @@ from backend.refiner import Refiner
 from backend.refiner.attention import ReshapedSelfAttention
 from backend.refiner.autoencoder import decode, encode, reduction
 from backend.refiner.config import LoraSpec
-from backend.refiner.coordinates import place_features, token_places
+from backend.refiner.coordinates import TokenPlaces, place_features
 from backend.refiner.diffusion import clean_latent, mix_noise, seeded_noise, signal_level
-from backend.refiner.images import PICTURE, compose, reference_tensor, stack_moments, view_tensor
+from backend.refiner.images import PICTURE, WARPED, compose, reference_tensor, stack_moments, view_tensor
 from backend.refiner.lora import add_lora
 from backend.refiner.upsampling import unfold_upsampling
 
@@ -66,7 +66,8 @@ class PlainRefiner:
         """V views (S, S) and the portrait (S, S, 4) to V images (S, S, 3) uint8."""
         refiner, config, device = self._refiner, self._refiner.config, self._refiner.device
         count = len(views)
-        tensors = [*(view_tensor(view.rgba, view.confidence, view.place) for view in views), reference_tensor(portrait)]
+        seen = [view_tensor(view.rgba, view.confidence, view.place, view.warped) for view in views]
+        tensors = [*seen, reference_tensor(portrait)]
         images = torch.stack(tensors).contiguous().to(device, self._dtype)
         latents, features = encode(self.vae, images[:, : self.vae.config.in_channels])
         side = refiner.size // reduction(self.vae)
@@ -74,9 +75,9 @@ class PlainRefiner:
         noisy = torch.cat([mix_noise(latents[:count], noise, config.noise_level), latents[count:]])
         places = None
         if config.coordinates:
-            told = place_features(images[:, PICTURE:], reduction(self.vae))
+            told = place_features(images[:, PICTURE:WARPED], reduction(self.vae))
             noisy = torch.cat([noisy, told], 1)
-            places = token_places(told[None], len(self.unet.config.block_out_channels))
+            places = TokenPlaces(told[None], len(self.unet.config.block_out_channels))
         self.unet.set_attn_processor(
             {
                 name: _JoinedImages(count + 1, places) if name.endswith("attn1.processor") else AttnProcessor2_0()
@@ -86,7 +87,7 @@ class PlainRefiner:
         predicted = self.unet(noisy, config.timestep, self.prompt.expand(count + 1, -1, -1)).sample
         clean = clean_latent(refiner.pictured(noisy), predicted, signal_level(config))
         decoded = decode(self.vae, clean, self.skips, features)[:count]
-        rgba, _, turned, _ = stack_moments([views])
+        rgba, _, turned, _, _ = stack_moments([views])
         result = refiner.refinement(images[None, :count], decoded[None], latents[None, :count], turned.to(device))
         refined, _ = compose(rgba.to(device), result.change * result.correction)
         return list(refined[0].cpu().numpy())

@@ -144,8 +144,8 @@ class Case:
     def _stages(self, latent: torch.Tensor) -> dict[str, Callable]:
         """Encoding, U-Net and decoding by themselves, each run as the whole is."""
         model, device = self.model, self.model.device
-        rgba, confidence, _, place = stack_moments([self.views])
-        images = network_views(rgba, confidence, place)[0].to(device, model.dtype)
+        rgba, confidence, _, place, warped = stack_moments([self.views])
+        images = network_views(rgba, confidence, place, warped)[0].to(device, model.dtype)
         with torch.inference_mode():
             latents, features = model.encode_images(images)
 

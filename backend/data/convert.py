@@ -113,6 +113,7 @@ def write_shard(folder: Path, seed: int, subject: Subject, model: HeadModel) -> 
         head=head,
         angles=np.array([(view.yaw, view.pitch) for view in views], np.float32),
         place=np.stack([view.place for view in raw]).astype(np.float16),
+        warped=np.stack([view.warped for view in raw]),
     )
     more = {
         "cameras": np.array([[*camera.K, *camera.world_to_camera] for camera in cameras]),

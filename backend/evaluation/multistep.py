@@ -39,8 +39,8 @@ def refine_in_steps(
         V images (S, S, 3) uint8.
     """
     config = refiner.config
-    rgba, confidence, turned, place = (tensor.to(refiner.device) for tensor in stack_moments([views]))
-    images = network_views(rgba, confidence, place).to(refiner.dtype)
+    rgba, confidence, turned, place, warped = (tensor.to(refiner.device) for tensor in stack_moments([views]))
+    images = network_views(rgba, confidence, place, warped).to(refiner.dtype)
     count = len(views)
     encoded, features = refiner.encode_images(images.flatten(0, 1))
     latents = encoded.unflatten(0, (1, count))

@@ -39,4 +39,5 @@ def view_of(identity: Identity, index: int) -> RenderedView:
         identity.confidence[index] / np.float32(255),
         identity.turned[index],
         place=identity.place[index].astype(np.float32),
+        warped=identity.warped[index],
     )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
 from torch.nn.functional import pad, scaled_dot_product_attention
 
-from backend.refiner.coordinates import look_near
+from backend.refiner.coordinates import TokenPlaces
 
 
 def _heads(tokens: torch.Tensor, heads: int) -> torch.Tensor:
@@ -42,15 +40,15 @@ class ReshapedSelfAttention:
         encoder_hidden_states: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         images: int = 1,
-        places: Mapping[int, torch.Tensor] | None = None,
+        places: TokenPlaces | None = None,
     ) -> torch.Tensor:
-        """(B images, N, C) to the same shape; `places` from `coordinates.token_places`, where tokens have any."""
+        """(B images, N, C) to the same shape; `places` where tokens have any."""
         batch, tokens, _ = hidden_states.shape
         sequence = hidden_states.reshape(batch // images, images * tokens, -1)
         query, key, value = (_heads(to(sequence), attn.heads) for to in (attn.to_q, attn.to_k, attn.to_v))
         width = query.shape[-1]
         if places is not None:
-            query, key = look_near(query, key, places[tokens])
+            query, key = places.look_near(query, key, tokens)
             # The fast kernels want values as wide as keys.
             value = pad(value, (0, key.shape[-1] - width))
         mixed = scaled_dot_product_attention(query, key, value, scale=width**-0.5)[..., :width]
@@ -82,7 +80,7 @@ class PromptAttention:
         encoder_hidden_states: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         images: int = 1,
-        places: Mapping[int, torch.Tensor] | None = None,
+        places: TokenPlaces | None = None,
     ) -> torch.Tensor:
         """(B images, N, C) to the same shape; a prompt has no place."""
         key, value = self._frozen or self._project(attn, encoder_hidden_states[:1])

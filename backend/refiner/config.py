@@ -59,8 +59,9 @@ class RefinerConfig:
             of, from the second on it no longer does, because what a turned view shows there is no longer the photo but
             its warp over a geometry that is only nearly right. None: it always holds.
         least_hold: how far, in [0, 1], the blend holds in all views, however turned.
-        coordinates: the networks are told where on the head every pixel lies (see `coordinates`): the autoencoder has 3
-            more input channels, the U-Net `coordinates.FEATURES`.
+        coordinates: the networks are told where on the head every pixel lies (see `coordinates`), and what the portrait
+            shows there (`RenderedView.warped`): the autoencoder has 6 more input channels, the U-Net
+            `coordinates.FEATURES`.
         prompt_tokens: length of a learned prompt embedding; 0 means the base model's embedding of the empty prompt.
         base: see `BaseModel`; None when the folder itself holds both networks.
         lora: adapters by network, "unet" and "vae".

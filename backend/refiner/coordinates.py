@@ -51,39 +51,51 @@ def place_features(places: torch.Tensor, reduction: int) -> torch.Tensor:
     return share * torch.cat([mean, torch.ones_like(share), *waves], 1)
 
 
-def token_places(told: torch.Tensor, levels: int) -> dict[int, torch.Tensor]:
-    """The places of a U-Net's tokens, by how many an image has at each of its resolutions.
+class TokenPlaces:
+    """The places of a U-Net's tokens at each of its resolutions, for all its attention layers.
 
     Args:
         told: (B, I, FEATURES, h, w), from `place_features`.
+        levels: how many resolutions it has, each half the one before.
 
-    Returns:
-        For each number n of tokens (B, I n, PLACE): the mean place in units, and the share of the pixels that have one.
+    Attributes:
+        at: for each number n of tokens that an image has at a resolution (B, I n, PLACE): the mean place in units, and
+            the share of the pixels that have one.
     """
-    place = told[:, :, :PLACE].flatten(0, 1)
-    places = {}
-    for _ in range(levels):
-        share = place[:, 3:]
-        tokens = torch.cat([place[:, :3] / share.clamp_min(1e-3), share], 1).flatten(2).transpose(1, 2)
-        places[tokens.shape[1]] = tokens.reshape(len(told), -1, PLACE)
-        place = functional.avg_pool2d(place, 2, ceil_mode=True)
-    return places
+
+    def __init__(self, told: torch.Tensor, levels: int) -> None:
+        self.at: dict[int, torch.Tensor] = {}
+        self._channels: dict[tuple[int, int, int], tuple[torch.Tensor, torch.Tensor]] = {}
+        place = told[:, :, :PLACE].flatten(0, 1)
+        for _ in range(levels):
+            share = place[:, 3:]
+            tokens = torch.cat([place[:, :3] / share.clamp_min(1e-3), share], 1).flatten(2).transpose(1, 2)
+            self.at[tokens.shape[1]] = tokens.reshape(len(told), -1, PLACE)
+            place = functional.avg_pool2d(place, 2, ceil_mode=True)
+
+    def look_near(self, query: torch.Tensor, key: torch.Tensor, tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Queries and keys (B, heads, T, d) of a resolution with their `near_channels`, which are made once."""
+        asking = tokens, query.shape[1], query.shape[3]
+        if asking not in self._channels:
+            self._channels[asking] = near_channels(self.at[tokens], *asking[1:])
+        asked, answered = self._channels[asking]
+        return torch.cat([query, asked], -1), torch.cat([key, answered], -1)
 
 
-def look_near(query: torch.Tensor, key: torch.Tensor, places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Queries and keys whose products fall with the distance of their places, as a normal distribution does.
+def near_channels(places: torch.Tensor, heads: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """What queries and keys gain, so that their products fall with the distance of their places, as a normal
+    distribution does.
 
     -|a - b|^2 / 2 s^2 is, up to what a query adds to all its keys, a product of (a, 1) and (b, -|b|^2 / 2) over s^2: so
     the distance costs four more channels, and no matrix of distances.
 
     Args:
-        query, key: (B, heads, T, d), to be multiplied and divided by the square root of d.
-        places: (B, T, PLACE), from `token_places`.
+        places: (B, T, PLACE), see `TokenPlaces.at`.
+        heads, width: of queries and keys (B, heads, T, width); products are divided by the square root of width.
 
     Returns:
-        Both as (B, heads, T, d + 4).
+        Of queries and of keys (B, heads, T, 4).
     """
-    heads, width = query.shape[1], query.shape[3]
     looks = (*HEADS[: heads - 1], *[(math.inf, False)] * (heads - len(HEADS[: heads - 1])))
     at, share = places[..., :3], places[..., 3:]
     mirrored = torch.cat([at[..., :1].abs(), at[..., 1:]], -1)
@@ -94,4 +106,4 @@ def look_near(query: torch.Tensor, key: torch.Tensor, places: torch.Tensor) -> t
         length = place.square().sum(-1, keepdim=True) + (1 - share) * (NOWHERE / UNIT) ** 2
         asked.append(near * share * torch.cat([place, torch.ones_like(share)], -1))
         answered.append(torch.cat([place, -length / 2], -1))
-    return torch.cat([query, torch.stack(asked, 1)], -1), torch.cat([key, torch.stack(answered, 1)], -1)
+    return torch.stack(asked, 1), torch.stack(answered, 1)

@@ -16,51 +16,71 @@ if TYPE_CHECKING:
 
 PICTURE = 5
 """The first channels of a network's view: RGB, alpha, confidence."""
-CHANNELS = PICTURE + 3
-"""All of them: the place on the head as well."""
+WARPED = PICTURE + 3
+"""The first channel of the warped portrait; those before it are the place on the head."""
+CHANNELS = WARPED + 3
 
 
-def network_views(rgba: torch.Tensor, confidence: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+def network_views(
+    rgba: torch.Tensor, confidence: torch.Tensor, place: torch.Tensor, warped: torch.Tensor
+) -> torch.Tensor:
     """Views as the network sees them.
 
     Args:
         rgba: (..., H, W, 4) uint8, straight alpha.
         confidence: (..., H, W) in [0, 1].
         place: (..., H, W, 3) metres, see `RenderedView.place`.
+        warped: (..., H, W, 3) uint8, see `RenderedView.warped`.
 
     Returns:
-        (..., CHANNELS, H, W) float32, channels last in memory: RGB over mid-grey, alpha, confidence in [-1, 1], and
-        `scaled_places`.
+        (..., CHANNELS, H, W) float32, channels last in memory: RGB over mid-grey, alpha, confidence in [-1, 1],
+        `scaled_places`, and the warped portrait's RGB over mid-grey, which is known where the place is.
     """
     pixels = rgba.float() / 255
     color, alpha = pixels[..., :3] * 2 - 1, pixels[..., 3:]
     trust = confidence.float()[..., None]
-    stacked = torch.cat([color * alpha, alpha * 2 - 1, trust * 2 - 1, scaled_places(place)], dim=-1)
+    known = (place != 0).any(-1, keepdim=True)
+    portrait = (warped.float() / 127.5 - 1) * (alpha * known)
+    stacked = torch.cat([color * alpha, alpha * 2 - 1, trust * 2 - 1, scaled_places(place), portrait], dim=-1)
     return stacked.movedim(-1, -3)
 
 
-def view_tensor(rgba: np.ndarray, confidence: np.ndarray, place: np.ndarray | None = None) -> torch.Tensor:
-    """`network_views` of one view: (H, W, 4) uint8, (H, W) and (H, W, 3) to (8, H, W)."""
-    return network_views(*(torch.from_numpy(np.array(part)) for part in (rgba, confidence, _places(rgba, place))))
+def view_tensor(
+    rgba: np.ndarray, confidence: np.ndarray, place: np.ndarray | None = None, warped: np.ndarray | None = None
+) -> torch.Tensor:
+    """`network_views` of one view: (H, W, 4) uint8, (H, W) and twice (H, W, 3) to (CHANNELS, H, W)."""
+    parts = (rgba, confidence, _places(rgba, place), _warped(rgba, warped))
+    return network_views(*(torch.from_numpy(np.array(part)) for part in parts))
 
 
 def reference_tensor(rgba: np.ndarray, place: np.ndarray | None = None) -> torch.Tensor:
-    """The portrait as the network sees it: (8, H, W), trusted wherever it shows the person."""
-    return view_tensor(rgba, rgba[..., 3].astype(np.float32) / 255, place)
+    """The portrait as the network sees it: (CHANNELS, H, W), trusted wherever it shows the person; its own warp."""
+    return view_tensor(rgba, rgba[..., 3].astype(np.float32) / 255, place, rgba[..., :3])
 
 
 def _places(rgba: np.ndarray, place: np.ndarray | None) -> np.ndarray:
     return np.zeros((*rgba.shape[:2], 3), np.float32) if place is None else place
 
 
+def _warped(rgba: np.ndarray, warped: np.ndarray | None) -> np.ndarray:
+    return np.zeros((*rgba.shape[:2], 3), np.uint8) if warped is None else warped
+
+
 def stack_moments(moments: Sequence[Sequence[RenderedView]]) -> tuple[torch.Tensor, ...]:
-    """B moments of V views: (B, V, S, S, 4) uint8, their confidence and turns (B, V, S, S), places (B, V, S, S, 3).
+    """B moments of V views: (B, V, S, S, 4) uint8, their confidence and turns (B, V, S, S), places and warped portraits
+    (B, V, S, S, 3).
 
     The shoulders count as not turned: their clothes are what nobody's head teaches a refiner.
     """
-    parts = (lambda v: v.rgba, lambda v: v.confidence, _turns, lambda v: _places(v.rgba, v.place))
-    rgba, *others = (np.stack([np.stack([part(view) for view in moment]) for moment in moments]) for part in parts)
-    return tuple(torch.from_numpy(x) for x in (rgba, *(x.astype(np.float32, copy=False) for x in others)))
+    parts = (
+        lambda v: v.rgba,
+        lambda v: v.confidence.astype(np.float32, copy=False),
+        _turns,
+        lambda v: _places(v.rgba, v.place).astype(np.float32, copy=False),
+        lambda v: _warped(v.rgba, v.warped),
+    )
+    stacked = (np.stack([np.stack([part(view) for view in moment]) for moment in moments]) for part in parts)
+    return tuple(torch.from_numpy(x) for x in stacked)
 
 
 def _turns(view: RenderedView) -> np.ndarray:

@@ -77,6 +77,7 @@ def refined_pictures(
     confidence: torch.Tensor,
     turned: torch.Tensor,
     place: torch.Tensor,
+    warped: torch.Tensor,
     reference: torch.Tensor | None,
     noise: torch.Tensor,
     level: torch.Tensor,
@@ -86,14 +87,14 @@ def refined_pictures(
     Args:
         refiner: prepared.
         rgba: (B, V, S, S, 4) uint8; confidence: (B, V, S, S); turned: (B, V, S, S) radians.
-        place: (B, V, S, S, 3) metres.
+        place: (B, V, S, S, 3) metres; warped: (B, V, S, S, 3) uint8.
         reference: (B or 1, R, c, h, w) or None.
         noise: (1, c, h, w); level: ().
 
     Returns:
         (B, V, S, S, 3) uint8, and (B, V) bool, see `compose`.
     """
-    views = network_views(rgba, confidence, place).to(refiner.dtype)
+    views = network_views(rgba, confidence, place, warped).to(refiner.dtype)
     result = refiner(views, reference, noise, level, turned)
     return compose(rgba, result.change * result.correction)
 

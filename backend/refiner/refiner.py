@@ -17,10 +17,10 @@ from backend.refiner import inference, storage
 from backend.refiner.attention import freeze_prompt, reshape_attention
 from backend.refiner.autoencoder import Skips, decode, encode, reduction
 from backend.refiner.config import RefinerConfig, preset_folder
-from backend.refiner.coordinates import place_features, token_places
+from backend.refiner.coordinates import TokenPlaces, place_features
 from backend.refiner.diffusion import clean_latent, mix_noise, signal_level
 from backend.refiner.fit import check_networks
-from backend.refiner.images import PICTURE
+from backend.refiner.images import PICTURE, WARPED
 from backend.refiner.refinement import ReferenceState, Refinement
 from backend.refiner.runtime import StaticRunner, keep_freed_memory
 from backend.refiner.unet import predict_noise
@@ -35,8 +35,8 @@ class Refiner(nn.Module):
     Args:
         config: the preset's settings.
         unet: a U-Net that predicts noise, as diffusers builds it; its attention processors are replaced.
-        vae: the autoencoder: 5 input channels (RGB over grey, alpha, confidence) or 3 (RGB over grey), 8 with
-            `config.coordinates`; 3 output channels, or 4 with `config.blend`.
+        vae: the autoencoder: 5 input channels (RGB over grey, alpha, confidence) or 3 (RGB over grey), 11
+            with `config.coordinates`; 3 output channels, or 4 with `config.blend`.
         prompt: (1, T, D) embedding that all images cross-attend to.
 
     Raises:
@@ -207,13 +207,16 @@ class Refiner(nn.Module):
         """Refine V views of each sample together.
 
         Args:
-            views: (B, V, 8, H, W), see `images.network_views`.
-            reference_latent: (B, c, h, w), or (B, R, c, h, w) for R references, from `encode_images`; None for none.
+            views: (B, V, 11, H, W), see `images.network_views`.
+            reference_latent: (B, c, h, w), or (B, R, c, h, w) for R references, from `encode_images`; None for none:
+                then the views do not know the warped portrait either.
             noise: (B, c, h, w), one drawing for all views of a sample, so that their order does not matter.
             noise_level: r, a number or (B,).
             turned: (B, V) or (B, V, H, W), radians off the portrait's view; None for that view itself.
         """
         batch, count = views.shape[:2]
+        if reference_latent is None:
+            views = torch.cat([views[:, :, :WARPED], torch.zeros_like(views[:, :, WARPED:])], 2)
         latents, features = self.encode_images(views.flatten(0, 1))
         latents = latents.unflatten(0, (batch, count))
         clean = self.denoise(self.noised(latents, noise, noise_level), reference_latent)
@@ -221,13 +224,13 @@ class Refiner(nn.Module):
         return self.refinement(views, decoded, self.pictured(latents), turned)
 
     def encode_images(self, images: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Images (N, 8, H, W) to latents (N, c, h, w) and the encoder's features.
+        """Images (N, 11, H, W) to latents (N, c, h, w) and the encoder's features.
 
         With coordinates the latents are (N, c + FEATURES, h, w): here and below c means them with what they carry.
         """
         latents, features = encode(self.vae, images[:, : self.vae.config.in_channels])
         if self.config.coordinates:
-            latents = torch.cat([latents, place_features(images[:, PICTURE:], reduction(self.vae))], 1)
+            latents = torch.cat([latents, place_features(images[:, PICTURE:WARPED], reduction(self.vae))], 1)
         return latents, features
 
     def pictured(self, latents: torch.Tensor) -> torch.Tensor:
@@ -258,13 +261,13 @@ class Refiner(nn.Module):
         """The noise (B, V, latent_channels, h, w) in the first V of the latents (B, V + R, c, h, w); see `unet`."""
         places = None
         if self.config.coordinates:
-            places = token_places(self.told(images), len(self.unet.config.block_out_channels))
+            places = TokenPlaces(self.told(images), len(self.unet.config.block_out_channels))
         return predict_noise(self.unet, images, timestep, self.prompt, views, places)
 
     def refinement(
         self, views: torch.Tensor, decoded: torch.Tensor, latents: torch.Tensor, turned: torch.Tensor | None
     ) -> Refinement:
-        """What the decoder's raw output (B, V, 3 or 4, H, W) means for views (B, V, 8, H, W) of these latents."""
+        """What the decoder's raw output (B, V, 3 or 4, H, W) means for views (B, V, 11, H, W) of these latents."""
         everywhere = torch.ones_like(views[:, :, :1])
         doubt = mask = everywhere
         if self.config.blend:

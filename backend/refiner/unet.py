@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from diffusers import UNet2DConditionModel
+
+from backend.refiner.coordinates import TokenPlaces
 
 
 def predict_noise(
@@ -14,7 +14,7 @@ def predict_noise(
     timestep: int,
     prompt: torch.Tensor,
     views: int,
-    places: Mapping[int, torch.Tensor] | None = None,
+    places: TokenPlaces | None = None,
 ) -> torch.Tensor:
     """The noise that the U-Net sees in the views; the references are looked at, and not themselves refined.
 
@@ -27,7 +27,7 @@ def predict_noise(
         timestep: the diffusion timestep.
         prompt: (1, T, D).
         views: V.
-        places: of the tokens, see `coordinates.token_places`; None where they have none.
+        places: of the tokens; None where they have none.
 
     Returns:
         (B, V, c, h, w).

@@ -43,7 +43,8 @@ def make_person_pairs(
     rng = np.random.default_rng([person.seed, 3000])
     reference = reference_image(avatar, size)
     columns: dict[str, list] = {name: [] for name in ("raw", "truth", "confidence", "head", "angles", "place",
-                                                      "cameras", "expressions", "poses", "moment")}  # fmt: skip
+                                                      "warped", "cameras", "expressions", "poses",
+                                                      "moment")}  # fmt: skip
     for view in range(len(person.images)):
         parameters = alignment.parameters(view)
         camera = alignment.camera(view)
@@ -56,6 +57,7 @@ def make_person_pairs(
         columns["head"].append(np.uint8(np.rint(255 * true.trusted)))
         columns["angles"].append(alignment.angles(view))
         columns["place"].append(raw.place)
+        columns["warped"].append(raw.warped)
         columns["cameras"].append([*camera.K, *camera.world_to_camera])
         columns["expressions"].append(parameters.expression)
         columns["poses"].append(parameters.joint_rotations)

@@ -31,6 +31,7 @@ class SampleConfig(Settings):
         sure_weight: how much a pixel counts that the photo is sure of, beside 1 for one that it says nothing about.
         unplaced: how often a sample's views and portrait do not know their places on the head, as an avatar without a
             surface gives them.
+        marked: how often a sample's people wear marks of any colour, which are to stay; see `backend.training.marks`.
         kept_weight: how much a pixel of the avatar counts that shows no head or neck (clothes, mostly): what is true
             there nobody fitted, so it is to stay as it is.
     """
@@ -40,6 +41,7 @@ class SampleConfig(Settings):
     portrait_view: Share = 0.25
     dropped: Share = 0.5
     unplaced: Share = 0.1
+    marked: Share = 0.0
     sure_weight: Share = 0.1
     kept_weight: Share = 0.0
 
@@ -50,6 +52,7 @@ class LossConfig(Settings):
     Attributes:
         l1, l2, gradient, structure: differences of the pictures, in [-1, 1], inside the weight mask.
         levels: of the gradient term's pyramid.
+        flip: how different they look, see `backend.training.flip`.
         lpips, adversarial: see `LpipsConfig` and `DiscriminatorConfig`.
         change: the mean change, so that nothing is changed without need.
         latent: how far the latents' variance is from 1, or the noise would be no noise to them.
@@ -60,6 +63,7 @@ class LossConfig(Settings):
     gradient: Weight = 1.0
     structure: Weight = 0.2
     levels: Count = 4
+    flip: Weight = 0.0
     lpips: Weight = 0.0
     adversarial: Weight = 0.0
     change: Weight = 0.01

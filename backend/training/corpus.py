@@ -16,7 +16,7 @@ import numpy as np
 
 from backend.protocol.errors import TurboPortraitError
 
-FORMAT = 2
+FORMAT = 3
 HELD_OUT_EVERY = 8
 """Of so many seeds the last is never trained on."""
 REJECTED_NAME = "rejected.jsonl"
@@ -52,6 +52,7 @@ class Identity:
         head: (N, S, S) uint8, 255 where the loss shall look.
         angles: (N, 2) float32, yaw and pitch off the portrait's view, degrees.
         place: (N, S, S, 3) float16, metres, see `RenderedView.place`; the first is the reference's as well.
+        warped: (N, S, S, 3) uint8, see `RenderedView.warped`.
     """
 
     seed: int
@@ -62,6 +63,7 @@ class Identity:
     head: np.ndarray
     angles: np.ndarray
     place: np.ndarray
+    warped: np.ndarray
 
     @property
     def turned(self) -> np.ndarray:
@@ -181,6 +183,7 @@ def _check(identity: Identity) -> None:
     images = {name: (np.uint8, (count, size, size)) for name in ("confidence", "head")}
     images |= {name: (np.uint8, (count, size, size, 4)) for name in ("raw", "truth")}
     images |= {"reference": (np.uint8, (size, size, 4)), "place": (np.float16, (count, size, size, 3))}
+    images |= {"warped": (np.uint8, (count, size, size, 3))}
     images |= {"angles": (np.float32, (count, 2))}
     for name, (kind, shape) in images.items():
         array = getattr(identity, name)

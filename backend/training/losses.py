@@ -8,16 +8,18 @@ from torch.nn.functional import avg_pool2d
 
 from backend.refiner.refinement import Refinement
 from backend.training.config import LossConfig
+from backend.training.flip import Flip
 from backend.training.lpips import Lpips
 from backend.training.samples import Batch
 
 SSIM_WINDOW = 7
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
-PICTURE_TERMS = ("l1", "l2", "gradient", "structure")
+PICTURE_TERMS = ("l1", "l2", "gradient", "structure", "flip")
 
 
 class RefinerLoss(nn.Module):
-    """L1, L2, gradients over a pyramid, structure (Wang et al. 2004) and LPIPS (Zhang et al. 2018), plus two penalties.
+    """L1, L2, gradients over a pyramid, structure (Wang et al. 2004), FLIP (Andersson et al. 2020) and LPIPS (Zhang et
+    al. 2018), plus two penalties.
 
     The paper names none of its terms but the discriminator's; L2 + LPIPS + adversarial is img2img-turbo's (Parmar et
     al. 2024), whose adversarial term is `backend.training.adversary`'s.
@@ -31,6 +33,7 @@ class RefinerLoss(nn.Module):
         super().__init__()
         self.config = config
         self.lpips = lpips if config.lpips else None
+        self.flip = Flip() if config.flip else None
 
     def forward(self, result: Refinement, refined: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         """All terms and their weighted "total", scalars, of a result and its pictures (B, V, 3, H, W)."""
@@ -58,6 +61,8 @@ class RefinerLoss(nn.Module):
             "l2": lambda: weighted_mean((a - b).square(), weight),
             "gradient": lambda: self._gradients(a, b, weight),
             "structure": lambda: 1 - _structure((a + 1) / 2, (b + 1) / 2, weight),
+            # It looks at neighbours: outside the mask both show the truth.
+            "flip": lambda: weighted_mean(self.flip((torch.where(weight > 0, a, b) + 1) / 2, (b + 1) / 2), weight),
         }
         weights = {name: getattr(self.config, name) for name in PICTURE_TERMS if getattr(self.config, name)}
         terms = {name: compute[name]() for name in weights}

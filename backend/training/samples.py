@@ -12,6 +12,7 @@ from backend.protocol.errors import TurboPortraitError
 from backend.refiner.images import reference_tensor, view_tensor
 from backend.training.config import SampleConfig
 from backend.training.corpus import Identity
+from backend.training.marks import Marks
 
 NOISE_LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 """r in training (paper, section 3.2)."""
@@ -22,7 +23,7 @@ class Batch:
     """A batch of samples; see `backend.refiner.images` for the channels.
 
     Attributes:
-        views: (B, V, 8, H, W); reference: (B, 8, H, W).
+        views: (B, V, 11, H, W); reference: (B, 11, H, W).
         truth: (B, V, 3, H, W) over grey; the raw view's own colours where nothing is to be changed.
         weight: (B, V, 1, H, W), zero where the loss does not look: outside either alpha; outside head and neck, unless
             what is there is to be kept.
@@ -80,6 +81,9 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
     if rng.random() < config.portrait_view:
         chosen[rng.integers(len(chosen))] = 0
     tone, mirrored = _tone_curve(rng), bool(rng.random() < 0.5)
+    marks = None
+    if rng.random() < config.marked:
+        marks = Marks.draw(identity.place[0], identity.confidence[0] > 127, rng)
     sides = np.float32([-1 if mirrored else 1, 1, 1]) * (rng.random() >= config.unplaced)
 
     def cut(image: np.ndarray, corner: tuple[int, int]) -> np.ndarray:
@@ -87,15 +91,19 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
         image = image[y : y + config.crop, x : x + config.crop]
         return np.ascontiguousarray(image[:, ::-1] if mirrored else image)
 
+    def shown(picture: np.ndarray, k: int, corner: tuple[int, int]) -> np.ndarray:
+        toned = _toned(cut(picture, corner), tone)
+        return toned if marks is None else marks.paint(toned, cut(identity.place[k], corner))
+
     views, truths, weights = [], [], []
     for k in chosen:
         corner = _corner(identity.head[k], config.crop, rng)
-        raw, truth = cut(_toned(identity.raw[k], tone), corner), cut(_toned(identity.truth[k], tone), corner)
-        whole = raw
+        whole, truth, warped = (shown(x[k], k, corner) for x in (identity.raw, identity.truth, identity.warped))
+        raw = whole
         confidence, head = cut(identity.confidence[k], corner) / np.float32(255), cut(identity.head[k], corner)
         if k > 0 and rng.random() < config.dropped:
-            raw, confidence = drop_part(raw, confidence, rng)
-        view = view_tensor(raw, confidence, cut(identity.place[k], corner) * sides)
+            raw, warped, confidence = drop_part(raw, warped, confidence, rng)
+        view = view_tensor(raw, confidence, cut(identity.place[k], corner) * sides, warped)
         inside = (head > 127) & (raw[..., 3] > 250) & (truth[..., 3] > 250)
         kept = config.kept_weight * (~inside & (whole[..., 3] > 250))
         weight = inside * (1 - (1 - config.sure_weight) * confidence) + kept
@@ -103,13 +111,16 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
         truths.append(view_tensor(np.where(kept[..., None] > 0, whole, truth), confidence)[:3])
         weights.append(torch.from_numpy(weight.astype(np.float32))[None])
     corner = _corner(identity.reference[..., 3], config.crop, rng)
-    reference = reference_tensor(cut(_toned(identity.reference, tone), corner), cut(identity.place[0], corner) * sides)
+    reference = reference_tensor(shown(identity.reference, 0, corner), cut(identity.place[0], corner) * sides)
     turned = torch.from_numpy(identity.turned[chosen])
     return torch.stack(views), reference, torch.stack(truths), torch.stack(weights), turned
 
 
-def drop_part(raw: np.ndarray, confidence: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Take the detail away from a large part of a raw view (H, W, 4) and its confidence (H, W).
+def drop_part(
+    raw: np.ndarray, warped: np.ndarray, confidence: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Take the detail away from a large part of a raw view (H, W, 4), the warped portrait (H, W, 3) and the confidence
+    (H, W).
 
     What is left there is a blur of the picture, as where an avatar knows no more than a colour: so the portrait must
     be looked at to fill it.
@@ -126,10 +137,14 @@ def drop_part(raw: np.ndarray, confidence: np.ndarray, rng: np.random.Generator)
     alpha = raw[..., 3:].astype(np.float32) / 255
     sigma = rng.uniform(5, 25)
     covered = cv2.GaussianBlur(alpha, (0, 0), sigma)[..., None]
-    blurred = cv2.GaussianBlur(raw[..., :3] * alpha, (0, 0), sigma) / np.maximum(covered, 1e-3)
-    color = raw[..., :3] + soft[..., None] * (blurred - raw[..., :3])
-    color = np.clip(np.rint(color), 0, 255).astype(np.uint8)
-    return np.concatenate([color, raw[..., 3:]], -1), (confidence * (1 - soft)).astype(np.float32)
+
+    def softened(color: np.ndarray) -> np.ndarray:
+        blurred = cv2.GaussianBlur(color * alpha, (0, 0), sigma) / np.maximum(covered, 1e-3)
+        color = color + soft[..., None] * (blurred - color)
+        return np.clip(np.rint(color), 0, 255).astype(np.uint8)
+
+    whole = np.concatenate([softened(raw[..., :3]), raw[..., 3:]], -1)
+    return whole, softened(warped), (confidence * (1 - soft)).astype(np.float32)
 
 
 def _corner(shown: np.ndarray, crop: int, rng: np.random.Generator) -> tuple[int, int]:
@@ -151,6 +166,6 @@ def _tone_curve(rng: np.random.Generator) -> np.ndarray:
     return np.clip(np.rint(255 * level), 0, 255).astype(np.uint8)
 
 
-def _toned(rgba: np.ndarray, curve: np.ndarray) -> np.ndarray:
-    color = np.stack([curve[rgba[..., c], c] for c in range(3)], -1)
-    return np.concatenate([color, rgba[..., 3:]], -1)
+def _toned(picture: np.ndarray, curve: np.ndarray) -> np.ndarray:
+    color = np.stack([curve[picture[..., c], c] for c in range(3)], -1)
+    return np.concatenate([color, picture[..., 3:]], -1)

@@ -124,6 +124,23 @@ def test_a_place_stays_the_same_place_when_the_head_turns_and_speaks(avatar):
     assert np.percentile(apart[seen], 95) < 0.01
 
 
+def test_the_portrait_is_warped_into_every_view(avatar):
+    """Each vertex that a view sees is shown as in the portrait, and what the photo is sure of as in the view."""
+    camera, mesh = around(avatar, 30), avatar.mesh()
+    view = avatar.render([camera], avatar.tracked.parameters)[0]
+    vertices = avatar.posed(avatar.tracked.parameters).astype(float)
+    column, row = np.clip(camera.project(vertices).astype(int), 0, camera.width - 1).T
+    seen = np.abs(camera.to_camera(vertices)[:, 2] - view.depth[row, column]) < 0.001
+    size = mesh.texture.shape[0]
+    x, y = np.clip(np.stack([mesh.uv[:, 0], 1 - mesh.uv[:, 1]]) * size, 0, size - 1).astype(int)
+    apart = np.abs(view.warped[row, column].astype(int) - mesh.texture[y, x, :3]).max(1)
+    assert np.median(apart[seen]) <= 6
+    sure = (view.confidence > 0.999) & (view.rgba[..., 3] == 255)
+    assert np.abs(view.warped[sure].astype(int) - view.rgba[sure, :3]).max() <= 1
+    unsure = (view.confidence < 0.01) & (view.rgba[..., 3] == 255)
+    assert (view.warped[unsure] != view.rgba[unsure, :3]).mean() > 0.5
+
+
 def test_the_portrait_knows_its_places(avatar):
     camera = avatar.tracked.camera.crop(0, 0, avatar.tracked.camera.width, 64)
     place = avatar.portrait_place(64)

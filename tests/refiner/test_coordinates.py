@@ -18,11 +18,12 @@ from backend.refiner.coordinates import (
     OCTAVES,
     PLACE,
     UNIT,
-    look_near,
+    TokenPlaces,
+    near_channels,
     place_features,
     scaled_places,
-    token_places,
 )
+from backend.refiner.images import CHANNELS, PICTURE, WARPED
 
 place_numbers = st.floats(-0.25, 0.25).filter(lambda x: abs(x) > 1e-3)
 
@@ -35,7 +36,14 @@ def places(seed: int) -> np.ndarray:
 
 
 def placed_view(seed: int):
-    return replace(random_view(seed), place=places(seed))
+    warped = np.random.default_rng(seed + 100).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
+    return replace(random_view(seed), place=places(seed), warped=warped)
+
+
+def looking_near(query, key, places):
+    """Queries and keys with what they gain by their places."""
+    gained = near_channels(places, *query.shape[1::2])
+    return [torch.cat(pair, -1) for pair in zip((query, key), gained, strict=True)]
 
 
 @settings(max_examples=50, deadline=None)
@@ -69,7 +77,7 @@ def test_heads_look_near_their_place_as_a_normal_distribution_does(seed, heads):
     query, key, value = (torch.randn(2, heads, 30, 8, generator=generator) for _ in range(3))
     metres = 0.1 * torch.randn(2, 30, 3, generator=generator)
     places = torch.cat([metres / UNIT, torch.ones(2, 30, 1)], -1)
-    near = scaled_dot_product_attention(*look_near(query, key, places), value, scale=8**-0.5)
+    near = scaled_dot_product_attention(*looking_near(query, key, places), value, scale=8**-0.5)
     for head in range(heads):
         logits = query[:, head] @ key[:, head].transpose(1, 2) * 8**-0.5
         if head < min(heads - 1, len(HEADS)):
@@ -82,7 +90,7 @@ def test_heads_look_near_their_place_as_a_normal_distribution_does(seed, heads):
 def test_a_token_without_a_place_looks_anywhere_and_is_far_from_all():
     places = torch.tensor([[[0.1, 0.2, 0.3, 1.0], [0.1, 0.2, 0.3, 1.0], [0.0, 0.0, 0.0, 0.0]]])
     zero = torch.zeros(1, 2, 3, 8)
-    query, key = look_near(zero, zero, places)
+    query, key = looking_near(zero, zero, places)
     weights = (query @ key.transpose(2, 3) * 8**-0.5).softmax(-1)[0, 0]
     torch.testing.assert_close(weights[2], torch.full((3,), 1 / 3))
     assert weights[0, 2] < 1e-6
@@ -92,7 +100,7 @@ def test_a_token_without_a_place_looks_anywhere_and_is_far_from_all():
 def test_tokens_have_the_mean_place_of_their_pixels():
     place = scaled_places(torch.from_numpy(places(3))).permute(2, 0, 1)[None]
     known = (place != 0).any(1, keepdim=True)
-    tokens = token_places(place_features(place, 4)[None], 2)
+    tokens = TokenPlaces(place_features(place, 4)[None], 2).at
     assert set(tokens) == {64, 16}
     corner, mask = place[0, :, :8, :8], known[0, 0, :8, :8]
     torch.testing.assert_close(tokens[16][0, 0, :3], corner[:, mask].mean(1), rtol=1e-4, atol=1e-4)
@@ -101,11 +109,11 @@ def test_tokens_have_the_mean_place_of_their_pixels():
 
 def test_the_noise_leaves_the_coordinates_alone():
     refiner = tiny_refiner_with_coordinates()
-    images = torch.randn(2, 8, SIZE, SIZE)
+    images = torch.randn(2, CHANNELS, SIZE, SIZE)
     latents, _ = refiner.encode_images(images)
     noisy = refiner.noised(latents[None], torch.randn(1, 4, 8, 8), 1.0)[0]
     assert torch.equal(noisy[:, 4:], latents[:, 4:])
-    torch.testing.assert_close(noisy[:, 4:], place_features(images[:, 5:], 4))
+    torch.testing.assert_close(noisy[:, 4:], place_features(images[:, PICTURE:WARPED], 4))
     assert not torch.allclose(noisy[:, :4], latents[:, :4])
 
 
@@ -117,6 +125,27 @@ def test_a_refiner_with_coordinates_looks_at_them():
     moved = refiner.refine([replace(view, place=places(1))], refiner.encode_reference(portrait, places(9)))[0]
     unknown = refiner.refine([random_view(0)], refiner.encode_reference(portrait))[0]
     assert all((refined != other).any() for other in (elsewhere, moved, unknown))
+
+
+def test_the_warped_portrait_is_looked_at_where_it_is_known_and_not_without_a_reference():
+    refiner = tiny_refiner_with_coordinates()
+    state = refiner.encode_reference(random_view(9).rgba, places(9))
+    view = placed_view(0)
+    other = replace(view, warped=255 - view.warped)
+    nowhere = np.where(view.place.any(-1, keepdims=True), view.warped, 0)
+    refined, otherwise, known, bare, bare_other = (
+        refiner.refine([seen], reference)[0]
+        for seen, reference in (
+            (view, state),
+            (other, state),
+            (replace(view, warped=nowhere), state),
+            (view, None),
+            (other, None),
+        )
+    )
+    assert (refined != otherwise).any()
+    assert (refined == known).all()
+    assert (bare == bare_other).all()
 
 
 def test_a_refiner_without_coordinates_does_not():
@@ -146,4 +175,4 @@ def test_networks_that_cannot_be_told_are_refused():
     with pytest.raises(ValueError, match="5 input"):
         Refiner(config, tiny_unet(told=FEATURES), tiny_vae(5, 4), torch.randn(1, 1, 12))
     with pytest.raises(ValueError, match=f"coordinates {FEATURES}"):
-        Refiner(config, tiny_unet(), tiny_vae(8, 4), torch.randn(1, 1, 12))
+        Refiner(config, tiny_unet(), tiny_vae(CHANNELS, 4), torch.randn(1, 1, 12))

@@ -54,6 +54,7 @@ def test_the_whole_evaluation_is_one_graph_to_the_compiler(monkeypatch):
         torch.zeros(1, 2, 32, 32),
         torch.zeros(1, 2, 32, 32),
         torch.zeros(1, 2, 32, 32, 3),
+        torch.zeros(1, 2, 32, 32, 3, dtype=torch.uint8),
         torch.randn(1, 1, 4, 8, 8),
         torch.randn(1, 4, 8, 8),
         torch.tensor(0.1),

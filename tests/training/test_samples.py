@@ -109,8 +109,12 @@ def test_dropping_only_takes_away(seed):
     rng = np.random.default_rng(seed)
     raw = rng.integers(0, 256, (32, 32, 4), np.uint8)
     confidence = rng.random((32, 32)).astype(np.float32)
-    dropped, trust = drop_part(raw, confidence, rng)
+    warped = rng.integers(0, 256, (32, 32, 3), np.uint8)
+    dropped, softened, trust = drop_part(raw, warped, confidence, rng)
     assert (trust <= confidence).all()
+    assert (softened[trust == confidence] == warped[trust == confidence]).all()
+    lost = trust < 0.1 * confidence
+    assert not lost.any() or (softened[lost] != warped[lost]).any()
     assert (dropped[..., 3] == raw[..., 3]).all()
     untouched = trust == confidence
     assert (dropped[..., :3][untouched] == raw[..., :3][untouched]).all()

@@ -31,4 +31,5 @@ def write_tiny_corpus(folder: Path, seeds: range, size: int = 32, views: int = 3
             head=np.broadcast_to(disc, (views, size, size)),
             angles=np.zeros((views, 2), np.float32),
             place=np.broadcast_to(place * (disc[..., None] > 0), (views, size, size, 3)),
+            warped=raw[..., :3],
         )

@@ -64,9 +64,11 @@ class ReliefAvatar:
         screen[:, :2] = (points @ intrinsics.T)[:, :2] / depth[:, None] * samples
         screen[:, 2] = depth
         raster = rasterize(screen, mesh.faces, camera.width * samples, camera.height * samples)
-        rgba, depth, confidence, head = shade(raster, mesh.faces, view_attributes(mesh, points), mesh.texture, samples)
+        rgba, depth, confidence, head, warped = shade(
+            raster, mesh.faces, view_attributes(mesh, points), mesh.texture, samples
+        )
         place = shown_places(raster, mesh.faces, self._places, samples)
-        return RenderedView(rgba, depth, confidence, self._framing.turned(camera, parameters), head, place)
+        return RenderedView(rgba, depth, confidence, self._framing.turned(camera, parameters), head, place, warped)
 
     def portrait_place(self, size: int) -> np.ndarray:
         """`RenderedView.place` of the portrait itself at size x size pixels."""

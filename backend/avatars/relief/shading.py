@@ -56,14 +56,15 @@ def view_attributes(mesh: RiggedMesh, points: np.ndarray) -> np.ndarray:
 
 
 def shade(raster: Raster, faces: np.ndarray, attributes: np.ndarray, texture: np.ndarray, samples: int):
-    """Colour, alpha, depth, confidence and share of the head of a view.
+    """Colour, alpha, depth, confidence, share of the head and warped portrait of a view.
 
     Args:
         raster: at `samples` times the view's resolution in each direction.
         texture: (h, w, 4) uint8.
 
     Returns:
-        rgba (H, W, 4) uint8 straight, depth (H, W) float32 (the nearest sample's), confidence and head (H, W) float32.
+        rgba (H, W, 4) uint8 straight, depth (H, W) float32 (the nearest sample's), confidence and head (H, W) float32,
+        warped (H, W, 3) uint8, see `RenderedView`.
     """
     return _shade(raster.triangle, raster.barycentric, raster.depth, faces, attributes, texture, samples)
 
@@ -118,17 +119,20 @@ def _shade(triangle, barycentric, depth, faces, attributes, texture, samples):
     nearest = np.full((height, width), np.inf, np.float32)
     confidence = np.zeros((height, width), np.float32)
     head = np.zeros((height, width), np.float32)
+    warped = np.zeros((height, width, 3), np.uint8)
     per_pixel = np.float32(samples * samples)
     for row in prange(height):
         photo = np.zeros(3, np.float32)
         fill = np.zeros(3, np.float32)
         value = np.zeros(ATTRIBUTES, np.float32)
         total = np.zeros(3, np.float32)
+        seen = np.zeros(3, np.float32)
         for column in range(width):
             covered = 0
             trust = np.float32(0)
             share = np.float32(0)
             total[:] = 0
+            seen[:] = 0
             for sy in range(row * samples, (row + 1) * samples):
                 for sx in range(column * samples, (column + 1) * samples):
                     t = triangle[sy, sx]
@@ -142,20 +146,21 @@ def _shade(triangle, barycentric, depth, faces, attributes, texture, samples):
                             value[c] += weight * attributes[faces[t, k], c]
                     w = value[PHOTO_WEIGHT]
                     f = value[FILL_WEIGHT]
-                    if w > 0:
-                        _texel(texture, value[UV], value[UV + 1], photo)
+                    _texel(texture, value[UV], value[UV + 1], photo)
                     if w < 1 and f > 0:
                         _texel(texture, value[FILL_UV], value[FILL_UV + 1], fill)
                     for c in range(3):
                         filled = f * fill[c] + (1 - f) * value[COLOR + c] if f > 0 else value[COLOR + c]
                         total[c] += w * photo[c] + (1 - w) * filled
+                        seen[c] += photo[c]
                     trust += value[CONFIDENCE]
                     share += value[HEAD]
                     nearest[row, column] = min(nearest[row, column], depth[sy, sx])
             if covered:
                 for c in range(3):
                     rgba[row, column, c] = np.uint8(min(max(total[c] / covered, 0), 255) + 0.5)
+                    warped[row, column, c] = np.uint8(seen[c] / covered + 0.5)
                 rgba[row, column, 3] = np.uint8(255 * covered / per_pixel + 0.5)
                 confidence[row, column] = trust / covered
                 head[row, column] = share / covered
-    return rgba, nearest, confidence, head
+    return rgba, nearest, confidence, head, warped

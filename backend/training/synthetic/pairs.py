@@ -44,6 +44,7 @@ class Pairs:
         head: (N, S, S) uint8, 255 where the truth shows head or bare neck.
         angles: (N, 2) float32, yaw and pitch off the portrait's view, degrees.
         place: (N, S, S, 3) float16, metres, see `RenderedView.place`.
+        warped: (N, S, S, 3) uint8, see `RenderedView.warped`.
         cameras: (N, 25) float64, K and world_to_camera row by row.
         expressions: (N, E) float32.
         betas: (B,) float32, the identity that the tracker fitted.
@@ -57,6 +58,7 @@ class Pairs:
     head: np.ndarray
     angles: np.ndarray
     place: np.ndarray
+    warped: np.ndarray
     cameras: np.ndarray
     expressions: np.ndarray
     betas: np.ndarray
@@ -111,7 +113,7 @@ def _views(figure: Figure, looks: Looks, avatar: ReliefAvatar, model: HeadModel,
     fitted_expression = np.zeros(len(names), np.float32)
     fitted_expression[: len(tracked.parameters.expression)] = tracked.parameters.expression
     columns: dict[str, list] = {"raw": [], "truth": [], "confidence": [], "head": [], "angles": [], "place": [],
-                                "cameras": [], "expressions": []}  # fmt: skip
+                                "warped": [], "cameras": [], "expressions": []}  # fmt: skip
     for index, (low, high) in enumerate(YAW_BANDS):
         yaw = rng.uniform(low, high) * (1 if (index + figure.traits.seed) % 2 else -1)
         pitch = rng.uniform(-12, 12) * (rng.random() < 0.6) * (index > 0)
@@ -131,6 +133,7 @@ def _views(figure: Figure, looks: Looks, avatar: ReliefAvatar, model: HeadModel,
         columns["head"].append(_to_bytes(picture.head))
         columns["angles"].append((yaw, pitch))
         columns["place"].append(raw.place)
+        columns["warped"].append(raw.warped)
         columns["cameras"].append([*camera.K, *camera.world_to_camera])
         columns["expressions"].append(expression)
         if index == 0:

@@ -1,0 +1,68 @@
+"""Marks stay on their places of the head, whatever the view."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backend.training.config import SampleConfig
+from backend.training.corpus import load_identities
+from backend.training.marks import LARGEST, MOST, Marks
+from backend.training.samples import draw_batch
+
+SIZE = 24
+
+
+@pytest.fixture
+def identities(tiny_corpus):
+    return load_identities(tiny_corpus, held_out=False)
+
+
+def head(shift: int = 0, hole: bool = True) -> np.ndarray:
+    """(SIZE, SIZE, 3): a plane of 12 cm, moved by some pixels."""
+    y, x = np.mgrid[:SIZE, :SIZE]
+    place = np.stack([0.005 * (x - shift) - 0.06, 0.005 * y - 0.06, np.full((SIZE, SIZE), -0.1)], -1)
+    place[10:14, 10 + shift : 14 + shift] *= not hole
+    return place.astype(np.float16)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_a_mark_is_where_its_place_is_and_nowhere_else(seed):
+    rng = np.random.default_rng(seed)
+    sure = np.zeros((SIZE, SIZE), bool)
+    sure[6:18, 6:18] = True
+    marks = Marks.draw(head(), sure, rng)
+    assert 1 <= len(marks.centers) <= MOST
+    picture = np.full((SIZE, SIZE, 4), 128, np.uint8)
+    painted, moved = marks.paint(picture, head()), marks.paint(picture, head(3))
+    assert (painted[..., 3] == 128).all()
+    # Moved with the head, but at the edge that the picture ends the blur.
+    assert np.abs(painted[:, 4:-8].astype(int) - moved[:, 7:-5]).max() <= 1
+    far = (
+        np.linalg.norm(head(hole=False).astype(float)[:, :, None] - marks.centers, axis=-1).min(-1)
+        > 1.4 * LARGEST + 0.02
+    )
+    assert (painted[far] == 128).all()
+
+
+def test_without_places_or_trust_nothing_is_painted():
+    picture = np.full((SIZE, SIZE, 3), 50, np.uint8)
+    for place, sure in ((np.zeros((SIZE, SIZE, 3)), True), (head(), False)):
+        marks = Marks.draw(place, np.full((SIZE, SIZE), sure), np.random.default_rng(0))
+        assert (marks.paint(picture, head()) == picture).all()
+
+
+def test_a_sample_s_pictures_wear_the_same_marks(identities):
+    plain = dict(crop=32, dropped=0.0, unplaced=0.0)
+    changed = 0
+    for seed in range(6):
+        without, worn = (
+            draw_batch(identities, SampleConfig(**plain, marked=share), 1, np.random.default_rng(seed))
+            for share in (0.0, 1.0)
+        )
+        assert without.views.shape == worn.views.shape
+        changed += all(
+            (getattr(worn, name) != getattr(without, name)).any() for name in ("views", "truth", "reference")
+        )
+    assert changed
