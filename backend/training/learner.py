@@ -48,6 +48,7 @@ class Learner:
         self.refiner = refiner_to_train(config).to(self.device).to(memory_format=torch.channels_last).train()
         if config.gradient_checkpointing:
             recompute_activations(self.refiner)
+        self.refiner.unet.conv_norm_out.register_forward_pre_hook(self._watch_stream)
         self.trained = {name: p for name, p in self.refiner.named_parameters() if p.requires_grad}
         self.average = Average(self.trained, config.ema)
         self.loss = RefinerLoss(config.loss, Lpips.load(config.lpips) if config.loss.lpips else None).to(self.device)
@@ -122,8 +123,13 @@ class Learner:
             (judged["discriminator"] * share).backward()
             terms |= judged
         with torch.no_grad():
+            terms["stream"] = self._stream
             terms["raw_picture"] = self.loss.picture(batch.views[:, :, :3], batch)["picture"]
         return {name: term.detach() for name, term in terms.items()}
+
+    def _watch_stream(self, _: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        """How large the U-Net's residual stream has grown: attention drowns in it unseen (`docs/training.md`)."""
+        self._stream = inputs[0].detach().float().square().mean().sqrt()
 
     def _refine(self, batch: Batch, noise_level: torch.Tensor | float) -> Refinement:
         with self.accelerator.autocast():

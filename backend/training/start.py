@@ -21,6 +21,10 @@ def refiner_to_train(config: TrainingConfig) -> Refiner:
     preset = known if known.is_dir() else Path(config.preset)
     try:
         architecture = RefinerConfig.load(preset)
+        if config.afresh and (architecture.base is not None or not config.initial):
+            raise ValueError(
+                "afresh begins networks anew that initial has whole: there are none such here; leave it out"
+            )
         if not config.initial:
             return Refiner.for_training(preset, config.base or None)
         if _apart_from_base(architecture) != _apart_from_base(RefinerConfig.load(config.initial)):

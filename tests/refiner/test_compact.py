@@ -19,6 +19,7 @@ def portrait_view() -> RenderedView:
         np.zeros((256, 256), np.float32),
         turned=0.5,
         place=np.stack([x, -y, np.full_like(x, 0.01)], -1),
+        warped=color,
     )
 
 

@@ -136,7 +136,15 @@ def test_biases_do_not_decay(config):
 def test_training_lowers_the_loss(config):
     ratios = []
     trainer = Trainer(replace(config, steps=150, learning_rate=3e-3, ema=0.9, pictures_every=1000))
-    trainer.run(lambda step, terms: ratios.append(terms["picture"] / terms["raw_picture"]))
+    streams = []
+
+    def report(step, terms):
+        ratios.append(terms["picture"] / terms["raw_picture"])
+        streams.append(terms["stream"])
+
+    trainer.run(report)
+    assert min(streams) > 0
+    assert max(streams) < 1e6
     assert np.mean(ratios[-10:]) < 0.97 * np.mean(ratios[:10])
 
 
