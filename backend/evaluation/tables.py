@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from statistics import median
 
@@ -33,7 +33,8 @@ SIZES = (1, 2, 4, 5)
 """V, the views refined together."""
 ABLATED, TIMED = 8, 4
 """On so many people noise levels and V are compared, and the avatar's times are taken."""
-REFINED, BLIND = "refined", "refined without the reference"
+REFINED, BLIND, UNATTENDED = "refined", "refined without the reference", "refined, attention without the reference"
+"""BLIND knows the portrait neither from attention nor by its warp, UNATTENDED by its warp alone."""
 
 
 @dataclass
@@ -131,9 +132,11 @@ def measure_tables(
 
 def _measure_quality(tables: Tables, scene: _Scene, fid: Fid | None) -> None:
     refined = [c for pair in groups_of(scene.views) for c in tables.timed("refine", partial(scene.refine, pair))]
-    blind = [c for pair in groups_of(scene.views) for c in scene.refine(pair, reference=scene.grey)]
+    unwarped = [replace(view, warped=None) for view in scene.views]
+    blind = [c for pair in groups_of(unwarped) for c in scene.refine(pair, reference=scene.grey)]
+    unattended = [c for pair in groups_of(scene.views) for c in scene.refine(pair, reference=scene.grey)]
     for index, view in enumerate(scene.views):
-        colors = {REFINED: refined[index], BLIND: blind[index]}
+        colors = {REFINED: refined[index], BLIND: blind[index], UNATTENDED: unattended[index]}
         pictures = baselines(view.rgba) | _colored(view.rgba, colors)
         scene.score(tables.quality, index, pictures)
         if fid:

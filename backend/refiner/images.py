@@ -19,6 +19,8 @@ PICTURE = 5
 WARPED = PICTURE + 3
 """The first channel of the warped portrait; those before it are the place on the head."""
 CHANNELS = WARPED + 3
+GREY = 128
+"""Of a warped portrait that is not known."""
 
 
 def network_views(
@@ -40,7 +42,7 @@ def network_views(
     color, alpha = pixels[..., :3] * 2 - 1, pixels[..., 3:]
     trust = confidence.float()[..., None]
     known = (place != 0).any(-1, keepdim=True)
-    portrait = (warped.float() / 127.5 - 1) * (alpha * known)
+    portrait = (warped.float() - GREY) / 127.5 * (alpha * known)
     stacked = torch.cat([color * alpha, alpha * 2 - 1, trust * 2 - 1, scaled_places(place), portrait], dim=-1)
     return stacked.movedim(-1, -3)
 
@@ -63,7 +65,7 @@ def _places(rgba: np.ndarray, place: np.ndarray | None) -> np.ndarray:
 
 
 def _warped(rgba: np.ndarray, warped: np.ndarray | None) -> np.ndarray:
-    return np.zeros((*rgba.shape[:2], 3), np.uint8) if warped is None else warped
+    return np.full((*rgba.shape[:2], 3), GREY, np.uint8) if warped is None else warped
 
 
 def stack_moments(moments: Sequence[Sequence[RenderedView]]) -> tuple[torch.Tensor, ...]:

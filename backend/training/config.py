@@ -31,6 +31,8 @@ class SampleConfig(Settings):
         sure_weight: how much a pixel counts that the photo is sure of, beside 1 for one that it says nothing about.
         unplaced: how often a sample's views and portrait do not know their places on the head, as an avatar without a
             surface gives them.
+        blind: how often a sample has neither a portrait nor its warp: else what they give could not be told from the
+            surprise of missing them.
         marked: how often a sample's people wear marks of any colour, which are to stay; see `backend.training.marks`.
         kept_weight: how much a pixel of the avatar counts that shows no head or neck (clothes, mostly): what is true
             there nobody fitted, so it is to stay as it is.
@@ -41,6 +43,7 @@ class SampleConfig(Settings):
     portrait_view: Share = 0.25
     dropped: Share = 0.5
     unplaced: Share = 0.1
+    blind: Share = 0.0
     marked: Share = 0.0
     sure_weight: Share = 0.1
     kept_weight: Share = 0.0

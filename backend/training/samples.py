@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from backend.protocol.errors import TurboPortraitError
-from backend.refiner.images import reference_tensor, view_tensor
+from backend.refiner.images import WARPED, reference_tensor, view_tensor
 from backend.training.config import SampleConfig
 from backend.training.corpus import Identity
 from backend.training.marks import Marks
@@ -113,7 +113,11 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
     corner = _corner(identity.reference[..., 3], config.crop, rng)
     reference = reference_tensor(shown(identity.reference, 0, corner), cut(identity.place[0], corner) * sides)
     turned = torch.from_numpy(identity.turned[chosen])
-    return torch.stack(views), reference, torch.stack(truths), torch.stack(weights), turned
+    seen = torch.stack(views)
+    if rng.random() < config.blind:
+        seen[:, WARPED:] = 0
+        reference = reference_tensor(np.zeros((config.crop, config.crop, 4), np.uint8))
+    return seen, reference, torch.stack(truths), torch.stack(weights), turned
 
 
 def drop_part(

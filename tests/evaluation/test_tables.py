@@ -19,7 +19,7 @@ from backend.evaluation.agreement import measure_flicker
 from backend.evaluation.cli import app
 from backend.evaluation.measures import Measures
 from backend.evaluation.portrait_report import YAWS, measure_portrait
-from backend.evaluation.tables import measure_tables
+from backend.evaluation.tables import BLIND, UNATTENDED, measure_tables
 from backend.refiner import Refiner
 from backend.tracking.embedding import with_landmarks
 from backend.training.corpus import load_identities
@@ -88,7 +88,7 @@ def test_fid_stands_in_table_1_where_its_network_is_there(refiner, tmp_path):
     model = with_landmarks(load_head_model())
     found = measure_tables(refiner, load_identities(tmp_path, held_out=True), model, measures, multistep=0)
     table1 = found.as_dict()["table1"]
-    assert set(table1["inside"]) == {"raw", "blur 1.5", "blur 3", "refined", "refined without the reference"}
+    assert set(table1["inside"]) == {"raw", "blur 1.5", "blur 3", "refined", BLIND, UNATTENDED}
     for methods in (table1["inside"], table1["all"]):
         assert all(np.isfinite(values["FID"]) for values in methods.values())
         assert methods["refined"]["FID"] == pytest.approx(methods["raw"]["FID"], abs=1e-6)

@@ -146,6 +146,9 @@ def test_the_warped_portrait_is_looked_at_where_it_is_known_and_not_without_a_re
     assert (refined != otherwise).any()
     assert (refined == known).all()
     assert (bare == bare_other).all()
+    # Grey is what an unknown one is.
+    unknown = refiner.refine([replace(view, warped=None)], None)[0]
+    assert (bare == unknown).all()
 
 
 def test_a_refiner_without_coordinates_does_not():

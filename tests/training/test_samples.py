@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tiny_corpus import write_tiny_corpus
 
 from backend.refiner.coordinates import UNIT
-from backend.refiner.images import CHANNELS, PICTURE
+from backend.refiner.images import CHANNELS, PICTURE, WARPED
 from backend.training.batches import StepBatches, batches_from
 from backend.training.config import SampleConfig, TrainingConfig
 from backend.training.corpus import is_held_out, load_identities, load_probe_identities
@@ -73,6 +73,18 @@ def test_avatars_without_places_are_trained_for(identities):
     batch = draw_batch(identities, SampleConfig(crop=24, unplaced=1.0), 1, np.random.default_rng(0))
     assert (batch.views[:, :, PICTURE:] == 0).all()
     assert (batch.reference[:, PICTURE:] == 0).all()
+
+
+def test_blind_samples_have_neither_the_portrait_nor_its_warp(identities):
+    seeing, blind = (
+        draw_batch(identities, SampleConfig(crop=24, unplaced=0.0, blind=share), 1, np.random.default_rng(0))
+        for share in (0.0, 1.0)
+    )
+    assert (seeing.views[:, :, WARPED:] != 0).any()
+    assert (blind.views[:, :, WARPED:] == 0).all()
+    assert torch.equal(blind.views[:, :, :WARPED], seeing.views[:, :, :WARPED])
+    nothing = torch.tensor([0.0, 0, 0, -1, -1, 0, 0, 0, 0, 0, 0])
+    assert (blind.reference == nothing[:, None, None]).all()
 
 
 def test_what_is_no_head_is_to_be_kept(identities):
