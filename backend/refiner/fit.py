@@ -62,7 +62,7 @@ def check_networks(
     config: RefinerConfig, unet: UNet2DConditionModel, vae: AutoencoderKL | AutoencoderTiny, prompt: torch.Tensor
 ) -> None:
     """Raise ValueError unless the networks fit each other and the config."""
-    outputs = (3, 4) if config.blend else (3,)
+    outputs = [3] + [4] * config.blend + [5] * (config.blend and config.coordinates)
     inputs = (CHANNELS,) if config.coordinates else (3, PICTURE)
     if vae.config.in_channels not in inputs or vae.config.out_channels not in outputs:
         raise ValueError(

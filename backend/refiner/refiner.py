@@ -36,7 +36,8 @@ class Refiner(nn.Module):
         config: the preset's settings.
         unet: a U-Net that predicts noise, as diffusers builds it; its attention processors are replaced.
         vae: the autoencoder: 5 input channels (RGB over grey, alpha, confidence) or 3 (RGB over grey), 11
-            with `config.coordinates`; 3 output channels, or 4 with `config.blend`.
+            with `config.coordinates`; 3 output
+            channels; with `config.blend` 4 as well, and with both 5: see `refinement`.
         prompt: (1, T, D) embedding that all images cross-attend to.
 
     Raises:
@@ -93,8 +94,10 @@ class Refiner(nn.Module):
         if refiner.config.blend:
             nn.init.zeros_(refiner.vae.decoder.conv_out.weight)
             nn.init.zeros_(refiner.vae.decoder.conv_out.bias)
-            # The mask begins nearly open: through a shut one no correction would ever be learned.
-            nn.init.ones_(refiner.vae.decoder.conv_out.bias[3:])
+            # The mask begins nearly open: through a shut one no correction would ever be learned. The warped portrait
+            # begins nearly unseen.
+            nn.init.ones_(refiner.vae.decoder.conv_out.bias[3:4])
+            nn.init.constant_(refiner.vae.decoder.conv_out.bias[4:], -2)
         for convolution in refiner.skips or ():
             # Nothing was trained without skips yet, so there is nothing to begin as.
             nn.init.xavier_uniform_(convolution.weight)
@@ -267,18 +270,26 @@ class Refiner(nn.Module):
     def refinement(
         self, views: torch.Tensor, decoded: torch.Tensor, latents: torch.Tensor, turned: torch.Tensor | None
     ) -> Refinement:
-        """What the decoder's raw output (B, V, 3 or 4, H, W) means for views (B, V, 11, H, W) of these latents."""
+        """What the decoder's raw output (B, V, 3, 4 or 5, H, W) means for views (B, V, 11, H, W) of these latents.
+
+        Three channels are the picture; four a correction of the raw one and its mask; a fifth says how much of the
+        warped portrait is to be taken first, where it is known: its detail need not pass through the latents.
+        """
         everywhere = torch.ones_like(views[:, :, :1])
         doubt = mask = everywhere
         if self.config.blend:
             confidence = (views[:, :, 4:5] + 1) / 2
             doubt = 1 - self._held(turned) * (confidence / self.config.full_confidence).clamp(0, 1)
-        if decoded.shape[2] == 4:
-            correction, mask = decoded[:, :, :3], torch.sigmoid(decoded[:, :, 3:])
+        if decoded.shape[2] > 3:
+            correction, mask = decoded[:, :, :3], torch.sigmoid(decoded[:, :, 3:4])
         else:
             # Infinity must not be clamped to a colour: see `images.compose`.
             picture = torch.where(decoded.isfinite(), decoded.clamp(-1, 1), torch.nan)
             correction = picture - views[:, :, :3]
+        if decoded.shape[2] == 5:
+            warped = views[:, :, WARPED:]
+            taken = torch.sigmoid(decoded[:, :, 4:]) * (warped != 0).any(2, keepdim=True)
+            correction = correction + taken * (warped - views[:, :, :3])
         return Refinement(correction, doubt * mask, mask, latents)
 
     def _held(self, turned: torch.Tensor | None) -> torch.Tensor | float:

@@ -151,6 +151,22 @@ def test_the_warped_portrait_is_looked_at_where_it_is_known_and_not_without_a_re
     assert (bare == unknown).all()
 
 
+def test_the_warped_portrait_can_be_taken_as_it_is():
+    """Its detail need not pass through the latents: a decoder that says so alone gives it back."""
+    refiner = tiny_refiner_with_coordinates()
+    last = refiner.vae.decoder.conv_out
+    torch.nn.init.zeros_(last.weight)
+    last.bias.copy_(torch.tensor([0.0, 0, 0, 20, 20]))
+    solid = random_view(0, confidence=0.0).rgba | np.uint8([0, 0, 0, 255])
+    view = replace(placed_view(0), rgba=solid, confidence=np.zeros((SIZE, SIZE), np.float32))
+    state = refiner.encode_reference(random_view(9).rgba, places(9))
+    refined = refiner.refine([view], state)[0].astype(int)
+    known = view.place.any(-1)
+    assert np.abs(refined[known] - view.warped[known]).max() <= 1
+    assert (refined[~known] == view.rgba[~known, :3]).all()
+    assert (refiner.refine([view], None)[0] == view.rgba[..., :3]).all()
+
+
 def test_a_refiner_without_coordinates_does_not():
     refiner = tiny_refiner()
     portrait = random_view(9).rgba

@@ -55,7 +55,7 @@ def tiny_refiner(blend: bool = True, skips: bool = True, tokens: int = 1) -> Ref
 def tiny_refiner_with_coordinates() -> Refiner:
     torch.manual_seed(0)
     config = RefinerConfig(name="tiny", size=SIZE, blend=True, skips=True, prompt_tokens=1, coordinates=True)
-    return Refiner(config, tiny_unet(told=FEATURES), tiny_vae(CHANNELS, 4), torch.randn(1, 1, 12)).prepare()
+    return Refiner(config, tiny_unet(told=FEATURES), tiny_vae(CHANNELS, 5), torch.randn(1, 1, 12)).prepare()
 
 
 def random_view(seed: int, confidence: float | None = None) -> RenderedView:
