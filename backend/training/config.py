@@ -55,6 +55,7 @@ class LossConfig(Settings):
     Attributes:
         l1, l2, gradient, structure: differences of the pictures, in [-1, 1], inside the weight mask.
         levels: of the gradient term's pyramid.
+        texture: how much detail there is, wherever it lies, against a blur where nobody can know the true one.
         flip: how different they look, see `backend.training.flip`.
         lpips, adversarial: see `LpipsConfig` and `DiscriminatorConfig`.
         change: the mean change, so that nothing is changed without need.
@@ -66,6 +67,7 @@ class LossConfig(Settings):
     gradient: Weight = 1.0
     structure: Weight = 0.2
     levels: Count = 4
+    texture: Weight = 0.0
     flip: Weight = 0.0
     lpips: Weight = 0.0
     adversarial: Weight = 0.0

@@ -14,7 +14,8 @@ from backend.training.samples import Batch
 
 SSIM_WINDOW = 7
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
-PICTURE_TERMS = ("l1", "l2", "gradient", "structure", "flip")
+TEXTURE_WINDOW = 9
+PICTURE_TERMS = ("l1", "l2", "gradient", "structure", "texture", "flip")
 
 
 class RefinerLoss(nn.Module):
@@ -56,13 +57,15 @@ class RefinerLoss(nn.Module):
     def picture(self, refined: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         """The terms that compare pixels of (B, V, 3, H, W), and their weighted sum "picture"."""
         a, b, weight = refined.flatten(0, 1), batch.truth.flatten(0, 1), batch.weight.flatten(0, 1)
+        # For what looks at neighbours both show the truth outside the mask.
+        inside = torch.where(weight > 0, a, b)
         compute = {
             "l1": lambda: weighted_mean((a - b).abs(), weight),
             "l2": lambda: weighted_mean((a - b).square(), weight),
             "gradient": lambda: self._gradients(a, b, weight),
             "structure": lambda: 1 - _structure((a + 1) / 2, (b + 1) / 2, weight),
-            # It looks at neighbours: outside the mask both show the truth.
-            "flip": lambda: weighted_mean(self.flip((torch.where(weight > 0, a, b) + 1) / 2, (b + 1) / 2), weight),
+            "texture": lambda: _texture(inside, b, weight),
+            "flip": lambda: weighted_mean(self.flip((inside + 1) / 2, (b + 1) / 2), weight),
         }
         weights = {name: getattr(self.config, name) for name in PICTURE_TERMS if getattr(self.config, name)}
         terms = {name: compute[name]() for name in weights}
@@ -89,6 +92,22 @@ def within(refined: torch.Tensor, batch: Batch) -> torch.Tensor:
 def weighted_mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """The mean of values (N, C, H, W) by weight (N, 1, H, W); 0 where there is no weight at all."""
     return (values * weight).sum() / (values.shape[1] * weight.sum()).clamp(min=1e-3)
+
+
+def _texture(a: torch.Tensor, b: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """How far the strength of detail differs in windows, of pixels (N, 3, H, W) and of their means by fours."""
+    total = a.new_zeros(())
+    for _ in range(2):
+        strengths = []
+        for picture in (a, b):
+            grey = picture.mean(1, keepdim=True)
+            detail = grey - avg_pool2d(grey, 5, stride=1, padding=2, count_include_pad=False)
+            strengths.append((avg_pool2d(detail.square(), TEXTURE_WINDOW, stride=3) + 1e-5).sqrt())
+        whole = avg_pool2d((weight > 0).float(), TEXTURE_WINDOW, stride=3) > 0.999
+        share = avg_pool2d(weight, TEXTURE_WINDOW, stride=3) * whole
+        total = total + weighted_mean((strengths[0] - strengths[1]).abs(), share)
+        a, b, weight = (avg_pool2d(x, 2) for x in (a, b, weight))
+    return total
 
 
 def _structure(a: torch.Tensor, b: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

@@ -5,7 +5,7 @@ import torch
 
 from backend.refiner.refiner import Refinement
 from backend.training.config import LossConfig
-from backend.training.losses import RefinerLoss, within
+from backend.training.losses import RefinerLoss, _texture, weighted_mean, within
 from backend.training.samples import Batch
 
 
@@ -18,7 +18,7 @@ def batch():
     return Batch(views, views[:, 0], torch.rand(1, 1, 3, 32, 32) * 2 - 1, weight, torch.zeros(1, 1), torch.zeros(1), 0)
 
 
-EVERY = LossConfig(l1=1, l2=1, gradient=1, structure=1, flip=1, levels=1)
+EVERY = LossConfig(l1=1, l2=1, gradient=1, structure=1, texture=1, flip=1, levels=1)
 
 
 def test_nothing_outside_the_weight_counts(batch):
@@ -33,15 +33,27 @@ def test_what_is_inside_counts(batch):
     assert terms["l2"].item() == pytest.approx(0.25, abs=1e-4)
 
 
-@pytest.mark.parametrize("name", ["l1", "l2", "gradient", "structure", "flip"])
+@pytest.mark.parametrize("name", ["l1", "l2", "gradient", "structure", "texture", "flip"])
 def test_a_weight_decides_how_much_its_term_counts(batch, name):
-    none = dict.fromkeys(("l1", "l2", "gradient", "structure", "flip", "change", "latent"), 0.0)
+    none = dict.fromkeys(("l1", "l2", "gradient", "structure", "texture", "flip", "change", "latent"), 0.0)
     refined = batch.truth + 0.3 * torch.rand_like(batch.truth)
     once = RefinerLoss(LossConfig(**none | {name: 1.0})).picture(refined, batch)
     thrice = RefinerLoss(LossConfig(**none | {name: 3.0})).picture(refined, batch)
     assert set(once) == {name, "picture"}
     assert once["picture"] > 0
     torch.testing.assert_close(thrice["picture"], 3 * once["picture"])
+
+
+def test_texture_is_how_much_detail_there_is_not_where():
+    torch.manual_seed(1)
+    truth = torch.rand(1, 3, 64, 64) - 0.5
+    whole = torch.ones(1, 1, 64, 64)
+    blurred = torch.nn.functional.avg_pool2d(truth, 5, 1, 2)
+    moved = truth.roll(7, 3)
+    assert _texture(truth, truth, whole) == 0
+    assert _texture(moved, truth, whole) < 0.15 * _texture(blurred, truth, whole)
+    assert weighted_mean((moved - truth).abs(), whole) > weighted_mean((blurred - truth).abs(), whole)
+    assert _texture(truth + 0.1, truth, whole) < 1e-5
 
 
 def test_change_and_latents_are_penalised(batch):
