@@ -77,7 +77,9 @@ class TokenPlaces:
         """Queries and keys (B, heads, T, d) of a resolution with their `near_channels`, which are made once."""
         asking = tokens, query.shape[1], query.shape[3]
         if asking not in self._channels:
-            self._channels[asking] = near_channels(self.at[tokens], *asking[1:])
+            # Nothing is learnt by them, and a recomputed layer finds them made: it must not have saved them before.
+            with torch.no_grad():
+                self._channels[asking] = near_channels(self.at[tokens], *asking[1:])
         asked, answered = self._channels[asking]
         return torch.cat([query, asked], -1), torch.cat([key, answered], -1)
 

@@ -89,15 +89,14 @@ class Refiner(nn.Module):
 
     @classmethod
     def from_config(cls, folder: str | Path) -> Refiner:
-        """A refiner of the folder's architecture with fresh weights that changes nothing yet, for training."""
+        """A refiner of the folder's architecture with fresh weights that changes nothing yet."""
         refiner = storage.build(cls, folder)
         if refiner.config.blend:
             nn.init.zeros_(refiner.vae.decoder.conv_out.weight)
             nn.init.zeros_(refiner.vae.decoder.conv_out.bias)
-            # The mask begins nearly open: through a shut one no correction would ever be learned. The warped portrait
-            # begins nearly unseen.
+            # The mask begins nearly open: through a shut one no correction would ever be learned.
             nn.init.ones_(refiner.vae.decoder.conv_out.bias[3:4])
-            nn.init.constant_(refiner.vae.decoder.conv_out.bias[4:], -2)
+            nn.init.constant_(refiner.vae.decoder.conv_out.bias[4:], -30)
         for convolution in refiner.skips or ():
             # Nothing was trained without skips yet, so there is nothing to begin as.
             nn.init.xavier_uniform_(convolution.weight)
@@ -123,6 +122,9 @@ class Refiner(nn.Module):
             # It begins by finding no noise, as diffusion models do.
             nn.init.zeros_(refiner.unet.conv_out.weight)
             nn.init.zeros_(refiner.unet.conv_out.bias)
+            if refiner.config.blend:
+                # Of a share of nothing nothing would be learned either.
+                nn.init.constant_(refiner.vae.decoder.conv_out.bias[4:], -2)
             return refiner
         refiner = storage.load_for_training(cls, folder, base)
         if refiner.skips is not None:

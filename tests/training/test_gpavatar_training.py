@@ -78,7 +78,7 @@ def test_a_tiny_network_learns_one_head(corpus, tmp_path, model):
     reached = psnr(trainer, head)
     assert np.mean(totals[-20:]) < 0.25 * totals[0]
     assert min(reached) > 22
-    assert np.mean(reached) > np.mean(shared) + 6
+    assert np.mean(reached) > np.mean(shared) + 4
     assert trainer.pictures().shape == (4 * 32, 5 * 32, 3)
 
 
