@@ -35,9 +35,8 @@ class Refiner(nn.Module):
     Args:
         config: the preset's settings.
         unet: a U-Net that predicts noise, as diffusers builds it; its attention processors are replaced.
-        vae: the autoencoder: 5 input channels (RGB over grey, alpha, confidence) or 3 (RGB over grey), 11
-            with `config.coordinates`; 3 output
-            channels; with `config.blend` 4 as well, and with both 5: see `refinement`.
+        vae: the autoencoder: 5 input channels (RGB over grey, alpha, confidence) or 3 (RGB over grey), 11 with
+            `config.coordinates`; 3 output channels, with `config.blend` 4 as well, and with both 5: see `refinement`.
         prompt: (1, T, D) embedding that all images cross-attend to.
 
     Raises:

@@ -33,8 +33,9 @@ class Flip(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         matrix = torch.tensor(TO_XYZ, dtype=torch.float64)
-        self.register_buffer("to_xyz", (matrix / matrix.sum(1, keepdim=True)).float(), persistent=False)
-        self.register_buffer("from_xyz", (matrix / matrix.sum(1, keepdim=True)).inverse().float(), persistent=False)
+        over_white = matrix / matrix.sum(1, keepdim=True)
+        self.register_buffer("to_xyz", over_white.float(), persistent=False)
+        self.register_buffer("from_xyz", over_white.inverse().float(), persistent=False)
         for name, value in zip(("shares", "gaussians"), _sensitivity(), strict=True):
             self.register_buffer(name, value, persistent=False)
         self.register_buffer("profiles", _feature_profiles(), persistent=False)

@@ -58,7 +58,7 @@ class RefinerLoss(nn.Module):
         """The terms that compare pixels of (B, V, 3, H, W), and their weighted sum "picture"."""
         a, b, weight = refined.flatten(0, 1), batch.truth.flatten(0, 1), batch.weight.flatten(0, 1)
         # For what looks at neighbours both show the truth outside the mask.
-        inside = torch.where(weight > 0, a, b)
+        inside = within(refined, batch).flatten(0, 1)
         compute = {
             "l1": lambda: weighted_mean((a - b).abs(), weight),
             "l2": lambda: weighted_mean((a - b).square(), weight),
