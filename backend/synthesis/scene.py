@@ -120,10 +120,18 @@ def build_scene(person: Person, model: HeadModel, views: list[View]) -> tuple[Sc
         "sky": kind,
         "sky_strength": float(rng.uniform(0.35, 0.8) if lamps else 1.6),
     }
+    portrait = views[0].vertices[anatomy.ears]
     for view in views:
         camera = view.camera
         scene.description["views"].append(
-            {"K": list(camera.K), "world_to_camera": list(camera.world_to_camera), "size": camera.width}
+            {
+                "K": list(camera.K),
+                "world_to_camera": list(camera.world_to_camera),
+                "size": camera.width,
+                # The light goes with the head: a photo does not tell how it would fall on the head when that turns,
+                # and an avatar of the photo keeps what fell on it.
+                "light": rigid_motion(portrait, view.vertices[anatomy.ears]).matrix.ravel().tolist(),
+            }
         )
     return scene, sky, bool(rng.random() < (0.75 if kind in ("overcast", "sunny", "dusk") else 0.3))
 

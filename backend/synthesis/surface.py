@@ -55,6 +55,11 @@ class Motion:
     def __call__(self, points: np.ndarray) -> np.ndarray:
         return (points @ self.rotation.T + self.offset).astype(np.float32)
 
+    @property
+    def matrix(self) -> np.ndarray:
+        """(4, 4), for column vectors."""
+        return np.block([[self.rotation, self.offset[:, None]], [np.zeros(3), 1.0]])
+
 
 def rigid_motion(before: np.ndarray, after: np.ndarray) -> Motion:
     """The motion that takes points (n, 3) nearest to others (Kabsch)."""

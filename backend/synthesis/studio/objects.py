@@ -73,7 +73,7 @@ def add_image(name: str, pixels: np.ndarray):
     return image
 
 
-def add_lamp(lamp: dict) -> None:
+def add_lamp(lamp: dict):
     """An area light that shines at the face."""
     data = bpy.data.lights.new("lamp", "AREA")
     data.size, data.energy, data.color = lamp["size"], lamp["power"], lamp["color"]
@@ -81,10 +81,11 @@ def add_lamp(lamp: dict) -> None:
     place = Vector(lamp["position"])
     thing.matrix_world = Matrix.Translation(place) @ (-place).to_track_quat("-Z", "Y").to_matrix().to_4x4()
     bpy.context.scene.collection.objects.link(thing)
+    return thing
 
 
-def set_sky(pixels: np.ndarray, strength: float) -> None:
-    """Light from a panorama whose top is +y and whose middle column is +z."""
+def set_sky(pixels: np.ndarray, strength: float):
+    """Light from a panorama whose top is +y and whose middle column is +z; the node that `turn_sky` turns."""
     world = bpy.data.worlds.new("sky")
     bpy.context.scene.world = world
     world.use_nodes = True
@@ -92,14 +93,22 @@ def set_sky(pixels: np.ndarray, strength: float) -> None:
     nodes.clear()
     place, turn = nodes.new("ShaderNodeTexCoord"), nodes.new("ShaderNodeMapping")
     texture, shade, out = (nodes.new(f"ShaderNode{n}") for n in ("TexEnvironment", "Background", "OutputWorld"))
-    # Blender's panoramas have +z up and -y in the middle.
-    turn.inputs["Rotation"].default_value = (np.pi / 2, 0, 0)
+    turn_sky(turn, Matrix.Identity(3))
+    # Left to itself Cycles takes seconds to find out where so small a panorama is bright.
+    world.cycles.sampling_method, world.cycles.sample_map_resolution = "MANUAL", pixels.shape[1]
     texture.image = add_image("sky", pixels)
     shade.inputs["Strength"].default_value = strength
     links.new(place.outputs["Generated"], turn.inputs["Vector"])
     links.new(turn.outputs["Vector"], texture.inputs["Vector"])
     links.new(texture.outputs["Color"], shade.inputs["Color"])
     links.new(shade.outputs["Background"], out.inputs["Surface"])
+    return turn
+
+
+def turn_sky(node, rotation: Matrix) -> None:
+    """Turn the panorama by a rotation of the head's axes."""
+    # Blender's panoramas have +z up and -y in the middle; the node turns where is looked, not the panorama.
+    node.inputs["Rotation"].default_value = (Matrix.Rotation(np.pi / 2, 3, "X") @ rotation.transposed()).to_euler()
 
 
 def set_camera(K: np.ndarray, world_to_camera: np.ndarray, size: int) -> None:

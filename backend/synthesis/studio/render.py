@@ -6,6 +6,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
+from mathutils import Matrix
 
 from backend.synthesis.studio import objects
 from backend.synthesis.studio.materials import make_material
@@ -24,6 +25,9 @@ def render_scene(scene_file: Path, output: Path, samples: int, threads: int) -> 
     bpy.ops.wm.read_factory_settings(use_empty=True)
     _set_up(bpy.context.scene, samples, threads)
     meshes, strands = _build(description, arrays)
+    lamps = [objects.add_lamp(lamp) for lamp in description["lamps"]]
+    places = [lamp.matrix_world.copy() for lamp in lamps]
+    sky = objects.set_sky(arrays["image/sky"], description["sky_strength"])
     seconds = []
     for k, view in enumerate(description["views"]):
         start = time.perf_counter()
@@ -32,6 +36,10 @@ def render_scene(scene_file: Path, output: Path, samples: int, threads: int) -> 
                 objects.move_mesh(thing.data, arrays[f"meshes/{name}/{k}"])
             for name, thing in strands.items():
                 objects.move_strands(thing.data, arrays[f"strands/{name}/{k}"])
+        light = Matrix(np.array(view["light"]).reshape(4, 4).tolist())
+        for lamp, place in zip(lamps, places, strict=True):
+            lamp.matrix_world = light @ place
+        objects.turn_sky(sky, light.to_3x3())
         K, pose = np.array(view["K"]).reshape(3, 3), np.array(view["world_to_camera"]).reshape(4, 4)
         objects.set_camera(K, pose, view["size"])
         bpy.context.scene.render.filepath = str(output / f"view_{k:02d}.exr")
@@ -82,7 +90,4 @@ def _build(description: dict, arrays: dict[str, np.ndarray]) -> tuple[dict, dict
         strands[name] = objects.add_strands(name, arrays[f"strands/{name}/0"], entry["material"]["radius"], material)
     for name, thing in (meshes | strands).items():
         thing.pass_index = LABELS[name]
-    for lamp in description["lamps"]:
-        objects.add_lamp(lamp)
-    objects.set_sky(arrays["image/sky"], description["sky_strength"])
     return meshes, strands
