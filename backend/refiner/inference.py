@@ -12,6 +12,8 @@ import torch
 
 from backend.protocol.errors import TurboPortraitError
 from backend.refiner.autoencoder import reduction
+from backend.refiner.coordinates import scaled_places
+from backend.refiner.cropping import Boxes, head_share
 from backend.refiner.diffusion import seeded_noise
 from backend.refiner.images import check_square, compose, network_views, reference_tensor, stack_moments
 from backend.refiner.refinement import ReferenceState, Unrefined
@@ -61,7 +63,12 @@ def refine_batch(
     if not moments or not moments[0]:
         return [[] for _ in moments]
     views = stack_moments(moments)
-    refined, sound = _refine(refiner, views, _latents(reference, len(moments)), level, seed, warn)
+    latents = _latents(reference, len(moments))
+    boxes = _boxes(refiner, views, latents)
+    if boxes is None:
+        refined, sound = _refine(refiner, views, latents, level, seed, warn)
+    else:
+        refined, sound = _refine_boxes(refiner, views, latents, boxes, level, seed, warn)
     if not sound.all():
         sentence = (
             f"{int((~sound).sum())} of {sound.numel()} views could not be refined, because the network's result was "
@@ -108,6 +115,51 @@ def runner(refiner: Refiner) -> StaticRunner:
     return StaticRunner(partial(refined_pictures, refiner), refiner.device, compile_when)
 
 
+def _boxes(
+    refiner: Refiner, views: tuple[torch.Tensor, ...], latents: torch.Tensor | None
+) -> tuple[Boxes, Boxes | None] | None:
+    """Around the heads in all views (B V of them) and references (in latents), of one size; None: the whole pictures.
+
+    On a GPU each shape is a graph of its own, and what the whole pictures cost more is small.
+    """
+    if not refiner.config.head_only or refiner.device.type != "cpu":
+        return None
+    reach = reduction(refiner.vae)
+    fine = 2 ** (len(refiner.unet.config.block_out_channels) - 1)
+    rgba, place = views[0], views[3]
+    shown = (head_share(scaled_places(place).movedim(-1, -3))[:, :, 0] > 0) & (rgba[..., 3] > 0)
+    ours = Boxes.around(shown.flatten(0, 1), reach * fine)
+    if latents is None:
+        return ours, None
+    told = refiner.told(latents).flatten(0, 1)
+    known = told[:, 3:4] > 0
+    # Of a portrait that knows no places any part will do.
+    shown = (head_share(told[:, :3] / told[:, 3:4].clamp_min(1e-3)) > 0) & known
+    theirs = Boxes.around(shown[:, 0], fine).grown(ours.height // reach, ours.width // reach, refiner.size // reach)
+    return ours.grown(theirs.height * reach, theirs.width * reach, refiner.size), theirs
+
+
+def _refine_boxes(
+    refiner: Refiner,
+    views: tuple[torch.Tensor, ...],
+    latents: torch.Tensor | None,
+    boxes: tuple[Boxes, Boxes | None],
+    level: float,
+    seed: int,
+    warn: Warn,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`_refine` of the boxes alone; around them the views stay as they are."""
+    ours, theirs = boxes
+    moments = views[0].shape[:2]
+    cut = tuple(ours.cut(x.flatten(0, 1)).unflatten(0, moments) for x in views)
+    if latents is not None:
+        latents = theirs.cut(latents.flatten(0, 1), along=2).unflatten(0, latents.shape[:2])
+    parts, sound = _refine(refiner, cut, latents, level, seed, warn)
+    refined = views[0][..., :3].clone()
+    ours.paste(parts.flatten(0, 1), refined.flatten(0, 1))
+    return refined, sound
+
+
 def _refine(
     refiner: Refiner,
     views: tuple[torch.Tensor, ...],
@@ -116,12 +168,13 @@ def _refine(
     seed: int,
     warn: Warn,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """`refined_pictures` of `stack_moments`' views, on the CPU's side; split in two, again and again, where memory
-    runs out.
+    """`refined_pictures` of `stack_moments`' views or boxes of them, on the CPU's side; split in two, again and again,
+    where memory runs out.
     """
     config, device = refiner.vae.config, refiner.device
     side = refiner.size // reduction(refiner.vae)
-    noise = seeded_noise((1, config.latent_channels, side, side), seed)
+    height, width = (pixels // reduction(refiner.vae) for pixels in views[0].shape[2:4])
+    noise = seeded_noise((1, config.latent_channels, side, side), seed)[..., :height, :width]
     try:
         inputs = (*views, reference, noise, torch.tensor(level))
         placed = (None if x is None else x.to(device) for x in inputs)

@@ -18,6 +18,7 @@ from backend.refiner.attention import freeze_prompt, reshape_attention
 from backend.refiner.autoencoder import Skips, decode, encode, reduction
 from backend.refiner.config import RefinerConfig, preset_folder
 from backend.refiner.coordinates import TokenPlaces, place_features
+from backend.refiner.cropping import head_share
 from backend.refiner.diffusion import clean_latent, mix_noise, signal_level
 from backend.refiner.fit import check_networks
 from backend.refiner.images import PICTURE, WARPED
@@ -291,7 +292,10 @@ class Refiner(nn.Module):
             warped = views[:, :, WARPED:]
             taken = torch.sigmoid(decoded[:, :, 4:]) * (warped != 0).any(2, keepdim=True)
             correction = correction + taken * (warped - views[:, :, :3])
-        return Refinement(correction, doubt * mask, mask, latents)
+        change = doubt * mask
+        if self.config.head_only:
+            change = change * head_share(views[:, :, PICTURE:WARPED])
+        return Refinement(correction, change, mask, latents)
 
     def _held(self, turned: torch.Tensor | None) -> torch.Tensor | float:
         """(B, V, 1, H or 1, W or 1) in [0, 1]: how far the blend holds where a view is so turned."""

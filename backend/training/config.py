@@ -57,6 +57,7 @@ class LossConfig(Settings):
         levels: of the gradient term's pyramid.
         texture: how much detail there is, wherever it lies, against a blur where nobody can know the true one.
         flip: how different they look, see `backend.training.flip`.
+        face: how unlike the faces are to a face recogniser, see `backend.training.face_loss`.
         lpips, adversarial: see `LpipsConfig` and `DiscriminatorConfig`.
         change: the mean change, so that nothing is changed without need.
         latent: how far the latents' variance is from 1, or the noise would be no noise to them.
@@ -69,6 +70,7 @@ class LossConfig(Settings):
     levels: Count = 4
     texture: Weight = 0.0
     flip: Weight = 0.0
+    face: Weight = 0.0
     lpips: Weight = 0.0
     adversarial: Weight = 0.0
     change: Weight = 0.01

@@ -14,6 +14,7 @@ from backend.refiner.runtime import keep_freed_memory
 from backend.training.adversary import Adversary
 from backend.training.average import Average, fill
 from backend.training.config import TrainingConfig
+from backend.training.face_loss import FaceLoss
 from backend.training.gradients import average_gradients, recompute_activations
 from backend.training.losses import RefinerLoss, within
 from backend.training.lpips import Lpips
@@ -51,7 +52,9 @@ class Learner:
         self.refiner.unet.conv_norm_out.register_forward_pre_hook(self._watch_stream)
         self.trained = {name: p for name, p in self.refiner.named_parameters() if p.requires_grad}
         self.average = Average(self.trained, config.ema)
-        self.loss = RefinerLoss(config.loss, Lpips.load(config.lpips) if config.loss.lpips else None).to(self.device)
+        lpips = Lpips.load(config.lpips) if config.loss.lpips else None
+        face = FaceLoss.load() if config.loss.face else None
+        self.loss = RefinerLoss(config.loss, lpips, face).to(self.device)
         self.optimizer = torch.optim.AdamW(_groups(self.trained, config), betas=config.betas)
         self.adversary = Adversary(config.discriminator, self.device) if config.loss.adversarial else None
 

@@ -6,8 +6,10 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d
 
+from backend.refiner.images import PICTURE, WARPED
 from backend.refiner.refinement import Refinement
 from backend.training.config import LossConfig
+from backend.training.face_loss import FaceLoss
 from backend.training.flip import Flip
 from backend.training.lpips import Lpips
 from backend.training.samples import Batch
@@ -19,32 +21,37 @@ PICTURE_TERMS = ("l1", "l2", "gradient", "structure", "texture", "flip")
 
 
 class RefinerLoss(nn.Module):
-    """L1, L2, gradients over a pyramid, structure (Wang et al. 2004), FLIP (Andersson et al. 2020) and LPIPS (Zhang et
-    al. 2018), plus two penalties.
+    """L1, L2, gradients over a pyramid, structure (Wang et al. 2004), FLIP (Andersson et al. 2020), LPIPS (Zhang et
+    al. 2018) and a face recogniser's features, plus two penalties.
 
     The paper names none of its terms but the discriminator's; L2 + LPIPS + adversarial is img2img-turbo's (Parmar et
     al. 2024), whose adversarial term is `backend.training.adversary`'s.
 
     Args:
         config: the terms' weights.
-        lpips: None leaves that term out whatever its weight.
+        lpips, face: None leaves that term out whatever its weight.
     """
 
-    def __init__(self, config: LossConfig, lpips: Lpips | None = None) -> None:
+    def __init__(self, config: LossConfig, lpips: Lpips | None = None, face: FaceLoss | None = None) -> None:
         super().__init__()
         self.config = config
         self.lpips = lpips if config.lpips else None
+        self.face = face if config.face else None
         self.flip = Flip() if config.flip else None
 
     def forward(self, result: Refinement, refined: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         """All terms and their weighted "total", scalars, of a result and its pictures (B, V, 3, H, W)."""
         terms = self.picture(refined, batch)
         total = terms["picture"]
+        # Outside the mask both show the truth: nothing there can be learnt from.
+        seen = within(refined, batch)
         if self.lpips is not None:
-            # Outside the mask both show the truth: nothing there can be learnt from.
-            seen = within(refined, batch)
             terms["lpips"] = self.lpips(*(x.flatten(0, 1) for x in (seen, batch.truth, batch.weight)))
             total = total + self.config.lpips * terms["lpips"]
+        if self.face is not None:
+            places = batch.views[:, :, PICTURE:WARPED]
+            terms["face"] = self.face(*(x.flatten(0, 1) for x in (seen, batch.truth, places)))
+            total = total + self.config.face * terms["face"]
         if self.config.change:
             alpha = (batch.views[:, :, 3:4] + 1) / 2
             terms["change"] = (result.change * alpha).sum() / alpha.sum().clamp(min=1)
