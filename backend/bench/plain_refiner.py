@@ -62,12 +62,14 @@ class PlainRefiner:
         self._dtype = dtype
 
     @torch.inference_mode()
-    def refine(self, views: Sequence[RenderedView], portrait: np.ndarray, seed: int = 0) -> list[np.ndarray]:
-        """V views (S, S) and the portrait (S, S, 4) to V images (S, S, 3) uint8."""
+    def refine(
+        self, views: Sequence[RenderedView], portrait: np.ndarray, seed: int = 0, place: np.ndarray | None = None
+    ) -> list[np.ndarray]:
+        """V views (S, S), the portrait (S, S, 4) and its places (S, S, 3) to V images (S, S, 3) uint8."""
         refiner, config, device = self._refiner, self._refiner.config, self._refiner.device
         count = len(views)
         seen = [view_tensor(view.rgba, view.confidence, view.place, view.warped) for view in views]
-        tensors = [*seen, reference_tensor(portrait)]
+        tensors = [*seen, reference_tensor(portrait, place)]
         images = torch.stack(tensors).contiguous().to(device, self._dtype)
         latents, features = encode(self.vae, images[:, : self.vae.config.in_channels])
         side = refiner.size // reduction(self.vae)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
@@ -16,20 +17,33 @@ from rich.console import Console
 from rich.table import Table
 
 from backend.avatars.base import RenderedView
+from backend.avatars.relief import register_relief
 from backend.bench.plain_refiner import PlainRefiner
 from backend.bench.report import machine, percentiles
 from backend.bench.work import PeakMemory, matrix_rate, refining_flop, seconds_of
+from backend.evaluation.portraits import real_portraits
+from backend.evaluation.subject import Subject
 from backend.refiner import Refiner
 from backend.refiner.autoencoder import decode
 from backend.refiner.config import RefinerConfig, preset_folder
 from backend.refiner.images import network_views, stack_moments
 from backend.refiner.runtime import StaticRunner, can_compile
+from backend.tracking.embedding import with_landmarks
+from backend.training.synthetic.pairs import reference_image
+from flame import load_head_model
 
 LEAST_REPEATS = 3
 QUIET = 0.8
 """Below this share of the cores' time other programs are at work; the refiner by itself uses more."""
 STAGES = ("encode", "unet", "decode")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class Framing(StrEnum):
+    """What the measured pictures show."""
+
+    FULL = "full"
+    PORTRAIT = "portrait"
 
 
 def refiner(
@@ -40,6 +54,9 @@ def refiner(
     device: str = typer.Option("auto", help="cpu, cuda, or auto: the GPU if there is one."),
     dtype: str = typer.Option("auto", help="float32, bfloat16, float16; auto as in use."),
     random_weights: bool = typer.Option(False, help="The preset's architecture with random weights: no download."),
+    framing: Framing = typer.Option(
+        Framing.FULL, help="full: pictures that heads fill, the most work; portrait: the astronaut as framed in use."
+    ),
     plain: bool = typer.Option(True, help="Measure the plain diffusers form too."),
     repeats: int = typer.Option(30, min=LEAST_REPEATS, help="Measurements of each case."),
     seconds: float = typer.Option(60, help=f"Time for each case; at least {LEAST_REPEATS} measurements are taken."),
@@ -60,7 +77,7 @@ def refiner(
             model.prepare(place, DTYPES.get(dtype))
         kind = str(model.dtype).removeprefix("torch.")
         rate = report.setdefault("matrix_tflops", {}).setdefault(kind, matrix_rate(place, model.dtype) / 1e12)
-        cases = [Case(model, int(v), int(s), name) for s in size.split(",") for v in views.split(",")]
+        cases = [Case(model, int(v), int(s), name, framing) for s in size.split(",") for v in views.split(",")]
         for case in cases:
             with console.status(f"{case}: warming up, memory"):
                 case.measure_memory()
@@ -68,21 +85,26 @@ def refiner(
         for case in cases:
             with console.status(f"{case}: measuring"):
                 figures = {"dtype": kind, **case.measure(other, repeats, seconds)}
-            achieved = figures["tflop"]["total"] / (figures["ours"]["p50_ms"] / 1000)
-            report["cases"].append({**figures, "share_of_matrix_rate": float(f"{achieved / rate:.3g}")})
+            if "tflop" in figures:
+                achieved = figures["tflop"]["total"] / (figures["ours"]["p50_ms"] / 1000)
+                figures["share_of_matrix_rate"] = float(f"{achieved / rate:.3g}")
+            report["cases"].append(figures)
     _print(report)
     if output:
         output.write_text(json.dumps(report, indent=2) + "\n")
 
 
 class Case:
-    """A preset, a number of views, a size."""
+    """A preset, a number of views, a size, a framing."""
 
-    def __init__(self, model: Refiner, views: int, size: int, preset: str) -> None:
-        self.model, self.count, self.size, self.preset = model, views, size, preset
-        rng = np.random.default_rng(0)
-        self.views = [_picture(rng, size) for _ in range(views)]
-        self.portrait = _picture(rng, size).rgba
+    def __init__(self, model: Refiner, views: int, size: int, preset: str, framing: Framing = Framing.FULL) -> None:
+        self.model, self.count, self.size, self.preset, self.framing = model, views, size, preset, framing
+        if framing is Framing.PORTRAIT:
+            self.views, self.portrait, self.place = _astronaut(views, size)
+        else:
+            rng = np.random.default_rng(0)
+            self.views = [_picture(rng, size) for _ in range(views)]
+            self.portrait, self.place = _picture(rng, size).rgba, None
         self.memory = 0
 
     def __str__(self) -> str:
@@ -93,18 +115,20 @@ class Case:
         with PeakMemory(self.model.device) as peak:
             self._use_size()
             for _ in range(3):
-                self.model.refine(self.views, self.model.encode_reference(self.portrait))
+                self.model.refine(self.views, self.model.encode_reference(self.portrait, self.place))
         self.memory = peak.bytes
 
     def measure(self, plain: PlainRefiner | None, repeats: int, limit: float) -> dict:
         """All figures, the two forms in turns."""
         self._use_size()
         device = self.model.device
-        reference = self.model.encode_reference(self.portrait)
+        reference = self.model.encode_reference(self.portrait, self.place)
         forms: dict[str, Callable] = {"ours": partial(self.model.refine, self.views, reference)}
         if plain:
-            forms["plain"] = partial(plain.refine, self.views, self.portrait)
-        forms |= self._stages(reference.latent[None])
+            forms["plain"] = partial(plain.refine, self.views, self.portrait, place=self.place)
+        if self.framing is Framing.FULL:
+            # The stages by themselves, and the work that is counted, are those of whole pictures.
+            forms |= self._stages(reference.latent[None])
         pictures = {name: call() for name, call in forms.items()}
         taken: dict[str, list[float]] = {name: [] for name in forms}
         spent, worked = 0.0, time.process_time()
@@ -115,17 +139,19 @@ class Case:
                 taken[name].append(seconds_of(call, device))
                 spent += taken[name][-1]
         worked = time.process_time() - worked
-        flop = refining_flop(preset_folder(self.preset), self.count, self.size)
         figures = {
             "preset": self.preset,
+            "framing": self.framing,
             "views": self.count,
             "size": self.size,
             "repeats": len(taken["ours"]),
             "ours": _figures(taken["ours"]),
-            "stages_ms": {name: percentiles(taken[name])["p50_ms"] for name in STAGES},
-            "tflop": {name: float(f"{count / 1e12:.4g}") for name, count in flop.items()},
             "peak_memory_gb": round(self.memory / 1e9, 2),
         }
+        if self.framing is Framing.FULL:
+            flop = refining_flop(preset_folder(self.preset), self.count, self.size)
+            figures["stages_ms"] = {name: percentiles(taken[name])["p50_ms"] for name in STAGES}
+            figures["tflop"] = {name: float(f"{count / 1e12:.4g}") for name, count in flop.items()}
         if device.type == "cpu":
             # What other programs took of the cores makes every time longer.
             figures["share_of_cores"] = round(worked / (spent * torch.get_num_threads()), 2)
@@ -187,23 +213,34 @@ def _picture(rng: np.random.Generator, size: int) -> RenderedView:
     return RenderedView(rgba, np.ones((size, size), np.float32), np.zeros((size, size), np.float32))
 
 
+def _astronaut(count: int, size: int) -> tuple[list[RenderedView], np.ndarray, np.ndarray]:
+    """So many views of the astronaut from -35 to 35 degrees, framed as registered, the portrait and its places."""
+    avatar = register_relief(real_portraits()["astronaut"], with_landmarks(load_head_model()))
+    subject = Subject(avatar, reference_image(avatar, size))
+    cameras = subject.cameras(np.linspace(-35, 35, count) if count > 1 else [20])
+    return avatar.render(cameras, avatar.tracked.parameters), subject.reference, avatar.portrait_place(size)
+
+
 def _print(report: dict) -> None:
     rates = ", ".join(f"{value:.2f} TFLOP/s in {kind}" for kind, value in report["matrix_tflops"].items())
     table = Table(title=f"{report['machine']}; {report['device']}; matrices: {rates}", title_justify="left")
-    columns = "preset|views|size|p50|p95|plain p50|plain p95|times|encode|U-Net|decode|TFLOP|of matrix rate|memory"
+    columns = (
+        "preset|framing|views|size|p50|p95|plain p50|plain p95|times|encode|U-Net|decode|TFLOP|of matrix rate|memory"
+    )
     for column in columns.split("|"):
         table.add_column(column, justify="left" if column == "preset" else "right")
     for case in report["cases"]:
         other = case.get("plain", {})
         table.add_row(
             case["preset"],
+            case["framing"],
             str(case["views"]),
             str(case["size"]),
             *(f"{row[key]:.1f} ms" if row else "" for row in (case["ours"], other) for key in ("p50_ms", "p95_ms")),
             str(case.get("times_faster", "")),
-            *(f"{case['stages_ms'][stage]:.1f}" for stage in STAGES),
-            f"{case['tflop']['total']:.3f}",
-            f"{case['share_of_matrix_rate']:.0%}",
+            *(f"{case['stages_ms'][stage]:.1f}" if "stages_ms" in case else "" for stage in STAGES),
+            f"{case['tflop']['total']:.3f}" if "tflop" in case else "",
+            f"{case['share_of_matrix_rate']:.0%}" if "tflop" in case else "",
             f"{case['peak_memory_gb']:.2f} GB",
         )
     console = Console(width=180)

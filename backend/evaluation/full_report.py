@@ -39,7 +39,7 @@ class Extent:
     """How much is measured.
 
     Attributes:
-        identities: at most so many held-out people.
+        identities: at most so many held-out people, drawn at random, the same ones each time.
         multistep: the multi-step baseline on the first so many of them.
         turned: Figure 6 on the first so many of them.
         frames: of the orbit that flicker is measured on, 0 for none.
@@ -60,7 +60,7 @@ def measure_all(refiner: Refiner, corpus: Path, extent: Extent, progress: Progre
         TurboPortraitError: `bad_corpus`, `training_weights`.
     """
     started, machine = time.perf_counter(), _machine()
-    held_out = load_identities(corpus, held_out=True)[: extent.identities]
+    held_out = _some(load_identities(corpus, held_out=True), extent.identities)
     model, measures = with_landmarks(load_head_model()), Measures.at_hand()
     task = progress.add_task("tables", total=len(held_out))
     tables = measure_tables(refiner, held_out, model, measures, extent.multistep, lambda: progress.advance(task))
@@ -116,10 +116,17 @@ def _made_again(identity: Identity, model: HeadModel, size: int) -> Turned | Non
     return person if is_the_person(person.subject, identity.reference) else None
 
 
+def _some(identities: list[Identity], most: int) -> list[Identity]:
+    """So many at random, the same each time: side by side a corpus has people of several makings."""
+    order = np.random.default_rng(0).permutation(len(identities))
+    return [identities[k] for k in order[:most]]
+
+
 def _is_synthetic(path: Path) -> bool:
-    """Whether a shard was made from its seed alone, so that the person can be made again."""
+    """Whether `train synthesize` made a shard from its seed alone, so that the person can be made again."""
     with ZipFile(path) as shard:
-        return "agreement.npy" in shard.namelist()
+        names = shard.namelist()
+    return "agreement.npy" in names and "moment.npy" not in names
 
 
 def _rotation_figures(rotation: Rotation) -> dict:

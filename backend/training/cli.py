@@ -23,7 +23,8 @@ CONFIGS = Path(__file__).parent / "configs"
 
 
 SHOWN = {
-    "picture": "loss", "raw_picture": "raw", "lpips": "lpips", "adversarial": "adv", "discriminator": "D",
+    "picture": "loss", "raw_picture": "raw", "lpips": "lpips", "face": "face", "adversarial": "adv",
+    "discriminator": "D",
     "image": "image", "box": "box", "perceptual": "perceptual",
 }  # fmt: skip
 """Terms beside the progress bar, with short names; raw is what the loss would be if nothing were refined."""
