@@ -80,3 +80,18 @@ def test_the_command_writes_all_figures(tmp_path, base, monkeypatch):
         assert case["peak_memory_gb"] > 0
         assert case["largest_difference"] <= 1
         assert 0 < case["share_of_matrix_rate"] < 1.5
+
+
+@pytest.mark.slow
+def test_a_portrait_as_framed_is_less_work_than_whole_pictures(tmp_path):
+    output = tmp_path / "figures.json"
+    arguments = ["refiner", "--views", "1", "--framing", "portrait", "--repeats", "3", "--device", "cpu"]
+    outcome = CliRunner().invoke(app, [*arguments, "--output", str(output)])
+    assert outcome.exit_code == 0, outcome.output
+    (case,) = json.loads(output.read_text())["cases"]
+    assert (case["framing"], case["preset"]) == ("portrait", "compact")
+    assert case["plain"]["p50_ms"] > 0
+    # The work of boxes is not that of whole pictures, which the other framing tells.
+    assert "tflop" not in case
+    # Outside the box all stays; inside, the networks see a little less around it.
+    assert case["mean_difference"] < 2
