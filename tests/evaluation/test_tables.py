@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from backend.evaluation import rotation
 from backend.evaluation.agreement import measure_flicker
 from backend.evaluation.cli import app
+from backend.evaluation.full_report import _some
 from backend.evaluation.measures import Measures
 from backend.evaluation.portrait_report import YAWS, measure_portrait
 from backend.evaluation.tables import BLIND, UNATTENDED, measure_tables
@@ -141,3 +142,12 @@ def test_a_portrait_is_most_like_itself_from_the_front(refiner, person):
     assert all(both["raw"] == both["refined"] for both in found.likeness.values())
     assert found.frontal["inside"]["raw"] == found.frontal["inside"]["refined"]
     assert found.sheet.shape == (2 * 128, 5 * 128, 3)
+
+
+def test_the_people_of_the_tables_are_drawn_from_all_of_a_corpus():
+    """Those of one making lie side by side in it; the same ones are drawn each time, and a few are among the many."""
+    drawn = _some(list(range(40)), 16)
+    assert len(set(drawn)) == 16
+    assert min(sum(k < 20 for k in drawn), sum(k >= 20 for k in drawn)) >= 4
+    assert _some(list(range(40)), 4) == drawn[:4]
+    assert sorted(_some(list(range(3)), 16)) == [0, 1, 2]
