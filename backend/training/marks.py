@@ -13,7 +13,7 @@ import numpy as np
 
 LARGEST, SMALLEST = 0.03, 0.004
 """Half a mark's width, metres."""
-MOST = 3
+MOST = 5
 
 
 @dataclass(frozen=True)
