@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -19,9 +20,11 @@ import torch
 from backend.avatars.base import RenderedView
 from backend.refiner import Refiner
 from backend.refiner.autoencoder import decode
-from backend.refiner.diffusion import clean_latent, seeded_noise, signal_level
+from backend.refiner.diffusion import clean_latent, signal_level
 from backend.refiner.images import compose, network_views, stack_moments
+from backend.refiner.inference import in_boxes, noise_for
 from backend.refiner.refinement import ReferenceState
+from backend.refiner.runtime import Tensors
 
 
 @torch.inference_mode()
@@ -38,27 +41,35 @@ def refine_in_steps(
     Returns:
         V images (S, S, 3) uint8.
     """
-    config = refiner.config
-    rgba, confidence, turned, place, warped = (tensor.to(refiner.device) for tensor in stack_moments([views]))
+    level = refiner.config.noise_level if noise_level is None else noise_level
+    iterate = partial(_iterate, refiner, steps, level, seed)
+    pictures, _ = in_boxes(refiner, stack_moments([views]), reference.latent[None], iterate)
+    return list(pictures[0].numpy())
+
+
+def _iterate(
+    refiner: Refiner, steps: int, level: float, seed: int, views: Tensors, references: torch.Tensor
+) -> Tensors:
+    """`inference.refined_pictures` of one moment by so many U-Net evaluations, on the CPU again."""
+    noise = noise_for(refiner, views, seed).to(refiner.device)
+    rgba, confidence, turned, place, warped = (tensor.to(refiner.device) for tensor in views)
     images = network_views(rgba, confidence, place, warped).to(refiner.dtype)
-    count = len(views)
+    count = images.shape[1]
     encoded, features = refiner.encode_images(images.flatten(0, 1))
     latents = encoded.unflatten(0, (1, count))
-    noise = seeded_noise(tuple(refiner.pictured(latents)[:, 0].shape), seed)
-    noisy = refiner.noised(latents, noise, config.noise_level if noise_level is None else noise_level)
+    noisy = refiner.noised(latents, noise, level)
     noisy, told = refiner.pictured(noisy), refiner.told(noisy)
-    references = reference.latent[None].to(noisy)
+    references = references.to(noisy)
 
-    timesteps = [round(t) for t in np.linspace(config.timestep, 0, steps + 1)]
+    timesteps = [round(t) for t in np.linspace(refiner.config.timestep, 0, steps + 1)]
     for now, then in pairwise(timesteps):
-        signal = signal_level(replace(config, timestep=now))
+        signal = signal_level(replace(refiner.config, timestep=now))
         # After the last step nothing of the noise is left.
-        remaining = signal_level(replace(config, timestep=then)) if then else 1.0
+        remaining = signal_level(replace(refiner.config, timestep=then)) if then else 1.0
         timestep = torch.tensor(now, device=refiner.device)
         seen = torch.cat([torch.cat([noisy, told], 2), references], 1)
         predicted = refiner.predict(seen, count, timestep)
         noisy = remaining**0.5 * clean_latent(noisy, predicted, signal) + (1 - remaining) ** 0.5 * predicted
     decoded = decode(refiner.vae, noisy.flatten(0, 1), refiner.skips, features).unflatten(0, (1, count))
     result = refiner.refinement(images, decoded, refiner.pictured(latents), turned)
-    pictures, _ = compose(rgba, result.change * result.correction)
-    return list(pictures[0].cpu().numpy())
+    return tuple(x.cpu() for x in compose(rgba, result.change * result.correction))

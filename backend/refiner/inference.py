@@ -17,7 +17,7 @@ from backend.refiner.cropping import Boxes, head_share
 from backend.refiner.diffusion import seeded_noise
 from backend.refiner.images import check_square, compose, network_views, reference_tensor, stack_moments
 from backend.refiner.refinement import ReferenceState, Unrefined
-from backend.refiner.runtime import Inputs, StaticRunner, can_compile
+from backend.refiner.runtime import Inputs, StaticRunner, Tensors, can_compile
 
 if TYPE_CHECKING:
     from backend.avatars.base import RenderedView
@@ -63,12 +63,8 @@ def refine_batch(
     if not moments or not moments[0]:
         return [[] for _ in moments]
     views = stack_moments(moments)
-    latents = _latents(reference, len(moments))
-    boxes = _boxes(refiner, views, latents)
-    if boxes is None:
-        refined, sound = _refine(refiner, views, latents, level, seed, warn)
-    else:
-        refined, sound = _refine_boxes(refiner, views, latents, boxes, level, seed, warn)
+    refine = partial(_refine, refiner, level=level, seed=seed, warn=warn)
+    refined, sound = in_boxes(refiner, views, _latents(reference, len(moments)), refine)
     if not sound.all():
         sentence = (
             f"{int((~sound).sum())} of {sound.numel()} views could not be refined, because the network's result was "
@@ -115,9 +111,7 @@ def runner(refiner: Refiner) -> StaticRunner:
     return StaticRunner(partial(refined_pictures, refiner), refiner.device, compile_when)
 
 
-def _boxes(
-    refiner: Refiner, views: tuple[torch.Tensor, ...], latents: torch.Tensor | None
-) -> tuple[Boxes, Boxes | None] | None:
+def _boxes(refiner: Refiner, views: Tensors, latents: torch.Tensor | None) -> tuple[Boxes, Boxes | None] | None:
     """Around the heads in all views (B V of them) and references (in latents), of one size; None: the whole pictures.
 
     On a GPU each shape is a graph of its own, and what the whole pictures cost more is small.
@@ -139,30 +133,46 @@ def _boxes(
     return ours.grown(theirs.height * reach, theirs.width * reach, refiner.size), theirs
 
 
-def _refine_boxes(
+def in_boxes(
     refiner: Refiner,
-    views: tuple[torch.Tensor, ...],
+    views: Tensors,
     latents: torch.Tensor | None,
-    boxes: tuple[Boxes, Boxes | None],
-    level: float,
-    seed: int,
-    warn: Warn,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """`_refine` of the boxes alone; around them the views stay as they are."""
+    refine: Callable[[Tensors, torch.Tensor | None], Tensors],
+) -> Tensors:
+    """Refine boxes around the heads alone, where the refiner does so; around them the views stay as they are.
+
+    Args:
+        views: from `stack_moments`. latents: of the references, (1 or B, R, c, h, w).
+        refine: takes both, whole or cut, to what `refined_pictures` returns.
+
+    Returns:
+        What `refined_pictures` returns, of the whole views.
+    """
+    boxes = _boxes(refiner, views, latents)
+    if boxes is None:
+        return refine(views, latents)
     ours, theirs = boxes
     moments = views[0].shape[:2]
     cut = tuple(ours.cut(x.flatten(0, 1)).unflatten(0, moments) for x in views)
     if latents is not None:
         latents = theirs.cut(latents.flatten(0, 1), along=2).unflatten(0, latents.shape[:2])
-    parts, sound = _refine(refiner, cut, latents, level, seed, warn)
+    parts, sound = refine(cut, latents)
     refined = views[0][..., :3].clone()
     ours.paste(parts.flatten(0, 1), refined.flatten(0, 1))
     return refined, sound
 
 
+def noise_for(refiner: Refiner, views: Tensors, seed: int) -> torch.Tensor:
+    """(1, latent_channels, h, w) for views of `stack_moments` or boxes of them: the same, whatever was cut away."""
+    reach = reduction(refiner.vae)
+    side = refiner.size // reach
+    height, width = (pixels // reach for pixels in views[0].shape[2:4])
+    return seeded_noise((1, refiner.vae.config.latent_channels, side, side), seed)[..., :height, :width]
+
+
 def _refine(
     refiner: Refiner,
-    views: tuple[torch.Tensor, ...],
+    views: Tensors,
     reference: torch.Tensor | None,
     level: float,
     seed: int,
@@ -171,10 +181,8 @@ def _refine(
     """`refined_pictures` of `stack_moments`' views or boxes of them, on the CPU's side; split in two, again and again,
     where memory runs out.
     """
-    config, device = refiner.vae.config, refiner.device
-    side = refiner.size // reduction(refiner.vae)
-    height, width = (pixels // reduction(refiner.vae) for pixels in views[0].shape[2:4])
-    noise = seeded_noise((1, config.latent_channels, side, side), seed)[..., :height, :width]
+    device = refiner.device
+    noise = noise_for(refiner, views, seed)
     try:
         inputs = (*views, reference, noise, torch.tensor(level))
         placed = (None if x is None else x.to(device) for x in inputs)
