@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from enum import StrEnum
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,6 @@ from rich.console import Console
 from rich.table import Table
 
 from backend.avatars.base import RenderedView
-from backend.avatars.relief import register_relief
 from backend.bench.plain_refiner import PlainRefiner
 from backend.bench.report import machine, percentiles
 from backend.bench.work import PeakMemory, matrix_rate, refining_flop, seconds_of
@@ -29,7 +28,6 @@ from backend.refiner.config import RefinerConfig, preset_folder
 from backend.refiner.images import network_views, stack_moments
 from backend.refiner.runtime import StaticRunner, can_compile
 from backend.tracking.embedding import with_landmarks
-from backend.training.synthetic.pairs import reference_image
 from flame import load_head_model
 
 LEAST_REPEATS = 3
@@ -215,10 +213,15 @@ def _picture(rng: np.random.Generator, size: int) -> RenderedView:
 
 def _astronaut(count: int, size: int) -> tuple[list[RenderedView], np.ndarray, np.ndarray]:
     """So many views of the astronaut from -35 to 35 degrees, framed as registered, the portrait and its places."""
-    avatar = register_relief(real_portraits()["astronaut"], with_landmarks(load_head_model()))
-    subject = Subject(avatar, reference_image(avatar, size))
+    subject = _registered(size)
+    avatar = subject.avatar
     cameras = subject.cameras(np.linspace(-35, 35, count) if count > 1 else [20])
     return avatar.render(cameras, avatar.tracked.parameters), subject.reference, avatar.portrait_place(size)
+
+
+@cache
+def _registered(size: int) -> Subject:
+    return Subject.of_photo(real_portraits()["astronaut"], with_landmarks(load_head_model()), size)
 
 
 def _print(report: dict) -> None:

@@ -12,7 +12,6 @@ from zipfile import ZipFile
 import numpy as np
 from rich.progress import Progress
 
-from backend.avatars.relief import register_relief
 from backend.evaluation.agreement import Agreement, measure_flicker
 from backend.evaluation.documents import Pictures
 from backend.evaluation.measures import Measures
@@ -26,7 +25,6 @@ from backend.evaluation.tables import measure_tables
 from backend.refiner import Refiner
 from backend.tracking.embedding import with_landmarks
 from backend.training.corpus import Identity, load_identities, seed_of, shards
-from backend.training.synthetic.pairs import reference_image
 from flame import HeadModel, load_head_model
 
 SHOWN = 6
@@ -80,7 +78,7 @@ def measure_all(refiner: Refiner, corpus: Path, extent: Extent, progress: Progre
         report["not measured"]["Figure 6"] = NO_PEOPLE
 
     photos = real_portraits() if extent.portraits or extent.frames else {}
-    portraits = {name: _registered(photo, model, refiner.size) for name, photo in photos.items()}
+    portraits = {name: Subject.of_photo(photo, model, refiner.size) for name, photo in photos.items()}
     if extent.portraits:
         report["portraits"] = {}
         for name, subject in progress.track(portraits.items(), description="portraits"):
@@ -103,11 +101,6 @@ def _machine() -> str:
     """What the times depend on."""
     busy = f", load {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else ""
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores{busy}"
-
-
-def _registered(photo: bytes, model: HeadModel, size: int) -> Subject:
-    avatar = register_relief(photo, model)
-    return Subject(avatar, reference_image(avatar, size))
 
 
 def _made_again(identity: Identity, model: HeadModel, size: int) -> Turned | None:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.avatars.base import RenderedView
-from backend.avatars.relief import ReliefAvatar
+from backend.avatars.relief import ReliefAvatar, register_relief
 from backend.evaluation.views import over_grey, with_color
 from backend.protocol.camera import Camera
 from backend.refiner import Refiner
-from backend.training.synthetic.pairs import orbit
+from backend.training.synthetic.pairs import orbit, reference_image
+from flame import HeadModel
 
 PAIR = 2
 """V in use and in the paper."""
@@ -31,6 +32,16 @@ class Subject:
     avatar: ReliefAvatar
     reference: np.ndarray
     seed: int = 0
+
+    @classmethod
+    def of_photo(cls, photo: bytes, model: HeadModel, size: int) -> Subject:
+        """Registered from an image file, to be seen at size x size pixels.
+
+        Raises:
+            TrackingError: no face is found in the photo.
+        """
+        avatar = register_relief(photo, model)
+        return cls(avatar, reference_image(avatar, size))
 
     def cameras(self, yaws: Sequence[float]) -> list[Camera]:
         """The portrait's camera turned about the head (degrees), at the reference's size."""

@@ -13,6 +13,7 @@ from torch.nn.functional import affine_grid, grid_sample
 
 from backend.refiner.coordinates import UNIT
 from backend.training.face_recogniser import CHIP, FaceRecogniser, weights_file
+from backend.training.lpips import unit_features
 
 log = logging.getLogger(__name__)
 
@@ -98,5 +99,4 @@ def _window(box: tuple[float, float, float], width: int, height: int) -> torch.T
 
 def _difference(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Of features (N, C, ...), summed over the channels, its mean."""
-    a, b = (x / (x.square().sum(1, keepdim=True) + 1e-8).sqrt() for x in (a, b))
-    return (a - b).square().sum(1).mean()
+    return (unit_features(a) - unit_features(b)).square().sum(1).mean()

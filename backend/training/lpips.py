@@ -117,14 +117,15 @@ class Lpips(nn.Module):
             x, y = layer(x), layer(y)
             if index in self.taps:
                 linear = getattr(self, f"linear{self.taps.index(index)}")
-                difference = ((_unit(x) - _unit(y)).square() * linear).sum(1, keepdim=True)
+                difference = ((unit_features(x) - unit_features(y)).square() * linear).sum(1, keepdim=True)
                 for k, weight in enumerate(weights):
                     shown = interpolate(weight, difference.shape[-2:], mode="area")
                     totals[k] = totals[k] + (difference * shown).sum() / shown.sum().clamp(min=1e-3)
         return totals
 
 
-def _unit(features: torch.Tensor) -> torch.Tensor:
+def unit_features(features: torch.Tensor) -> torch.Tensor:
+    """Features (N, C, ...) of length 1 over their channels."""
     return features / (features.square().sum(1, keepdim=True) + 1e-8).sqrt()
 
 
