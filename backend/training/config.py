@@ -57,7 +57,8 @@ class LossConfig(Settings):
         levels: of the gradient term's pyramid.
         texture: how much detail there is, wherever it lies, against a blur where nobody can know the true one.
         flip: how different they look, see `backend.training.flip`.
-        face: how unlike the faces are to a face recogniser, see `backend.training.face_loss`.
+        face, likeness: how unlike the true faces are to a face recogniser, and how much less like the portrait than
+            raw is, see `backend.training.face_loss`.
         lpips, adversarial: see `LpipsConfig` and `DiscriminatorConfig`.
         change: the mean change, so that nothing is changed without need.
         latent: how far the latents' variance is from 1, or the noise would be no noise to them.
@@ -71,6 +72,7 @@ class LossConfig(Settings):
     texture: Weight = 0.0
     flip: Weight = 0.0
     face: Weight = 0.0
+    likeness: Weight = 0.0
     lpips: Weight = 0.0
     adversarial: Weight = 0.0
     change: Weight = 0.01

@@ -48,24 +48,67 @@ class FaceLoss(nn.Module):
             return None
         return cls(FaceRecogniser.load(path))
 
-    def forward(self, a: torch.Tensor, b: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-        """The squared difference of embeddings of length 1, and the mean of features' over the stages.
+    def forward(
+        self,
+        refined: torch.Tensor,
+        truth: torch.Tensor,
+        places: torch.Tensor,
+        raw: torch.Tensor | None = None,
+        portrait: torch.Tensor | None = None,
+        portrait_places: torch.Tensor | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """Scalars, 0 where no face is seen.
 
-        0 where no face is seen.
+        `face` is the squared difference of embeddings of length 1 of refined and truth, and the mean of features' over
+        the stages. `likeness`, where a portrait is given, is how much cosine with its embedding refining cost a view;
+        what it gained counts as none.
 
         Args:
-            a, b: (N, 3, H, W) in [-1, 1]. places: (N, 3, H, W), `coordinates.scaled_places` of both.
+            refined, truth, raw: (B V, 3, H, W) in [-1, 1], the V views of each portrait side by side.
+            places: (B V, 3, H, W), `coordinates.scaled_places` of all three.
+            portrait, portrait_places: (B, 3, H, W), of whom they are.
         """
-        boxes = [face_box(place) for place in places]
-        seen = [k for k, box in enumerate(boxes) if box is not None]
+        seen, grid = _chip_grid(places)
+        nothing = refined.new_zeros(())
         if not seen:
-            return a.new_zeros(())
-        turns = torch.stack([_window(boxes[k], a.shape[-1], a.shape[-2]) for k in seen]).to(a)
-        grid = affine_grid(turns, [len(seen), 3, CHIP, CHIP], align_corners=False)
-        chips = [grid_sample(x[seen], grid, padding_mode="border", align_corners=False) for x in (a, b)]
-        both = self.recogniser.features(torch.cat(chips))
-        stages = torch.stack([_difference(*stage.chunk(2)) for stage in both])
-        return stages.mean() + _difference(*self.recogniser.embed(both).chunk(2))
+            return {"face": nothing} if portrait is None else {"face": nothing, "likeness": nothing}
+        features = self._features(refined[seen], grid)
+        embedded = self._embedded(features)
+        with torch.no_grad():
+            true = self._features(truth[seen], grid)
+            meant = self._embedded(true)
+        stages = torch.stack([_difference(*map(unit_features, stage)) for stage in zip(features, true, strict=True)])
+        terms = {"face": stages.mean() + _difference(embedded, meant)}
+        if portrait is None:
+            return terms
+        owners, portrait_grid = _chip_grid(portrait_places)
+        views = len(refined) // len(portrait)
+        both = [(k, owners.index(view // views)) for k, view in enumerate(seen) if view // views in owners]
+        if not both:
+            return terms | {"likeness": nothing}
+        shown, whose = map(list, zip(*both, strict=True))
+        with torch.no_grad():
+            before = self._embedded(self._features(raw[seen], grid))
+            person = self._embedded(self._features(portrait[owners], portrait_grid))[whose]
+        lost = ((before[shown] - embedded[shown]) * person).sum(1)
+        return terms | {"likeness": lost.clamp(min=0).mean()}
+
+    def _features(self, pictures: torch.Tensor, grid: torch.Tensor) -> list[torch.Tensor]:
+        """Of the chips that the grid (N, CHIP, CHIP, 2) takes from pictures (N, 3, H, W)."""
+        chips = grid_sample(pictures, grid.to(pictures), padding_mode="border", align_corners=False)
+        return self.recogniser.features(chips)
+
+    def _embedded(self, features: list[torch.Tensor]) -> torch.Tensor:
+        return unit_features(self.recogniser.embed(features))
+
+
+def _chip_grid(places: torch.Tensor) -> tuple[list[int], torch.Tensor | None]:
+    """Which of the pictures (N, 3, H, W) show a face, and where these have their chips, for `grid_sample`."""
+    boxes = {k: box for k, place in enumerate(places) if (box := face_box(place)) is not None}
+    if not boxes:
+        return [], None
+    turns = torch.stack([_window(box, places.shape[-1], places.shape[-2]) for box in boxes.values()])
+    return list(boxes), affine_grid(turns, [len(boxes), 3, CHIP, CHIP], align_corners=False)
 
 
 def face_box(place: torch.Tensor) -> tuple[float, float, float] | None:
@@ -98,5 +141,5 @@ def _window(box: tuple[float, float, float], width: int, height: int) -> torch.T
 
 
 def _difference(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Of features (N, C, ...), summed over the channels, its mean."""
-    return (unit_features(a) - unit_features(b)).square().sum(1).mean()
+    """Of features (N, C, ...) of length 1, squared, summed over the channels, its mean."""
+    return (a - b).square().sum(1).mean()

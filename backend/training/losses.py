@@ -36,7 +36,7 @@ class RefinerLoss(nn.Module):
         super().__init__()
         self.config = config
         self.lpips = lpips if config.lpips else None
-        self.face = face if config.face else None
+        self.face = face if config.face or config.likeness else None
         self.flip = Flip() if config.flip else None
 
     def forward(self, result: Refinement, refined: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
@@ -49,9 +49,9 @@ class RefinerLoss(nn.Module):
             terms["lpips"] = self.lpips(*(x.flatten(0, 1) for x in (seen, batch.truth, batch.weight)))
             total = total + self.config.lpips * terms["lpips"]
         if self.face is not None:
-            places = batch.views[:, :, PICTURE:WARPED]
-            terms["face"] = self.face(*(x.flatten(0, 1) for x in (seen, batch.truth, places)))
-            total = total + self.config.face * terms["face"]
+            found = self._faces(seen, batch)
+            terms |= found
+            total = total + sum(getattr(self.config, name) * term for name, term in found.items())
         if self.config.change:
             alpha = (batch.views[:, :, 3:4] + 1) / 2
             terms["change"] = (result.change * alpha).sum() / alpha.sum().clamp(min=1)
@@ -60,6 +60,15 @@ class RefinerLoss(nn.Module):
             terms["latent"] = (result.latents.float().pow(2).mean() - 1).pow(2)
             total = total + self.config.latent * terms["latent"]
         return terms | {"total": total}
+
+    def _faces(self, seen: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
+        """The terms of faces in the pictures (B, V, 3, H, W) that are true outside the mask."""
+        places = batch.views[:, :, PICTURE:WARPED]
+        views = [x.flatten(0, 1) for x in (seen, batch.truth, places)]
+        if not self.config.likeness:
+            return self.face(*views)
+        raw = within(batch.views[:, :, :3], batch).flatten(0, 1)
+        return self.face(*views, raw, batch.reference[:, :3], batch.reference[:, PICTURE:WARPED])
 
     def picture(self, refined: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         """The terms that compare pixels of (B, V, 3, H, W), and their weighted sum "picture"."""

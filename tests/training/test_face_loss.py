@@ -60,7 +60,34 @@ def test_a_chip_lies_where_dlib_has_a_face(scale, middle):
 def test_no_face_is_no_difference(loss):
     a, b = torch.rand(2, 1, 3, SIDE, SIDE) * 2 - 1
     assert face_box(torch.zeros(3, SIDE, SIDE)) is None
-    assert loss(a, b, torch.zeros(1, 3, SIDE, SIDE)) == 0
+    nowhere = torch.zeros(1, 3, SIDE, SIDE)
+    assert loss(a, b, nowhere) == {"face": 0}
+    assert loss(a, b, nowhere, a, b, nowhere) == {"face": 0, "likeness": 0}
+    assert loss(a, b, placed_face()[None], a, b, nowhere)["likeness"] == 0
+
+
+def test_likeness_that_is_lost_counts_and_what_is_won_does_not(loss):
+    torch.manual_seed(0)
+    people = torch.nn.functional.interpolate(torch.rand(4, 3, 12, 12), size=(SIDE, SIDE), mode="bicubic") * 2 - 1
+    portraits, others = people[:2], people[2:]
+    places = placed_face()[None]
+
+    def lost(refined, raw, portraits=portraits):
+        count = len(portraits)
+        return loss(refined, raw, places.expand(len(refined), -1, -1, -1), raw, portraits,
+                    places.expand(count, -1, -1, -1))["likeness"]  # fmt: skip
+
+    def views(of):
+        return of.repeat_interleave(2, 0)
+
+    assert lost(views(portraits), views(portraits)) == pytest.approx(0, abs=1e-6)
+    assert lost(views(portraits), views(others)) == 0
+    all_lost = lost(views(others), views(portraits))
+    assert all_lost > 0.01
+    half = torch.stack([portraits[0], portraits[0], others[1], others[1]])
+    each = [float(lost(views(others[k : k + 1]), views(portraits[k : k + 1]), portraits[k : k + 1])) for k in (0, 1)]
+    assert float(all_lost) == pytest.approx(sum(each) / 2, rel=1e-3)
+    assert float(lost(half, views(portraits))) == pytest.approx(each[1] / 2, rel=1e-3)
 
 
 def test_it_teaches_the_face_and_nothing_else(loss):
@@ -68,9 +95,9 @@ def test_it_teaches_the_face_and_nothing_else(loss):
     truth = torch.nn.functional.interpolate(torch.rand(1, 3, 12, 12), size=(SIDE, SIDE), mode="bicubic") * 2 - 1
     places = placed_face()[None]
     picture = (truth + 0.1 * torch.randn_like(truth)).requires_grad_()
-    assert loss(truth, truth, places) == 0
-    small = loss(truth + 0.02 * torch.randn_like(truth), truth, places)
-    large = loss(picture, truth, places)
+    assert loss(truth, truth, places)["face"] == 0
+    small = loss(truth + 0.02 * torch.randn_like(truth), truth, places)["face"]
+    large = loss(picture, truth, places)["face"]
     assert large > small > 0
     large.backward()
     x, y, side = face_box(places[0])
