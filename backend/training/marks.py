@@ -1,7 +1,8 @@
 """Marks painted on a head: what no training person wears, such as an emblem, and is to stay as it is.
 
 A refiner that has seen no badge takes one for a fault and paints it over. So a sample's pictures gain spots of any
-colour, fixed to places on the head: the avatar's views, the warped portrait, the portrait and the true views alike.
+colour, plain or striped as embroidery is, fixed to places on the head: the avatar's views, the warped portrait, the
+portrait and the true views alike.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import numpy as np
 LARGEST, SMALLEST = 0.03, 0.004
 """Half a mark's width, metres."""
 MOST = 5
+STRIPED, MOST_TURNS = 0.5, 4.0
+"""The share of marks that are striped, and at most how often their stripes change over a mark's half width."""
 
 
 @dataclass(frozen=True)
@@ -21,12 +24,14 @@ class Marks:
     """Marks on one head.
 
     Attributes:
-        centers, radii: (n, 3) metres, see `RenderedView.place`; colors: (n, 3) sRGB in 0..255; strengths: (n,).
+        centers, radii: (n, 3) metres, see `RenderedView.place`; colors: (n, 2, 3) sRGB in 0..255, of the stripes;
+        waves: (n, 3) radians over a radius, across the stripes; strengths: (n,).
     """
 
     centers: np.ndarray
     radii: np.ndarray
     colors: np.ndarray
+    waves: np.ndarray
     strengths: np.ndarray
 
     @classmethod
@@ -35,10 +40,13 @@ class Marks:
         known = place[sure & place.any(-1)].astype(np.float32)
         count = int(rng.integers(1, MOST + 1)) if len(known) else 0
         size = SMALLEST * (LARGEST / SMALLEST) ** rng.random((count, 1))
+        striped = rng.random((count, 1)) < STRIPED
+        simple, bright = rng.random((count, 2, 1)) < 0.3, rng.random((count, 2, 3))
         return cls(
             known[rng.integers(len(known), size=count)] if count else np.zeros((0, 3), np.float32),
             size * np.exp(rng.uniform(-0.7, 0.3, (count, 3))),
-            255 * np.where(rng.random((count, 1)) < 0.3, rng.integers(0, 2, (count, 1)), rng.random((count, 3))),
+            255 * np.where(simple, rng.integers(0, 2, (count, 2, 1)), bright),
+            striped * rng.uniform(-1, 1, (count, 3)) * 2 * np.pi * MOST_TURNS,
             rng.uniform(0.5, 1, count),
         )
 
@@ -46,8 +54,11 @@ class Marks:
         """A picture (H, W, 3 or 4) uint8, alpha as it was, with the marks on the places (H, W, 3) that it shows."""
         color = picture[..., :3].astype(np.float32)
         known = place.any(-1)
-        for center, radius, paint, strength in zip(self.centers, self.radii, self.colors, self.strengths, strict=True):
-            inside = known & (np.square((place - center) / radius).sum(-1) < 1)
-            cover = strength * cv2.GaussianBlur(inside.astype(np.float32), (0, 0), 0.7)[..., None]
-            color += cover * (paint - color)
+        marks = zip(self.centers, self.radii, self.colors, self.waves, self.strengths, strict=True)
+        for center, radius, (first, second), wave, strength in marks:
+            local = (place - center) / radius
+            shapes = known & (np.square(local).sum(-1) < 1), np.sin(local @ wave) < 0
+            # Softened as a picture of them would be.
+            cover, stripe = (cv2.GaussianBlur(shape.astype(np.float32), (0, 0), 0.7)[..., None] for shape in shapes)
+            color += strength * cover * (first + stripe * (second - first) - color)
         return np.concatenate([np.clip(np.rint(color), 0, 255).astype(np.uint8), picture[..., 3:]], -1)

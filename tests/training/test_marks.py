@@ -53,6 +53,17 @@ def test_without_places_or_trust_nothing_is_painted():
         assert (marks.paint(picture, head()) == picture).all()
 
 
+def test_a_striped_mark_has_both_colours():
+    whole, place = np.full((SIZE, SIZE, 3), 50, np.uint8), head(hole=False)
+    colors, across = np.array([[[255, 0, 0], [0, 0, 255]]]), np.array([[2 * np.pi, 0, 0]])
+    mark = Marks(place[12, 12][None].astype(float), np.full((1, 3), 0.04), colors, across, np.ones(1))
+    row = mark.paint(whole, place)[12].astype(int)
+    assert row[10] == pytest.approx([0, 0, 255], abs=10)
+    assert row[14] == pytest.approx([255, 0, 0], abs=10)
+    # Eight pixels to a radius, a stripe and its fellow in each.
+    assert (np.diff((row[5:20, 0] > row[5:20, 2]).astype(int)) != 0).sum() >= 3
+
+
 def test_a_sample_s_pictures_wear_the_same_marks(identities):
     plain = dict(crop=32, dropped=0.0, unplaced=0.0)
     changed = 0
