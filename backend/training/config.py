@@ -78,6 +78,11 @@ class LossConfig(Settings):
     change: Weight = 0.01
     latent: Weight = 0.01
 
+    @property
+    def recognises(self) -> bool:
+        """Whether a term takes a face recogniser."""
+        return bool(self.face or self.likeness)
+
 
 class LpipsConfig(Settings):
     """The perceptual term.

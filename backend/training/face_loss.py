@@ -69,9 +69,8 @@ class FaceLoss(nn.Module):
             portrait, portrait_places: (B, 3, H, W), of whom they are.
         """
         seen, grid = _chip_grid(places)
-        nothing = refined.new_zeros(())
         if not seen:
-            return {"face": nothing} if portrait is None else {"face": nothing, "likeness": nothing}
+            return dict.fromkeys(["face"] if portrait is None else ["face", "likeness"], refined.new_zeros(()))
         features = self._features(refined[seen], grid)
         embedded = self._embedded(features)
         with torch.no_grad():
@@ -79,19 +78,31 @@ class FaceLoss(nn.Module):
             meant = self._embedded(true)
         stages = torch.stack([_difference(*map(unit_features, stage)) for stage in zip(features, true, strict=True)])
         terms = {"face": stages.mean() + _difference(embedded, meant)}
-        if portrait is None:
-            return terms
-        owners, portrait_grid = _chip_grid(portrait_places)
-        views = len(refined) // len(portrait)
-        both = [(k, owners.index(view // views)) for k, view in enumerate(seen) if view // views in owners]
-        if not both:
-            return terms | {"likeness": nothing}
-        shown, whose = map(list, zip(*both, strict=True))
+        if portrait is not None:
+            views = len(refined) // len(portrait)
+            owners = [view // views for view in seen]
+            terms["likeness"] = self._lost_likeness(embedded, raw[seen], grid, owners, portrait, portrait_places)
+        return terms
+
+    def _lost_likeness(
+        self,
+        embedded: torch.Tensor,
+        raw: torch.Tensor,
+        grid: torch.Tensor,
+        owners: list[int],
+        portrait: torch.Tensor,
+        portrait_places: torch.Tensor,
+    ) -> torch.Tensor:
+        """`likeness` of views that show a face, embedded, the raw ones beside them, and their portraits by number."""
+        known, portrait_grid = _chip_grid(portrait_places)
+        shown = [k for k, owner in enumerate(owners) if owner in known]
+        if not shown:
+            return embedded.new_zeros(())
         with torch.no_grad():
-            before = self._embedded(self._features(raw[seen], grid))
-            person = self._embedded(self._features(portrait[owners], portrait_grid))[whose]
-        lost = ((before[shown] - embedded[shown]) * person).sum(1)
-        return terms | {"likeness": lost.clamp(min=0).mean()}
+            before = self._embedded(self._features(raw, grid))
+            people = self._embedded(self._features(portrait[known], portrait_grid))
+        person = people[[known.index(owners[k]) for k in shown]]
+        return ((before[shown] - embedded[shown]) * person).sum(1).clamp(min=0).mean()
 
     def _features(self, pictures: torch.Tensor, grid: torch.Tensor) -> list[torch.Tensor]:
         """Of the chips that the grid (N, CHIP, CHIP, 2) takes from pictures (N, 3, H, W)."""

@@ -53,7 +53,7 @@ class Learner:
         self.trained = {name: p for name, p in self.refiner.named_parameters() if p.requires_grad}
         self.average = Average(self.trained, config.ema)
         lpips = Lpips.load(config.lpips) if config.loss.lpips else None
-        face = FaceLoss.load() if config.loss.face or config.loss.likeness else None
+        face = FaceLoss.load() if config.loss.recognises else None
         self.loss = RefinerLoss(config.loss, lpips, face).to(self.device)
         self.optimizer = torch.optim.AdamW(_groups(self.trained, config), betas=config.betas)
         self.adversary = Adversary(config.discriminator, self.device) if config.loss.adversarial else None

@@ -36,7 +36,7 @@ class RefinerLoss(nn.Module):
         super().__init__()
         self.config = config
         self.lpips = lpips if config.lpips else None
-        self.face = face if config.face or config.likeness else None
+        self.face = face if config.recognises else None
         self.flip = Flip() if config.flip else None
 
     def forward(self, result: Refinement, refined: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
