@@ -5,7 +5,7 @@ import torch
 
 from backend.refiner.refiner import Refinement
 from backend.training.config import LossConfig
-from backend.training.losses import RefinerLoss, _texture, weighted_mean, within
+from backend.training.losses import PICTURE_TERMS, RefinerLoss, _texture, weighted_mean, within
 from backend.training.samples import Batch
 
 
@@ -33,9 +33,9 @@ def test_what_is_inside_counts(batch):
     assert terms["l2"].item() == pytest.approx(0.25, abs=1e-4)
 
 
-@pytest.mark.parametrize("name", ["l1", "l2", "gradient", "structure", "texture", "flip"])
+@pytest.mark.parametrize("name", PICTURE_TERMS)
 def test_a_weight_decides_how_much_its_term_counts(batch, name):
-    none = dict.fromkeys(("l1", "l2", "gradient", "structure", "texture", "flip", "change", "latent"), 0.0)
+    none = dict.fromkeys((*PICTURE_TERMS, "change", "latent"), 0.0)
     refined = batch.truth + 0.3 * torch.rand_like(batch.truth)
     once = RefinerLoss(LossConfig(**none | {name: 1.0})).picture(refined, batch)
     thrice = RefinerLoss(LossConfig(**none | {name: 3.0})).picture(refined, batch)

@@ -46,11 +46,20 @@ def test_a_mark_is_where_its_place_is_and_nowhere_else(seed):
     assert (painted[far] == 128).all()
 
 
-def test_without_places_or_trust_nothing_is_painted():
+def test_without_places_nothing_is_painted():
     picture = np.full((SIZE, SIZE, 3), 50, np.uint8)
-    for place, sure in ((np.zeros((SIZE, SIZE, 3)), True), (head(), False)):
-        marks = Marks.draw(place, np.full((SIZE, SIZE), sure), np.random.default_rng(0))
-        assert (marks.paint(picture, head()) == picture).all()
+    marks = Marks.draw(np.zeros((SIZE, SIZE, 3)), np.ones((SIZE, SIZE), bool), np.random.default_rng(0))
+    assert (marks.paint(picture, head()) == picture).all()
+
+
+def test_half_the_marks_are_where_the_photo_is_not_sure():
+    sure = np.ones((SIZE, SIZE), bool)
+    sure[:, :2] = False
+    rng = np.random.default_rng(0)
+    centers = np.concatenate([Marks.draw(head(), sure, rng).centers for _ in range(200)])
+    assert np.mean(centers[:, 0] < -0.0525) == pytest.approx(0.5, abs=0.08)
+    for all_sure in (True, False):
+        assert len(Marks.draw(head(), np.full((SIZE, SIZE), all_sure), rng).centers)
 
 
 def test_a_striped_mark_has_both_colours():
