@@ -18,7 +18,7 @@ def batch():
     return Batch(views, views[:, 0], torch.rand(1, 1, 3, 32, 32) * 2 - 1, weight, torch.zeros(1, 1), torch.zeros(1), 0)
 
 
-EVERY = LossConfig(l1=1, l2=1, gradient=1, structure=1, texture=1, flip=1, levels=1)
+EVERY = LossConfig(**dict.fromkeys(PICTURE_TERMS, 1.0), levels=1)
 
 
 def test_nothing_outside_the_weight_counts(batch):
