@@ -44,7 +44,7 @@ class Extent:
         portraits: whether the real portraits are looked at.
     """
 
-    identities: int = 16
+    identities: int = 48
     multistep: int = 2
     turned: int = 2
     frames: int = 48

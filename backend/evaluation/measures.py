@@ -161,6 +161,12 @@ class Tally:
                 for region in UNIONS:
                     self._count(method, region, measure, value, 1)
 
+    def merge(self, other: Tally) -> None:
+        """Take another tally's views in."""
+        self.views += other.views
+        for (method, region, measure), (total, count) in other._sums.items():
+            self._count(method, region, measure, total, count)
+
     def set(self, method: str, measure: str, value: float) -> None:
         """A value of its own, of whole views."""
         for region in UNIONS:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from backend.avatars.base import RenderedView
 from backend.avatars.relief import register_relief
+from backend.evaluation.by_person import gains_by_person
 from backend.evaluation.fid import Fid
 from backend.evaluation.measures import Measures, Tally
 from backend.evaluation.multistep import refine_in_steps
@@ -31,7 +32,7 @@ STEPS = (25, 50)
 """Of the multi-step baseline (paper, sections 1 and 5)."""
 SIZES = (1, 2, 4, 5)
 """V, the views refined together."""
-ABLATED, TIMED = 8, 4
+ABLATED, TIMED = 16, 4
 """On so many people noise levels and V are compared, and the avatar's times are taken."""
 REFINED, BLIND, UNATTENDED = "refined", "refined without the reference", "refined, attention without the reference"
 """BLIND knows the portrait neither from attention nor by its warp, UNATTENDED by its warp alone."""
@@ -43,7 +44,7 @@ class Tables:
 
     Attributes:
         measures: those that were taken.
-        quality: Table 1's, of all views.
+        quality: Table 1's, of all views; people: the same of each person.
         steps: the same with the multi-step baseline, noise: by noise level (Table 2), sizes: by the number of views
             refined together: these three of the first pairs of some identities.
         seconds: what -> seconds, all that were taken.
@@ -55,6 +56,7 @@ class Tables:
     steps: Tally = field(init=False)
     noise: Tally = field(init=False)
     sizes: Tally = field(init=False)
+    people: list[Tally] = field(default_factory=list)
     seconds: dict[str, list[float]] = field(default_factory=dict)
     strangers: list[float] = field(default_factory=list)
     identities: int = 0
@@ -75,6 +77,7 @@ class Tables:
             "identities": self.identities,
             "views": self.quality.views,
             "table1": self.quality.table(),
+            "by person": self._by_person(),
             "first pairs": {"views": self.steps.views, **self.steps.table()},
             "table2 views": self.noise.views,
             "table2": self.noise.table()[INSIDE],
@@ -84,6 +87,11 @@ class Tables:
             "ID of strangers": float(np.mean(self.strangers)) if self.strangers else None,
             "not available": self.measures.missing,
         }
+
+    def _by_person(self) -> dict:
+        tables = [tally.table() for tally in self.people]
+        others = ("raw", BLIND, UNATTENDED)
+        return {other: gains_by_person(tables, REFINED, other, (INSIDE, "doubtful")) for other in others}
 
 
 def measure_tables(
@@ -131,6 +139,7 @@ def measure_tables(
 
 
 def _measure_quality(tables: Tables, scene: _Scene, fid: Fid | None) -> None:
+    person = Tally(tables.measures)
     refined = [c for pair in groups_of(scene.views) for c in tables.timed("refine", partial(scene.refine, pair))]
     unwarped = [replace(view, warped=None) for view in scene.views]
     blind = [c for pair in groups_of(unwarped) for c in scene.refine(pair, reference=scene.grey)]
@@ -138,9 +147,11 @@ def _measure_quality(tables: Tables, scene: _Scene, fid: Fid | None) -> None:
     for index, view in enumerate(scene.views):
         colors = {REFINED: refined[index], BLIND: blind[index], UNATTENDED: unattended[index]}
         pictures = baselines(view.rgba) | _colored(view.rgba, colors)
-        scene.score(tables.quality, index, pictures)
+        scene.score(person, index, pictures)
         if fid:
             fid.add(pictures, scene.truths[index])
+    tables.people.append(person)
+    tables.quality.merge(person)
 
 
 def _measure_steps(tables: Tables, scene: _Scene) -> None:

@@ -23,7 +23,7 @@ def tables(
     corpus: Path = typer.Argument(Path("data/corpus"), help="Folder of shards; the held-out ones are used."),
     preset: str = typer.Option("compact", help="A refiner preset, or a refiner's folder."),
     output: Path = typer.Option(Path("runs/tables"), help="Folder for tables.json, .md, .html and the pictures."),
-    identities: int = typer.Option(16, min=1, help="At most so many held-out people."),
+    identities: int = typer.Option(48, min=1, help="At most so many held-out people."),
     multistep: int = typer.Option(2, min=0, help="The multi-step baseline on the first so many of them."),
     turned: int = typer.Option(2, min=0, help="Figure 6 on the first so many of them, made again from their seeds."),
     orbit: int = typer.Option(48, min=0, help="Frames that flicker is measured on; 0: none."),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from backend.evaluation import paper
+from backend.evaluation.by_person import MEASURES
 from backend.evaluation.regions import INSIDE, REGIONS, WHOLE
 from backend.evaluation.targets import targets_of
 
@@ -41,6 +42,7 @@ def tables_of(report: dict) -> list[Table]:
         _targets(report),
         *(_table1(report, region) for region in (INSIDE, WHOLE)),
         _gains(report),
+        _by_person(report),
         _regions(report),
         *(_steps(report, region) for region in (INSIDE, "doubtful")),
         _table2(report),
@@ -97,6 +99,23 @@ def _gains(report: dict) -> Table:
             cells.append(EMPTY if raw is None or refined is None else f"{refined - raw:+.{DIGITS.get(name, 3)}f}")
         rows.append([name, *cells])
     return Table("gains", "What refining adds to raw, inside both outlines", ["", "ours", "the paper's"], rows)
+
+
+def _by_person(report: dict) -> Table:
+    rows = [
+        [f"over {other}, {WHERE[region]}", *(_gain(found.get(name)) for name in MEASURES)]
+        for other, regions in report["by person"].items()
+        for region, found in regions.items()
+    ]
+    title = "What refining gains of each person: mean ± its standard error, and how many people gain"
+    return Table("by-person", title, ["", *MEASURES], rows)
+
+
+def _gain(found: Mapping[str, float] | None) -> str:
+    if found is None:
+        return EMPTY
+    digits = DIGITS.get("PSNR", 3) if abs(found["mean"]) >= 0.1 else 3
+    return f"{found['mean']:+.{digits}f} ± {found['error']:.{digits}f} ({found['better']} of {found['people']})"
 
 
 def _regions(report: dict) -> Table:

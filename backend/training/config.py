@@ -34,6 +34,7 @@ class SampleConfig(Settings):
         blind: how often a sample has neither a portrait nor its warp: else what they give could not be told from the
             surprise of missing them.
         marked: how often a sample's people wear marks of any colour, which are to stay; see `backend.training.marks`.
+        streaked: how often the warped portrait has streaks that the truth has not; see `backend.training.streaks`.
         kept_weight: how much a pixel of the avatar counts that shows no head or neck (clothes, mostly): what is true
             there nobody fitted, so it is to stay as it is.
     """
@@ -45,6 +46,7 @@ class SampleConfig(Settings):
     unplaced: Share = 0.1
     blind: Share = 0.0
     marked: Share = 0.0
+    streaked: Share = 0.0
     sure_weight: Share = 0.1
     kept_weight: Share = 0.0
 
@@ -166,8 +168,9 @@ class TrainingConfig(RunConfig):
         afresh: networks that begin anew although `initial` has them.
         base: a diffusers folder or hub name in place of the base model that the preset names.
         accumulation: forward passes per step.
-        learning_rate, weight_decay, betas, warmup, clip: of AdamW; the rate rises over `warmup` steps and falls
-            linearly over the last `cooldown` part of the run. Only weights that multiply decay, no biases.
+        optimizer: "adamw", or "muon" for the weights that are matrices, with AdamW for the rest; see `optimizers`.
+        learning_rate, weight_decay, betas, warmup, clip: of both, betas of AdamW; the rate rises over `warmup` steps
+            and falls linearly over the last `cooldown` part of the run. Only weights that multiply decay, no biases.
         unet_share: of the learning rate, for the U-Net. At a rate that suits the autoencoder a U-Net that begins anew
             lets its residual stream grow, at no cost behind normalisations, until attention drowns in it.
         ema: decay of the averaged weights, which are the result.
@@ -180,6 +183,7 @@ class TrainingConfig(RunConfig):
     afresh: tuple[Literal["unet", "vae"], ...] = ()
     base: str = ""
     accumulation: Count = 1
+    optimizer: Literal["adamw", "muon"] = "adamw"
     learning_rate: Weight = 5e-4
     weight_decay: Weight = 1e-2
     unet_share: Share = 1.0

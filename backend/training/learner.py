@@ -18,6 +18,7 @@ from backend.training.face_loss import FaceLoss
 from backend.training.gradients import average_gradients, recompute_activations
 from backend.training.losses import RefinerLoss, within
 from backend.training.lpips import Lpips
+from backend.training.optimizers import optimizer_for
 from backend.training.samples import Batch
 from backend.training.start import refiner_to_train
 
@@ -55,7 +56,7 @@ class Learner:
         lpips = Lpips.load(config.lpips) if config.loss.lpips else None
         face = FaceLoss.load() if config.loss.recognises else None
         self.loss = RefinerLoss(config.loss, lpips, face).to(self.device)
-        self.optimizer = torch.optim.AdamW(_groups(self.trained, config), betas=config.betas)
+        self.optimizer = optimizer_for(self.trained, config)
         self.adversary = Adversary(config.discriminator, self.device) if config.loss.adversarial else None
 
     def learn(self, step: int, batches: list[Batch]) -> dict[str, torch.Tensor]:
@@ -147,13 +148,3 @@ class Learner:
             group["lr"] = rate * group.get("share", 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-
-
-def _groups(trained: dict[str, torch.nn.Parameter], config: TrainingConfig) -> list[dict[str, Any]]:
-    """The parameters by their part of the learning rate and of the weight decay, which spares biases and scales."""
-    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
-    for name, parameter in trained.items():
-        share = config.unet_share if name.startswith("unet.") else 1.0
-        decay = config.weight_decay if parameter.ndim > 1 else 0.0
-        groups.setdefault((share, decay), []).append(parameter)
-    return [{"params": group, "share": share, "weight_decay": decay} for (share, decay), group in groups.items()]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-LARGEST, SMALLEST = 0.03, 0.004
+LARGEST, SMALLEST = 0.05, 0.004
 """Half a mark's width, metres."""
 MOST = 5
 STRIPED, MOST_TURNS = 0.5, 4.0

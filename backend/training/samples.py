@@ -13,6 +13,7 @@ from backend.refiner.images import WARPED, reference_tensor, view_tensor
 from backend.training.config import SampleConfig
 from backend.training.corpus import Identity
 from backend.training.marks import Marks
+from backend.training.streaks import add_streaks
 
 NOISE_LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 """r in training (paper, section 3.2)."""
@@ -84,6 +85,7 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
     marks = None
     if rng.random() < config.marked:
         marks = Marks.draw(identity.place[0], identity.confidence[0] > 127, rng)
+    streaked = rng.random() < config.streaked
     sides = np.float32([-1 if mirrored else 1, 1, 1]) * (rng.random() >= config.unplaced)
 
     def cut(image: np.ndarray, corner: tuple[int, int]) -> np.ndarray:
@@ -103,6 +105,8 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
         confidence, head = cut(identity.confidence[k], corner) / np.float32(255), cut(identity.head[k], corner)
         if k > 0 and rng.random() < config.dropped:
             raw, warped, confidence = drop_part(raw, warped, confidence, rng)
+        if k > 0 and streaked:
+            warped = add_streaks(warped, confidence, rng)
         view = view_tensor(raw, confidence, cut(identity.place[k], corner) * sides, warped)
         inside = (head > 127) & (raw[..., 3] > 250) & (truth[..., 3] > 250)
         kept = config.kept_weight * (~inside & (whole[..., 3] > 250))

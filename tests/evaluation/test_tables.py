@@ -61,6 +61,8 @@ def test_a_corpus_without_people_made_from_seeds_gives_tables_and_says_what_is_m
         # This refiner changes nothing, and the raw view is a flat colour: a blur of it is the same.
         assert refined == raw
         assert raw["PSNR"] == pytest.approx(-10 * np.log10(raw["L2"]))
+    unchanged = {"mean": 0, "error": 0, "better": 0, "people": 2}
+    assert report["by person"]["raw"]["inside"] == dict.fromkeys(("PSNR", "SSIM", "FLIP"), unchanged)
     assert list(report["table2"]) == ["0.0", "0.1", "0.2", "0.3", "0.4", "0.5"]
     assert list(report["views together"]) == ["1", "2"]
     assert set(report["first pairs"]["inside"]) == {"raw", "refined", "25 steps", "50 steps"}

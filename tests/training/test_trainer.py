@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from backend.training.config import DiscriminatorConfig, LossConfig, SampleConfi
 from backend.training.trainer import Trainer
 
 ADVERSARIAL = {"loss": LossConfig(adversarial=0.1), "discriminator": DiscriminatorConfig(width=8, learning_rate=1e-3)}
+
+MUON = {"optimizer": "muon"}
 
 
 def quiet(step, terms):
@@ -41,7 +44,7 @@ def assert_same(a, b, where="state"):
         assert a == b, where
 
 
-@pytest.mark.parametrize("settings", [{}, ADVERSARIAL | {"accumulation": 2}, {"precision": "bf16"}])
+@pytest.mark.parametrize("settings", [{}, ADVERSARIAL | {"accumulation": 2}, {"precision": "bf16"}, MUON])
 def test_an_interrupted_run_goes_on_bit_equal(config, tmp_path, settings):
     straight = replace(config, log_every=2, **settings)
     Trainer(straight).run(quiet)
@@ -133,9 +136,28 @@ def test_biases_do_not_decay(config):
     assert named["unet.conv_in.bias"] == named["unet.conv_norm_out.weight"] == 0.0
 
 
-def test_training_lowers_the_loss(config):
+def test_muon_takes_the_matrices_and_adamw_the_rest(config):
+    taken = {}
+    learner = Trainer(replace(config, unet_share=0.5, **MUON)).learner
+    for group in learner.optimizer.param_groups:
+        taken |= {id(parameter): (group["use_muon"], group["share"]) for parameter in group["params"]}
+    named = {name: taken[id(parameter)] for name, parameter in learner.trained.items()}
+    assert named["unet.mid_block.resnets.0.conv1.weight"] == (True, 0.5)
+    assert named["vae.decoder.conv_in.weight"] == (True, 1.0)
+    assert named["unet.conv_norm_out.weight"] == (False, 0.5)
+    assert named["vae.decoder.conv_out.weight"] == named["prompt"] == (False, 1.0)
+
+
+def test_a_missing_optimizer_is_told_plainly(config, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pytorch_optimizer", None)
+    with pytest.raises(TurboPortraitError, match=r"pip install 'turboportrait3d\[training\]'"):
+        Trainer(replace(config, **MUON))
+
+
+@pytest.mark.parametrize("settings", [{}, MUON])
+def test_training_lowers_the_loss(config, settings):
     ratios = []
-    trainer = Trainer(replace(config, steps=150, learning_rate=3e-3, ema=0.9, pictures_every=1000))
+    trainer = Trainer(replace(config, steps=150, learning_rate=3e-3, ema=0.9, pictures_every=1000, **settings))
     streams = []
 
     def report(step, terms):
