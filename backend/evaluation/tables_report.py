@@ -103,7 +103,7 @@ def _gains(report: dict) -> Table:
 
 def _by_person(report: dict) -> Table:
     rows = [
-        [f"over {other}, {WHERE[region]}", *(_gain(found.get(name)) for name in MEASURES)]
+        [f"over {other}, {WHERE[region]}", *(_gain(name, found.get(name)) for name in MEASURES)]
         for other, regions in report["by person"].items()
         for region, found in regions.items()
     ]
@@ -111,11 +111,12 @@ def _by_person(report: dict) -> Table:
     return Table("by-person", title, ["", *MEASURES], rows)
 
 
-def _gain(found: Mapping[str, float] | None) -> str:
+def _gain(measure: str, found: Mapping[str, float] | None) -> str:
     if found is None:
         return EMPTY
-    digits = DIGITS.get("PSNR", 3) if abs(found["mean"]) >= 0.1 else 3
-    return f"{found['mean']:+.{digits}f} ± {found['error']:.{digits}f} ({found['better']} of {found['people']})"
+    digits = DIGITS.get(measure, 3)
+    mean = round(found["mean"], digits) + 0.0  # No minus before a zero.
+    return f"{mean:+.{digits}f} ± {found['error']:.{digits}f} ({found['better']} of {found['people']})"
 
 
 def _regions(report: dict) -> Table:

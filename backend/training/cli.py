@@ -98,6 +98,18 @@ def refiner(
 
 
 @app.command()
+def mean(
+    refiners: list[Path] = typer.Argument(help="Folders of refiners, one trained from the other or both from a third."),
+    output: Path = typer.Option(..., help="Folder for the refiner whose weights are their means."),
+) -> None:
+    """Write the mean of refiners, as of a run's first and second stage."""
+    from backend.training.mean import write_mean
+
+    write_mean(refiners, output)
+    console.print(f"The mean of {len(refiners)} refiners is in {output}")
+
+
+@app.command()
 def gpavatar(
     config: Path = typer.Option(CONFIGS / "gpavatar.toml", help="The run (TOML)."),
     corpus: str | None = typer.Option(None, help="Folder of the shards, in place of the config's."),
