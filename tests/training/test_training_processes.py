@@ -31,6 +31,8 @@ trainer = Trainer(config)
 trainer.run(lambda step, terms: None)
 torch.save(trainer.state_dict(), f"{config.folder}/process{trainer.accelerator.process_index}.pt")
 Trainer(replace(config, folder=config.folder + "_broken")).run(lambda step, terms: None, minutes=0)
+# As the command does: a process that leaves its group's threads running may abort.
+trainer.accelerator.end_training()
 """
 
 
