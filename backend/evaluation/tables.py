@@ -20,7 +20,7 @@ from backend.evaluation.measures import Measures, Tally
 from backend.evaluation.multistep import refine_in_steps
 from backend.evaluation.regions import INSIDE, regions_of
 from backend.evaluation.subject import PAIR, Subject, groups_of
-from backend.evaluation.views import baselines, over_grey, view_of, with_color
+from backend.evaluation.views import BLIND, REFINED, UNATTENDED, baselines, over_grey, view_of, with_color
 from backend.refiner import Refiner
 from backend.refiner.refinement import ReferenceState
 from backend.tracking.errors import TrackingError
@@ -34,8 +34,6 @@ SIZES = (1, 2, 4, 5)
 """V, the views refined together."""
 ABLATED, TIMED = 16, 4
 """On so many people noise levels and V are compared, and the avatar's times are taken."""
-REFINED, BLIND, UNATTENDED = "refined", "refined without the reference", "refined, attention without the reference"
-"""BLIND knows the portrait neither from attention nor by its warp, UNATTENDED by its warp alone."""
 
 
 @dataclass

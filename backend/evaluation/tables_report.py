@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from backend.evaluation import paper
 from backend.evaluation.by_person import MEASURES
+from backend.evaluation.figures import shown, signed
 from backend.evaluation.regions import INSIDE, REGIONS, WHOLE
 from backend.evaluation.targets import targets_of
 
 COLUMNS = ("L2", "LPIPS", "PSNR", "SSIM", "FLIP", "ID", "ID portrait", "FID")
 SHORT = ("PSNR", "SSIM", "FLIP")
-DIGITS = {"L2": 4, "PSNR": 2, "FID": 1}
 TIMES = {"raw": ("render",), "refined": ("render", "refine"), "25 steps": ("render", "25 steps"),
          "50 steps": ("render", "50 steps")}  # fmt: skip
 """Which times make up the generation of a pair of views."""
@@ -96,7 +96,7 @@ def _gains(report: dict) -> Table:
         cells = []
         for whose, table in methods.items():
             raw, refined = (table.get(method, {}).get(name) for method in names[whose])
-            cells.append(EMPTY if raw is None or refined is None else f"{refined - raw:+.{DIGITS.get(name, 3)}f}")
+            cells.append(EMPTY if raw is None or refined is None else signed(name, refined - raw))
         rows.append([name, *cells])
     return Table("gains", "What refining adds to raw, inside both outlines", ["", "ours", "the paper's"], rows)
 
@@ -114,9 +114,8 @@ def _by_person(report: dict) -> Table:
 def _gain(measure: str, found: Mapping[str, float] | None) -> str:
     if found is None:
         return EMPTY
-    digits = DIGITS.get(measure, 3)
-    mean = round(found["mean"], digits) + 0.0  # No minus before a zero.
-    return f"{mean:+.{digits}f} ± {found['error']:.{digits}f} ({found['better']} of {found['people']})"
+    mean, error = signed(measure, found["mean"]), shown(measure, found["error"])
+    return f"{mean} ± {error} ({found['better']} of {found['people']})"
 
 
 def _regions(report: dict) -> Table:
@@ -208,7 +207,7 @@ def _joined(values: Mapping[str, float], names) -> str:
 
 
 def _cell(values: Mapping[str, float], name: str) -> str:
-    return f"{values[name]:.{DIGITS.get(name, 3)}f}" if name in values else EMPTY
+    return shown(name, values[name]) if name in values else EMPTY
 
 
 def _times(method: str, seconds: Mapping[str, float]) -> tuple[str, str]:

@@ -10,6 +10,8 @@ from backend.training.corpus import Identity
 
 BLURS = {"blur 1.5": 1.5, "blur 3": 3.0}
 """Baselines: the raw view blurred; what does not beat them has learnt to blur."""
+REFINED, BLIND, UNATTENDED = "refined", "refined without the reference", "refined, attention without the reference"
+"""BLIND knows the portrait neither from attention nor by its warp, UNATTENDED by its warp alone."""
 GREY = 150
 
 

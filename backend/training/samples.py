@@ -10,6 +10,7 @@ import torch
 
 from backend.protocol.errors import TurboPortraitError
 from backend.refiner.images import WARPED, reference_tensor, view_tensor
+from backend.training.caps import Cap
 from backend.training.config import SampleConfig
 from backend.training.corpus import Identity
 from backend.training.marks import Marks
@@ -82,9 +83,11 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
     if rng.random() < config.portrait_view:
         chosen[rng.integers(len(chosen))] = 0
     tone, mirrored = _tone_curve(rng), bool(rng.random() < 0.5)
-    marks = None
+    worn: list[Cap | Marks] = []
+    if rng.random() < config.capped:
+        worn.append(Cap.draw(rng))
     if rng.random() < config.marked:
-        marks = Marks.draw(identity.place[0], identity.confidence[0] > 127, rng)
+        worn.append(Marks.draw(identity.place[0], identity.confidence[0] > 127, rng))
     streaked = rng.random() < config.streaked
     sides = np.float32([-1 if mirrored else 1, 1, 1]) * (rng.random() >= config.unplaced)
 
@@ -94,8 +97,10 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
         return np.ascontiguousarray(image[:, ::-1] if mirrored else image)
 
     def shown(picture: np.ndarray, k: int, corner: tuple[int, int]) -> np.ndarray:
-        toned = _toned(cut(picture, corner), tone)
-        return toned if marks is None else marks.paint(toned, cut(identity.place[k], corner))
+        picture = _toned(cut(picture, corner), tone)
+        for thing in worn:
+            picture = thing.paint(picture, cut(identity.place[k], corner))
+        return picture
 
     views, truths, weights = [], [], []
     for k in chosen:

@@ -31,7 +31,9 @@ def report() -> dict:
         "preset": "compact", "identities": 2, "views": 10, "machine": "a machine", "took": 60.0, "weights MB": 29.8,
         "table1": {region: copy.deepcopy(METHODS) for region in (*UNIONS, *REGIONS)},
         "by person": {"raw": {"inside": {"PSNR": {"mean": 1.6, "error": 0.25, "better": 9, "people": 10},
-                                         "FLIP": {"mean": 0.0412, "error": 0.0021, "better": 10, "people": 10}}}},
+                                         "FLIP": {"mean": 0.0412, "error": 0.0021, "better": 10, "people": 10}}},
+                      "refined without the reference": {
+                          "doubtful": {"PSNR": {"mean": 0.31, "error": 0.1, "better": 8, "people": 10}}}},
         "first pairs": {"views": 0}, "table2 views": 4, "seconds": {"refine": 0.2, "render": 0.05, "register": 1.0},
         "table2": {f"0.{k}": {"L2": 0.003, "PSNR": 25.6 - 0.03 * k} for k in range(6)},
         "views together": {"1": METHODS["refined"]}, "recogniser": "dlib", "ID of strangers": 0.94,
@@ -66,6 +68,11 @@ def test_targets_are_reached_by_what_was_measured(report):
         (("table1", "doubtful", "blur 1.5", "FLIP"), 0.15, "FLIP beyond the best of raw and both blurs, where the"),
         (("table1", "confident", "refined", "PSNR"), 23.99, "PSNR no worse than raw, where the photo is sure"),
         (("table1", "doubtful", "refined without the reference", "PSNR"), 25.31, "PSNR lost without the portrait"),
+        (
+            ("by person", "refined without the reference", "doubtful", "PSNR", "mean"),
+            0.29,
+            "the same person by person",
+        ),
         (("table2", "0.5", "PSNR"), 25.3, "PSNR's spread over noise levels"),
         (
             ("portraits", "hopper", "frontal", "inside", "refined", "PSNR"),
@@ -131,7 +138,7 @@ def test_columns_and_tables_without_values_are_left_out(report):
     assert len({len(row) for row in tables["table1-inside"].rows} | {len(tables["table1-inside"].heads)}) == 1
 
 
-@pytest.mark.parametrize("content", ["", "{", None])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"views": 3}', None])
 def test_a_report_that_cannot_be_read_is_named(tmp_path, content):
     path = tmp_path / "tables.json"
     if content is not None:
@@ -140,6 +147,17 @@ def test_a_report_that_cannot_be_read_is_named(tmp_path, content):
     assert isinstance(result.exception, TurboPortraitError)
     assert result.exception.code == "bad_report"
     assert str(path) in str(result.exception)
+
+
+def test_an_older_version_s_report_is_refused_and_the_document_stays(tmp_path, report):
+    page, path = tmp_path / "page.md", tmp_path / "tables.json"
+    page.write_text("<!-- table: targets -->\nold\n<!-- end -->\n")
+    del report["by person"]
+    path.write_text(json.dumps(report))
+    result = CliRunner().invoke(app, ["document", str(path), str(page)])
+    assert isinstance(result.exception, TurboPortraitError)
+    assert "by person" in str(result.exception)
+    assert "old" in page.read_text()
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path, report):

@@ -20,7 +20,8 @@ from backend.evaluation.cli import app
 from backend.evaluation.full_report import _some
 from backend.evaluation.measures import Measures
 from backend.evaluation.portrait_report import YAWS, measure_portrait
-from backend.evaluation.tables import BLIND, UNATTENDED, measure_tables
+from backend.evaluation.tables import measure_tables
+from backend.evaluation.views import BLIND, UNATTENDED
 from backend.refiner import Refiner
 from backend.tracking.embedding import with_landmarks
 from backend.training.corpus import load_identities
