@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
+# Processes that share the tests. Each starts backends of its own: a good gigabyte.
+TESTERS := 2
+
 # Torch and numba each keep a pool of threads; threads that spin while they wait take the other pool's cores.
 export OMP_WAIT_POLICY := PASSIVE
 
@@ -15,7 +18,7 @@ demo: setup
 test: $(VENV)/.build .bpy/4.2/.done .bpy/4.5/.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TESTERS) --dist loadgroup --durations 25
 
 lint: setup
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
