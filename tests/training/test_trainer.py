@@ -167,7 +167,8 @@ def test_training_lowers_the_loss(config, settings):
     trainer.run(report)
     assert min(streams) > 0
     assert max(streams) < 1e6
-    assert np.mean(ratios[-10:]) < 0.97 * np.mean(ratios[:10])
+    # Some people are harder than others: ten steps' mean is theirs.
+    assert np.mean(ratios[-50:]) < 0.97 * np.mean(ratios[:10])
 
 
 def test_the_discriminator_learns_beside_the_refiner(config):
