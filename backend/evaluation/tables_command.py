@@ -65,9 +65,10 @@ def document(
 
     try:
         found = json.loads(report.read_text())
-        left = documents.fill(page, found)
     except (OSError, ValueError) as error:
         raise TurboPortraitError("bad_report", f"{report}: {error}") from error
+    try:
+        left = documents.fill(page, found)
     except (KeyError, TypeError) as missing:
         raise TurboPortraitError("bad_report", f"{report} is not of this version: {missing}") from missing
     pictures = documents.place_pictures(page, report.parent)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
+
+from backend.training.painting import recolored, softened
 
 BRIM = (0.02, 0.09)
 """How high over the eyes it begins above them, metres."""
@@ -72,8 +73,6 @@ class Cap:
         angle = np.arctan2(place[..., 0], place[..., 2] - AXIS)
         panel = np.searchsorted(self.panels, np.abs(angle) if self.mirrored else angle)
         paint = self.colors[panel, np.searchsorted(self.bands, above)]
-        cover = (place.any(-1) & (above > 0)).astype(np.float32)
-        # Softened as a picture of it would be.
-        paint, cover = (cv2.GaussianBlur(x.astype(np.float32), (0, 0), 0.7) for x in (paint, cover))
+        paint, cover = softened(paint), softened(place.any(-1) & (above > 0))
         color = picture[..., :3] + self.strength * cover[..., None] * (paint - picture[..., :3])
-        return np.concatenate([np.clip(np.rint(color), 0, 255).astype(np.uint8), picture[..., 3:]], -1)
+        return recolored(picture, color)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
+
+from backend.training.painting import recolored, softened
 
 LARGEST, SMALLEST = 0.05, 0.004
 """Half a mark's width, metres."""
@@ -61,7 +62,6 @@ class Marks:
         for center, radius, (first, second), wave, strength in marks:
             local = (place - center) / radius
             shapes = known & (np.square(local).sum(-1) < 1), np.sin(local @ wave) < 0
-            # Softened as a picture of them would be.
-            cover, stripe = (cv2.GaussianBlur(shape.astype(np.float32), (0, 0), 0.7)[..., None] for shape in shapes)
+            cover, stripe = (softened(shape)[..., None] for shape in shapes)
             color += strength * cover * (first + stripe * (second - first) - color)
-        return np.concatenate([np.clip(np.rint(color), 0, 255).astype(np.uint8), picture[..., 3:]], -1)
+        return recolored(picture, color)

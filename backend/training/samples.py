@@ -14,6 +14,7 @@ from backend.training.caps import Cap
 from backend.training.config import SampleConfig
 from backend.training.corpus import Identity
 from backend.training.marks import Marks
+from backend.training.painting import as_bytes
 from backend.training.streaks import add_streaks
 
 NOISE_LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
@@ -96,23 +97,24 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
         image = image[y : y + config.crop, x : x + config.crop]
         return np.ascontiguousarray(image[:, ::-1] if mirrored else image)
 
-    def shown(picture: np.ndarray, k: int, corner: tuple[int, int]) -> np.ndarray:
+    def shown(picture: np.ndarray, place: np.ndarray, corner: tuple[int, int]) -> np.ndarray:
         picture = _toned(cut(picture, corner), tone)
         for thing in worn:
-            picture = thing.paint(picture, cut(identity.place[k], corner))
+            picture = thing.paint(picture, place)
         return picture
 
     views, truths, weights = [], [], []
     for k in chosen:
         corner = _corner(identity.head[k], config.crop, rng)
-        whole, truth, warped = (shown(x[k], k, corner) for x in (identity.raw, identity.truth, identity.warped))
+        place = cut(identity.place[k], corner)
+        whole, truth, warped = (shown(x[k], place, corner) for x in (identity.raw, identity.truth, identity.warped))
         raw = whole
         confidence, head = cut(identity.confidence[k], corner) / np.float32(255), cut(identity.head[k], corner)
         if k > 0 and rng.random() < config.dropped:
             raw, warped, confidence = drop_part(raw, warped, confidence, rng)
         if k > 0 and streaked:
             warped = add_streaks(warped, confidence, rng)
-        view = view_tensor(raw, confidence, cut(identity.place[k], corner) * sides, warped)
+        view = view_tensor(raw, confidence, place * sides, warped)
         inside = (head > 127) & (raw[..., 3] > 250) & (truth[..., 3] > 250)
         kept = config.kept_weight * (~inside & (whole[..., 3] > 250))
         weight = inside * (1 - (1 - config.sure_weight) * confidence) + kept
@@ -120,7 +122,8 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
         truths.append(view_tensor(np.where(kept[..., None] > 0, whole, truth), confidence)[:3])
         weights.append(torch.from_numpy(weight.astype(np.float32))[None])
     corner = _corner(identity.reference[..., 3], config.crop, rng)
-    reference = reference_tensor(shown(identity.reference, 0, corner), cut(identity.place[0], corner) * sides)
+    place = cut(identity.place[0], corner)
+    reference = reference_tensor(shown(identity.reference, place, corner), place * sides)
     turned = torch.from_numpy(identity.turned[chosen])
     seen = torch.stack(views)
     if rng.random() < config.blind:
@@ -154,7 +157,7 @@ def drop_part(
     def softened(color: np.ndarray) -> np.ndarray:
         blurred = cv2.GaussianBlur(color * alpha, (0, 0), sigma) / np.maximum(covered, 1e-3)
         color = color + soft[..., None] * (blurred - color)
-        return np.clip(np.rint(color), 0, 255).astype(np.uint8)
+        return as_bytes(color)
 
     whole = np.concatenate([softened(raw[..., :3]), raw[..., 3:]], -1)
     return whole, softened(warped), (confidence * (1 - soft)).astype(np.float32)
@@ -176,7 +179,7 @@ def _tone_curve(rng: np.random.Generator) -> np.ndarray:
     """(256, 3) uint8: exposure, gamma and white balance."""
     level = np.linspace(0, 1, 256)[:, None] ** np.exp(rng.normal(0, 0.15))
     level = level * np.exp(rng.normal(0, 0.12) + rng.normal(0, 0.06, 3))
-    return np.clip(np.rint(255 * level), 0, 255).astype(np.uint8)
+    return as_bytes(255 * level)
 
 
 def _toned(picture: np.ndarray, curve: np.ndarray) -> np.ndarray:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from backend.training.painting import as_bytes
+
 SEEN = 0.5
 """Photo confidence from which on there are none."""
 FINEST, COARSEST = 1.0, 5.0
@@ -30,7 +32,7 @@ def add_streaks(warped: np.ndarray, confidence: np.ndarray, rng: np.random.Gener
     for side in (x < middle, x >= middle):
         rows = np.clip(y + rng.uniform(-STEEPEST, STEEPEST) * (x - middle), 0, len(warped) - 1)
         changed += (share * side)[..., None] * _profile(len(warped), rng)[np.rint(rows).astype(int)]
-    return np.clip(np.rint(changed), 0, 255).astype(np.uint8)
+    return as_bytes(changed)
 
 
 def _profile(length: int, rng: np.random.Generator) -> np.ndarray:
