@@ -34,7 +34,10 @@ class SampleConfig(Settings):
         blind: how often a sample has neither a portrait nor its warp: else what they give could not be told from the
             surprise of missing them.
         marked: how often a sample's people wear marks of any colour, which are to stay; see `backend.training.marks`.
-        capped: how often they wear a cap of any colours, which are to stay; see `backend.training.caps`.
+        capped, collared: how often they wear a cap or a collar of any colours, which are to stay; see
+            `backend.training.garments`.
+        rimmed: how often the portrait's outline has a rim that raw views stretch and the truth has not, where nothing
+            is worn; see `backend.training.rims`.
         streaked: how often the warped portrait has streaks that the truth has not; see `backend.training.streaks`.
         kept_weight: how much a pixel of the avatar counts that shows no head or neck (clothes, mostly): what is true
             there nobody fitted, so it is to stay as it is.
@@ -48,6 +51,8 @@ class SampleConfig(Settings):
     blind: Share = 0.0
     marked: Share = 0.0
     capped: Share = 0.0
+    collared: Share = 0.0
+    rimmed: Share = 0.0
     streaked: Share = 0.0
     sure_weight: Share = 0.1
     kept_weight: Share = 0.0

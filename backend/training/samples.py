@@ -10,11 +10,12 @@ import torch
 
 from backend.protocol.errors import TurboPortraitError
 from backend.refiner.images import WARPED, reference_tensor, view_tensor
-from backend.training.caps import Cap
 from backend.training.config import SampleConfig
 from backend.training.corpus import Identity
+from backend.training.garments import Garment
 from backend.training.marks import Marks
 from backend.training.painting import as_bytes
+from backend.training.rims import Rim
 from backend.training.streaks import add_streaks
 
 NOISE_LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
@@ -84,11 +85,15 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
     if rng.random() < config.portrait_view:
         chosen[rng.integers(len(chosen))] = 0
     tone, mirrored = _tone_curve(rng), bool(rng.random() < 0.5)
-    worn: list[Cap | Marks] = []
+    worn: list[Garment | Marks] = []
     if rng.random() < config.capped:
-        worn.append(Cap.draw(rng))
+        worn.append(Garment.cap(rng))
+    if rng.random() < config.collared:
+        worn.append(Garment.collar(rng))
     if rng.random() < config.marked:
         worn.append(Marks.draw(identity.place[0], identity.confidence[0] > 127, rng))
+    # Not where anything is worn: whether a cap's white side is a rim, nobody could tell.
+    rim = Rim.draw(rng) if rng.random() < config.rimmed and not worn else None
     streaked = rng.random() < config.streaked
     sides = np.float32([-1 if mirrored else 1, 1, 1]) * (rng.random() >= config.unplaced)
 
@@ -108,8 +113,11 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
         corner = _corner(identity.head[k], config.crop, rng)
         place = cut(identity.place[k], corner)
         whole, truth, warped = (shown(x[k], place, corner) for x in (identity.raw, identity.truth, identity.warped))
-        raw = whole
         confidence, head = cut(identity.confidence[k], corner) / np.float32(255), cut(identity.head[k], corner)
+        if rim is not None:
+            whole, warped = (rim.paint(x, place, confidence, head > 127) for x in (whole, warped))
+            truth = rim.paint(truth, place, confidence, head > 127, rim.left(identity.turned[k]))
+        raw = whole
         if k > 0 and rng.random() < config.dropped:
             raw, warped, confidence = drop_part(raw, warped, confidence, rng)
         if k > 0 and streaked:
@@ -123,7 +131,11 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
         weights.append(torch.from_numpy(weight.astype(np.float32))[None])
     corner = _corner(identity.reference[..., 3], config.crop, rng)
     place = cut(identity.place[0], corner)
-    reference = reference_tensor(shown(identity.reference, place, corner), place * sides)
+    portrait = shown(identity.reference, place, corner)
+    if rim is not None:
+        sure = cut(identity.confidence[0], corner) / np.float32(255)
+        portrait = rim.paint(portrait, place, sure, cut(identity.head[0], corner) > 127)
+    reference = reference_tensor(portrait, place * sides)
     turned = torch.from_numpy(identity.turned[chosen])
     seen = torch.stack(views)
     if rng.random() < config.blind:
