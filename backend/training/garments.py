@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.training.painting import recolored, softened
+from backend.training.painting import Layer, softened
 
 BRIM, CAP_SLOPE, CROWN = (0.02, 0.09), (-0.4, 0.3), 0.1
 """A cap's: how high over the eyes it begins above them, metres; how much higher that is for each metre further back;
@@ -84,14 +84,12 @@ class Garment:
             rng.uniform(0.7, 1),
         )
 
-    def paint(self, picture: np.ndarray, place: np.ndarray) -> np.ndarray:
-        """A picture (H, W, 3 or 4) uint8, alpha as it was, with the garment on the places (H, W, 3) that it shows."""
+    def layers(self, place: np.ndarray) -> list[Layer]:
+        """The garment over a picture that shows the places (H, W, 3)."""
         place = place.astype(np.float32)
         above = place[..., 1] - self.edge + self.slope * place[..., 2]
         within = above if self.upwards else -above
         angle = np.arctan2(place[..., 0], place[..., 2] - AXIS)
         panel = np.searchsorted(self.panels, np.abs(angle) if self.mirrored else angle)
-        paint = self.colors[panel, np.searchsorted(self.bands, within)]
-        paint, cover = softened(paint), softened(place.any(-1) & (within > 0))
-        color = picture[..., :3] + self.strength * cover[..., None] * (paint - picture[..., :3])
-        return recolored(picture, color)
+        color = softened(self.colors[panel, np.searchsorted(self.bands, within)])
+        return [Layer(color, self.strength * softened(place.any(-1) & (within > 0))[..., None])]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.training.painting import recolored, softened
+from backend.training.painting import Layer, softened
 
 LARGEST, SMALLEST = 0.05, 0.004
 """Half a mark's width, metres."""
@@ -54,14 +54,13 @@ class Marks:
             rng.uniform(0.5, 1, count),
         )
 
-    def paint(self, picture: np.ndarray, place: np.ndarray) -> np.ndarray:
-        """A picture (H, W, 3 or 4) uint8, alpha as it was, with the marks on the places (H, W, 3) that it shows."""
-        color = picture[..., :3].astype(np.float32)
-        known = place.any(-1)
+    def layers(self, place: np.ndarray) -> list[Layer]:
+        """The marks over a picture that shows the places (H, W, 3)."""
+        known, layers = place.any(-1), []
         marks = zip(self.centers, self.radii, self.colors, self.waves, self.strengths, strict=True)
         for center, radius, (first, second), wave, strength in marks:
             local = (place - center) / radius
             shapes = known & (np.square(local).sum(-1) < 1), np.sin(local @ wave) < 0
             cover, stripe = (softened(shape)[..., None] for shape in shapes)
-            color += strength * cover * (first + stripe * (second - first) - color)
-        return recolored(picture, color)
+            layers.append(Layer(first + stripe * (second - first), strength * cover))
+        return layers

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from backend.training.painting import recolored, softened
+from backend.training.painting import Layer, softened
 
 WIDEST = (0.05, 0.3)
 """Photo confidence from which on there is none."""
@@ -53,24 +53,19 @@ class Rim:
             color = np.clip(level + rng.normal(0, 12, 3), 0, 255)
         return cls(rng.uniform(*WIDEST), strengths, np.clip(color + rng.normal(0, 8, (2, 3)), 0, 255))
 
-    def paint(
-        self, picture: np.ndarray, place: np.ndarray, confidence: np.ndarray, head: np.ndarray, share: float = 1.0
-    ) -> np.ndarray:
-        """A picture (H, W, 3 or 4) uint8, alpha as it was, with the rim where it shows a head (H, W) bool.
+    def layer(self, place: np.ndarray, confidence: np.ndarray, head: np.ndarray) -> Layer:
+        """The rim over a picture that shows the places (H, W, 3) and a head (H, W) bool.
 
         Args:
-            place: (H, W, 3) metres; confidence: (H, W) in [0, 1], of the photo there.
-            share: how much of it is left.
+            confidence: (H, W) in [0, 1], of the photo there.
         """
         place = place.astype(np.float32)
-        heights = place[..., 1]
-        low, high = (np.interp(heights, HEIGHTS, strengths) for strengths in self.strengths)
+        low, high = (np.interp(place[..., 1], HEIGHTS, strengths) for strengths in self.strengths)
         # Soft where the sides meet.
         side = np.clip(0.5 + place[..., 0] / 0.02, 0, 1)
         steep = np.clip(1.5 * (1 - confidence / self.confidence), 0, 1) * head * place.any(-1)
-        cover = share * softened(steep * (low + side * (high - low)))[..., None]
-        paint = self.colors[0] + side[..., None] * (self.colors[1] - self.colors[0])
-        return recolored(picture, picture[..., :3] + cover * (paint - picture[..., :3]))
+        color = self.colors[0] + side[..., None] * (self.colors[1] - self.colors[0])
+        return Layer(color, softened(steep * (low + side * (high - low)))[..., None])
 
     @staticmethod
     def left(turned: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from backend.training.config import SampleConfig
 from backend.training.corpus import Identity
 from backend.training.garments import Garment
 from backend.training.marks import Marks
-from backend.training.painting import as_bytes
+from backend.training.painting import as_bytes, overlaid
 from backend.training.rims import Rim
 from backend.training.streaks import add_streaks
 
@@ -102,21 +102,22 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
         image = image[y : y + config.crop, x : x + config.crop]
         return np.ascontiguousarray(image[:, ::-1] if mirrored else image)
 
-    def shown(picture: np.ndarray, place: np.ndarray, corner: tuple[int, int]) -> np.ndarray:
-        picture = _toned(cut(picture, corner), tone)
-        for thing in worn:
-            picture = thing.paint(picture, place)
-        return picture
+    def shown(pictures: list[np.ndarray], place: np.ndarray, corner: tuple[int, int]) -> list[np.ndarray]:
+        shown = [_toned(cut(picture, corner), tone) for picture in pictures]
+        for layers in (thing.layers(place) for thing in worn):
+            shown = [overlaid(picture, layers) for picture in shown]
+        return shown
 
     views, truths, weights = [], [], []
     for k in chosen:
         corner = _corner(identity.head[k], config.crop, rng)
         place = cut(identity.place[k], corner)
-        whole, truth, warped = (shown(x[k], place, corner) for x in (identity.raw, identity.truth, identity.warped))
         confidence, head = cut(identity.confidence[k], corner) / np.float32(255), cut(identity.head[k], corner)
+        whole, truth, warped = shown([x[k] for x in (identity.raw, identity.truth, identity.warped)], place, corner)
         if rim is not None:
-            whole, warped = (rim.paint(x, place, confidence, head > 127) for x in (whole, warped))
-            truth = rim.paint(truth, place, confidence, head > 127, rim.left(identity.turned[k]))
+            outline = [rim.layer(place, confidence, head > 127)]
+            whole, warped = (overlaid(picture, outline) for picture in (whole, warped))
+            truth = overlaid(truth, outline, rim.left(identity.turned[k]))
         raw = whole
         if k > 0 and rng.random() < config.dropped:
             raw, warped, confidence = drop_part(raw, warped, confidence, rng)
@@ -131,10 +132,10 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
         weights.append(torch.from_numpy(weight.astype(np.float32))[None])
     corner = _corner(identity.reference[..., 3], config.crop, rng)
     place = cut(identity.place[0], corner)
-    portrait = shown(identity.reference, place, corner)
+    (portrait,) = shown([identity.reference], place, corner)
     if rim is not None:
-        sure = cut(identity.confidence[0], corner) / np.float32(255)
-        portrait = rim.paint(portrait, place, sure, cut(identity.head[0], corner) > 127)
+        confidence, head = cut(identity.confidence[0], corner) / np.float32(255), cut(identity.head[0], corner)
+        portrait = overlaid(portrait, [rim.layer(place, confidence, head > 127)])
     reference = reference_tensor(portrait, place * sides)
     turned = torch.from_numpy(identity.turned[chosen])
     seen = torch.stack(views)

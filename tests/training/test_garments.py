@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from backend.training.config import SampleConfig
 from backend.training.corpus import load_identities
 from backend.training.garments import AXIS, BRIM, CAP_SLOPE, COLLAR_SLOPE, CROWN, DEPTH, RIM, Garment
+from backend.training.painting import overlaid
 from backend.training.samples import draw_batch
 
 SIZE = 48
+BLACK = np.zeros((SIZE, SIZE, 3), np.uint8)
 SOFT = 3
 """Pixels beyond which an edge's softening is not seen."""
 
@@ -31,7 +33,7 @@ def head(shift: int = 0) -> np.ndarray:
 def test_a_garment_stays_on_its_side_of_the_edge_and_moves_with_the_head(seed, kind):
     garment = kind(np.random.default_rng(seed))
     picture = np.full((SIZE, SIZE, 4), 128, np.uint8)
-    painted, moved = garment.paint(picture, head()), garment.paint(picture, head(3))
+    painted, moved = overlaid(picture, garment.layers(head())), overlaid(picture, garment.layers(head(3)))
     assert (painted[..., 3] == 128).all()
     assert np.abs(painted[:, 4:-8].astype(int) - moved[:, 7:-5]).max() <= 1
     # No lower than any brim can be and no higher than any collar's edge, less the softening.
@@ -52,11 +54,11 @@ def plain_cap(panels=(), bands=(), mirrored=False, colors=None) -> Garment:
 
 def test_panels_follow_each_other_about_the_head():
     red, blue = [255, 0, 0], [0, 0, 255]
-    row = plain_cap(panels=[0.0], colors=[red, blue]).paint(np.zeros((SIZE, SIZE, 3), np.uint8), head())[10]
+    row = overlaid(BLACK, plain_cap(panels=[0.0], colors=[red, blue]).layers(head()))[10]
     assert (row[8:22] == red).all()
     assert (row[26:40] == blue).all()
     both = plain_cap(panels=[0.5], mirrored=True, colors=[red, blue])
-    row = both.paint(np.zeros((SIZE, SIZE, 3), np.uint8), head())[10]
+    row = overlaid(BLACK, both.layers(head()))[10]
     assert (row == row[::-1]).all()
     assert (row[20:28] == red).all()
     assert (row[9:12] == blue).all()
@@ -64,13 +66,13 @@ def test_panels_follow_each_other_about_the_head():
 
 def test_bands_lie_above_each_other():
     red, blue = [255, 0, 0], [0, 0, 255]
-    painted = plain_cap(bands=[0.05], colors=[red, blue]).paint(np.zeros((SIZE, SIZE, 3), np.uint8), head())
+    painted = overlaid(BLACK, plain_cap(bands=[0.05], colors=[red, blue]).layers(head()))
     column = painted[:, SIZE // 2]
     assert (column[17:21] == red).all()
     assert (column[:11] == blue).all()
     assert (column[28:] == 0).all()
     collar = replace(plain_cap(bands=[0.05], colors=[red, blue]), upwards=False)
-    column = collar.paint(np.zeros((SIZE, SIZE, 3), np.uint8), head())[:, SIZE // 2]
+    column = overlaid(BLACK, collar.layers(head()))[:, SIZE // 2]
     assert (column[:21] == 0).all()
     assert (column[27:31] == red).all()
     assert (column[37:] == blue).all()
@@ -79,7 +81,7 @@ def test_bands_lie_above_each_other():
 def test_without_places_nothing_is_painted():
     picture = np.full((SIZE, SIZE, 3), 50, np.uint8)
     cap = Garment.cap(np.random.default_rng(0))
-    assert (cap.paint(picture, np.zeros((SIZE, SIZE, 3))) == picture).all()
+    assert (overlaid(picture, cap.layers(np.zeros((SIZE, SIZE, 3)))) == picture).all()
 
 
 @pytest.mark.parametrize(("kind", "reach"), [(Garment.cap, CROWN), (Garment.collar, DEPTH)])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from backend.training.config import SampleConfig
 from backend.training.corpus import load_identities
 from backend.training.marks import LARGEST, MOST, Marks
+from backend.training.painting import overlaid
 from backend.training.samples import draw_batch
 
 SIZE = 24
@@ -35,7 +36,7 @@ def test_a_mark_is_where_its_place_is_and_nowhere_else(seed):
     marks = Marks.draw(head(), sure, rng)
     assert 1 <= len(marks.centers) <= MOST
     picture = np.full((SIZE, SIZE, 4), 128, np.uint8)
-    painted, moved = marks.paint(picture, head()), marks.paint(picture, head(3))
+    painted, moved = overlaid(picture, marks.layers(head())), overlaid(picture, marks.layers(head(3)))
     assert (painted[..., 3] == 128).all()
     # Moved with the head, but at the edge that the picture ends the blur.
     assert np.abs(painted[:, 4:-8].astype(int) - moved[:, 7:-5]).max() <= 1
@@ -49,7 +50,7 @@ def test_a_mark_is_where_its_place_is_and_nowhere_else(seed):
 def test_without_places_nothing_is_painted():
     picture = np.full((SIZE, SIZE, 3), 50, np.uint8)
     marks = Marks.draw(np.zeros((SIZE, SIZE, 3)), np.ones((SIZE, SIZE), bool), np.random.default_rng(0))
-    assert (marks.paint(picture, head()) == picture).all()
+    assert (overlaid(picture, marks.layers(head())) == picture).all()
 
 
 def test_half_the_marks_are_where_the_photo_is_not_sure():
@@ -66,7 +67,7 @@ def test_a_striped_mark_has_both_colours():
     whole, place = np.full((SIZE, SIZE, 3), 50, np.uint8), head(hole=False)
     colors, across = np.array([[[255, 0, 0], [0, 0, 255]]]), np.array([[2 * np.pi, 0, 0]])
     mark = Marks(place[12, 12][None].astype(float), np.full((1, 3), 0.04), colors, across, np.ones(1))
-    row = mark.paint(whole, place)[12].astype(int)
+    row = overlaid(whole, mark.layers(place))[12].astype(int)
     assert row[10] == pytest.approx([0, 0, 255], abs=10)
     assert row[14] == pytest.approx([255, 0, 0], abs=10)
     # Eight pixels to a radius, a stripe and its fellow in each.

@@ -10,6 +10,7 @@ from tiny_corpus import write_tiny_corpus
 
 from backend.training.config import SampleConfig
 from backend.training.corpus import load_identities
+from backend.training.painting import overlaid
 from backend.training.rims import GONE, HEIGHTS, WIDEST, Rim
 from backend.training.samples import draw_samples
 
@@ -34,20 +35,22 @@ def everywhere():
 def test_what_the_photo_is_sure_of_and_what_is_no_head_stays(seed):
     rim = Rim.draw(np.random.default_rng(seed))
     picture, place, confidence = head()
-    painted = rim.paint(picture, place, confidence, everywhere())
+    layer = rim.layer(place, confidence, everywhere())
+    painted = overlaid(picture, [layer])
     sure = np.flatnonzero(confidence[0] > WIDEST[1])
     assert (painted[:, sure[SOFT:-SOFT]] == 128).all()
     assert (painted[..., 3] == 128).all()
-    assert (rim.paint(picture, place, confidence, ~everywhere()) == picture).all()
-    assert (rim.paint(picture, np.zeros_like(place), confidence, everywhere()) == picture).all()
-    assert (rim.paint(picture, place, confidence, everywhere(), share=0.0) == picture).all()
+    assert (overlaid(picture, [layer], share=0.0) == picture).all()
+    for head_less in (rim.layer(place, confidence, ~everywhere()), rim.layer(0 * place, confidence, everywhere())):
+        assert (overlaid(picture, [head_less]) == picture).all()
 
 
 def test_each_side_has_its_own_strength_and_colour_at_each_height():
     red, blue = [255.0, 0, 0], [0, 0, 255.0]
     strengths = np.stack([HEIGHTS > 0, HEIGHTS < 0]).astype(float)
     picture, place, confidence = head()
-    painted = Rim(0.3, strengths, np.array([red, blue])).paint(picture, place, confidence, everywhere())
+    rim = Rim(0.3, strengths, np.array([red, blue]))
+    painted = overlaid(picture, [rim.layer(place, confidence, everywhere())])
     assert (painted[:20, 0, :3] == red).all()
     assert (painted[28:, -1, :3] == blue).all()
     assert (painted[:20, -1] == 128).all()
