@@ -8,49 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 
 from backend.refiner.coordinates import UNIT
 
-NECK = (-0.18, -0.145)
-"""Metres above the middle between the eyes, on the resting head: below the first height a neck is not changed, from the
-second on all of it is."""
+CHIN, NECK = (-0.12, -0.08), (-0.18, -0.145)
+"""Metres above the middle between the eyes, on the resting head: what lies below the first height is not changed, from
+the second on all is. CHIN is for what lies beside the neck (shoulders, collars), NECK for the neck."""
+BESIDE = (0.06, 0.085)
+"""Metres from the head's middle plane: up to the first it is the neck, from the second on what is beside it."""
 
 
-class Outskirts(NamedTuple):
-    """Where, beside the neck, shoulders and collars begin.
-
-    Attributes:
-        chin: as NECK is, for what lies beside the neck.
-        beside: metres from the head's middle plane: up to the first it is the neck, from the second on what is beside.
-    """
-
-    chin: tuple[float, float]
-    beside: tuple[float, float]
-
-
-SHOULDERS = Outskirts(chin=(-0.12, -0.08), beside=(0.06, 0.085))
-"""Beyond them nothing is changed."""
-COLLAR = Outskirts(chin=(-0.09, -0.06), beside=(0.045, 0.06))
-"""Beyond it, what the photo is sure of stays: it is a collar mostly, or a spacesuit's ring."""
-
-
-def head_share(places: torch.Tensor, outskirts: Outskirts = SHOULDERS) -> torch.Tensor:
+def head_share(places: torch.Tensor) -> torch.Tensor:
     """How much of a change is made, by where on the head pixels lie.
 
     Args:
         places: (..., 3, H, W) from `coordinates.scaled_places`.
-        outskirts: where it ends.
 
     Returns:
         (..., 1, H, W) in [0, 1]; 1 everywhere in a picture that knows no place at all.
     """
     shown = (places != 0).any(-3, keepdim=True)
     aside, height = places[..., :1, :, :].abs(), places[..., 1:2, :, :]
-    neck = 1 - _risen(aside, outskirts.beside)
-    share = torch.maximum(_risen(height, outskirts.chin), neck * _risen(height, NECK)) * shown
+    neck = 1 - _risen(aside, BESIDE)
+    share = torch.maximum(_risen(height, CHIN), neck * _risen(height, NECK)) * shown
     return torch.where(shown.any((-2, -1), keepdim=True), share, 1.0)
 
 

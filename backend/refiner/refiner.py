@@ -18,7 +18,7 @@ from backend.refiner.attention import freeze_prompt, reshape_attention
 from backend.refiner.autoencoder import Skips, decode, encode, reduction
 from backend.refiner.config import RefinerConfig, preset_folder
 from backend.refiner.coordinates import TokenPlaces, place_features
-from backend.refiner.cropping import COLLAR, head_share
+from backend.refiner.cropping import head_share
 from backend.refiner.diffusion import clean_latent, mix_noise, signal_level
 from backend.refiner.fit import check_networks
 from backend.refiner.images import PICTURE, WARPED
@@ -281,10 +281,7 @@ class Refiner(nn.Module):
         doubt = mask = everywhere
         if self.config.blend:
             confidence = (views[:, :, 4:5] + 1) / 2
-            held = self._held(turned)
-            if self.config.head_only:
-                held = 1 - (1 - held) * head_share(views[:, :, PICTURE:WARPED], COLLAR)
-            doubt = 1 - held * (confidence / self.config.full_confidence).clamp(0, 1)
+            doubt = 1 - self._held(turned) * (confidence / self.config.full_confidence).clamp(0, 1)
         if decoded.shape[2] > 3:
             correction, mask = decoded[:, :, :3], torch.sigmoid(decoded[:, :, 3:4])
         else:
