@@ -23,7 +23,8 @@ class RenderedView:
         depth: (H, W) float32, metres along the camera's z axis, inf where there is no surface.
         confidence: (H, W) float32 in [0, 1]: how well the portrait saw what this pixel shows.
         turned: radians between the portrait's line of sight to the head and this view's, in the head's own frame.
-        head: (H, W) float32 in [0, 1], how much of a pixel moves with the head and not with the shoulders; None: all.
+        head: (H, W) float32 in [0, 1], how much of a pixel is the head's and moves with it, neither shoulders nor
+            clothes; None: all.
         place: (H, W, 3) float32, metres from the middle between the eyes in the head's resting pose: which place on the
             head each pixel shows, whatever the view and the pose. Zeros where it shows none; None: not known.
         warped: (H, W, 3) uint8 sRGB: what the portrait itself shows where each pixel's surface lies in it, however

@@ -21,6 +21,8 @@ WARPED = PICTURE + 3
 CHANNELS = WARPED + 3
 GREY = 128
 """Of a warped portrait that is not known."""
+LEAST_HEAD = 0.25
+"""Where less of a pixel is the head's (`RenderedView.head`), less of it is changed."""
 
 
 def network_views(
@@ -72,7 +74,7 @@ def stack_moments(moments: Sequence[Sequence[RenderedView]]) -> tuple[torch.Tens
     """B moments of V views: (B, V, S, S, 4) uint8, their confidence and turns (B, V, S, S), places and warped portraits
     (B, V, S, S, 3).
 
-    The shoulders count as not turned: their clothes are what nobody's head teaches a refiner.
+    Shoulders and clothes count as not turned: they are what nobody's head teaches a refiner.
     """
     parts = (
         lambda v: v.rgba,
@@ -88,6 +90,15 @@ def stack_moments(moments: Sequence[Sequence[RenderedView]]) -> tuple[torch.Tens
 def _turns(view: RenderedView) -> np.ndarray:
     head = np.ones(view.rgba.shape[:2], np.float32) if view.head is None else view.head
     return np.float32(view.turned) * head
+
+
+def with_own_clothes(view: RenderedView, refined: np.ndarray) -> np.ndarray:
+    """Refined colours (H, W, 3) uint8, and the raw view's where it shows shoulders or clothes."""
+    if view.head is None:
+        return refined
+    raw = view.rgba[..., :3].astype(np.float32)
+    share = np.clip(view.head / LEAST_HEAD, 0, 1)[..., None]
+    return np.rint(raw + share * (refined - raw)).astype(np.uint8)
 
 
 def check_square(rgba: np.ndarray, size: int, what: str) -> None:

@@ -15,7 +15,14 @@ from backend.refiner.autoencoder import reduction
 from backend.refiner.coordinates import scaled_places
 from backend.refiner.cropping import Boxes, head_share
 from backend.refiner.diffusion import seeded_noise
-from backend.refiner.images import check_square, compose, network_views, reference_tensor, stack_moments
+from backend.refiner.images import (
+    check_square,
+    compose,
+    network_views,
+    reference_tensor,
+    stack_moments,
+    with_own_clothes,
+)
 from backend.refiner.refinement import ReferenceState, Unrefined
 from backend.refiner.runtime import Inputs, StaticRunner, Tensors, can_compile
 
@@ -71,7 +78,10 @@ def refine_batch(
             "not finite: they are shown as the avatar renders them"
         )
         warn(Unrefined(sentence))
-    return [list(moment) for moment in refined.numpy()]
+    pictures = [list(moment) for moment in refined.numpy()]
+    if refiner.config.head_only:
+        pictures = [list(map(with_own_clothes, *pair)) for pair in zip(moments, pictures, strict=True)]
+    return pictures
 
 
 def refined_pictures(

@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def _print_refound(portrait: TrackedPortrait, model: HeadModel) -> None:
-    avatar = ReliefAvatar("", portrait, build_mesh(portrait, model))
+    avatar = ReliefAvatar("", portrait, *build_mesh(portrait, model))
     for yaw in YAWS:
         camera = turned_camera(portrait, model, yaw)
         rgba = avatar.render([camera], portrait.parameters)[0].rgba

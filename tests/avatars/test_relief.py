@@ -218,6 +218,15 @@ def test_a_view_says_what_belongs_to_the_head(avatar):
     assert (view.head[view.rgba[..., 3] == 0] == 0).all()
 
 
+def test_a_ring_beside_the_neck_is_no_part_of_the_head(astronaut):
+    view = astronaut.render([astronaut.tracked.camera], astronaut.tracked.parameters)[0]
+    x, y = astronaut.tracked.landmarks[152, :2].astype(int)
+    ring, chin = view.head[y - 20, x - 160 : x - 80], view.head[y - 20, x - 20 : x + 20]
+    assert (view.rgba[y - 20, x - 160 : x - 80, 3] == 255).all()
+    assert not ring.any()
+    assert chin.min() > 0.95
+
+
 def test_confidence_is_high_on_the_face_and_low_behind_it(avatar):
     front, behind = avatar.render([around(avatar, 0), around(avatar, 150)], avatar.tracked.parameters)
     x, y = avatar.tracked.landmarks[4, :2].astype(int)

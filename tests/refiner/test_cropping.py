@@ -12,6 +12,7 @@ from tiny_refiners import SIZE, random_view, tiny_refiner, tiny_refiner_with_coo
 from backend.refiner import RefinerConfig
 from backend.refiner.coordinates import scaled_places
 from backend.refiner.cropping import BESIDE, CHIN, NECK, Boxes, head_share
+from backend.refiner.images import LEAST_HEAD
 from backend.refiner.refinement import ReferenceState
 
 STEP = 8
@@ -107,6 +108,23 @@ def test_below_the_neck_every_pixel_stays(refiner):
         changed = (refined != view.rgba[..., :3]).any(-1)
         assert not changed[share == 0].any()
         assert changed[share == 1].mean() > 0.9
+
+
+def test_clothes_stay_where_a_view_says_which_they_are(refiner):
+    view = person(1)
+    plain = refiner.refine([view], None)[0].astype(int)
+    # Hair, a collar's edge, a collar.
+    for part, share in ((slice(0, 6), 1.0), (slice(6, 8), LEAST_HEAD / 2), (slice(8, SIZE), 0.0)):
+        head = np.ones((SIZE, SIZE), np.float32)
+        head[part] = share
+        refined = refiner.refine([replace(view, head=head)], None)[0].astype(int)
+        raw = view.rgba[..., :3]
+        expected = plain if share == 1 else raw + share / LEAST_HEAD * (plain - raw)
+        assert (refined[head == 1] == plain[head == 1]).all()
+        np.testing.assert_allclose(refined[part], expected[part], atol=0.51)
+        assert (plain[part] != raw[part]).any()
+    refiner.config = replace(refiner.config, head_only=False)
+    assert (refiner.refine([replace(view, head=head)], None)[0] != view.rgba[..., :3])[part].any()
 
 
 def test_the_networks_see_a_box_around_the_heads(refiner, monkeypatch):

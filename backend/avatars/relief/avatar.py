@@ -28,11 +28,13 @@ EYES = [JOINTS.index("eye_left"), JOINTS.index("eye_right")]
 class ReliefAvatar:
     """See `backend.avatars.base.Avatar`."""
 
-    def __init__(self, identifier: str, tracked: TrackedPortrait, mesh: RiggedMesh):
+    def __init__(self, identifier: str, tracked: TrackedPortrait, mesh: RiggedMesh, cloth: np.ndarray):
         self.id = identifier
         self.tracked = tracked
         self._mesh = mesh
         self._framing = HeadFraming.of(tracked, mesh.joints, mesh.parents)
+        # Clothes stay as they are, those that follow the neck as well.
+        self._head = np.where(cloth, 0, 1 - mesh.skin_weights[:, 0])
         self._places = (mesh.vertices - mesh.joints[EYES].mean(0)).astype(np.float32)
 
     def mesh(self) -> RiggedMesh:
@@ -65,7 +67,7 @@ class ReliefAvatar:
         screen[:, 2] = depth
         raster = rasterize(screen, mesh.faces, camera.width * samples, camera.height * samples)
         rgba, depth, confidence, head, warped = shade(
-            raster, mesh.faces, view_attributes(mesh, points), mesh.texture, samples
+            raster, mesh.faces, view_attributes(mesh, points, self._head), mesh.texture, samples
         )
         place = shown_places(raster, mesh.faces, self._places, samples)
         return RenderedView(rgba, depth, confidence, self._framing.turned(camera, parameters), head, place, warped)
@@ -94,7 +96,7 @@ def register_relief(
     progress(0.0, "tracking")
     tracked = track(photo, model)
     progress(0.6, "building")
-    mesh = build_mesh(tracked, model)
+    mesh, cloth = build_mesh(tracked, model)
     progress(1.0, "done")
     identifier = hashlib.sha256(f"relief:{tracked.image_digest}:{model.checksum}".encode()).hexdigest()
-    return ReliefAvatar(identifier, tracked, mesh)
+    return ReliefAvatar(identifier, tracked, mesh, cloth)

@@ -33,8 +33,8 @@ STILL = 1e-5
 """Metres; a vertex that no expression moves by more is not stored."""
 
 
-def build_mesh(tracked: TrackedPortrait, model: HeadModel) -> RiggedMesh:
-    """Make the avatar of a tracked portrait (DESIGN: the relief avatar)."""
+def build_mesh(tracked: TrackedPortrait, model: HeadModel) -> tuple[RiggedMesh, np.ndarray]:
+    """Make the avatar of a tracked portrait (DESIGN: the relief avatar), and say which vertices (N,) are clothes."""
     camera = tracked.camera
     person, face, skin = find_skin(tracked)
     posed = pose_model(tracked, model)
@@ -63,6 +63,7 @@ def build_mesh(tracked: TrackedPortrait, model: HeadModel) -> RiggedMesh:
             fill_pixels=surface.fill_pixels,
             fill_weight=surface.fill_weight,
             color=surface.color,
+            cloth=np.zeros(len(surface.points), bool),
         ),
         *shells,
         _teeth_part(teeth),
@@ -100,6 +101,7 @@ def _shell_part(
         fill_pixels=fill_pixels,
         fill_weight=fill_weight,
         color=sample(colors, sheet.pixels),
+        cloth=cloth,
     )
 
 
@@ -139,6 +141,7 @@ def _teeth_part(teeth: Teeth) -> dict:
         fill_pixels=teeth.pixels,
         fill_weight=np.zeros(count),
         color=teeth.color,
+        cloth=np.zeros(count, bool),
     )
 
 
@@ -191,8 +194,8 @@ def _loose_weights(model, tracked, points, distance, nearest, chin, pixels_per_m
     return weights
 
 
-def _rigged(tracked, model, mesh, photo, offsets, skin, surface) -> RiggedMesh:
-    """Out of camera space and out of the portrait's expression."""
+def _rigged(tracked, model, mesh, photo, offsets, skin, surface) -> tuple[RiggedMesh, np.ndarray]:
+    """Out of camera space and out of the portrait's expression; what of it is cloth."""
     size = tracked.camera.width
     to_head = np.linalg.inv(tracked.camera.extrinsics)
     points = mesh["points"] @ to_head[:3, :3].T + to_head[:3, 3]
@@ -220,7 +223,7 @@ def _rigged(tracked, model, mesh, photo, offsets, skin, surface) -> RiggedMesh:
     texture = np.full((size, size, 4), 255, np.uint8)
     texture[..., :3] = np.clip(np.round(photo), 0, 255)
     f32 = lambda array: np.ascontiguousarray(array[keep], np.float32)  # noqa: E731
-    return RiggedMesh(
+    rigged = RiggedMesh(
         vertices=f32(neutral),
         faces=np.ascontiguousarray(new_index[mesh["faces"]], np.int32),
         expression_vertices=new_index[moving].astype(np.int32),
@@ -237,3 +240,4 @@ def _rigged(tracked, model, mesh, photo, offsets, skin, surface) -> RiggedMesh:
         fill_weight=f32(mesh["fill_weight"]),
         base_color=np.clip(np.round(mesh["color"]), 0, 255)[keep].astype(np.uint8),
     )
+    return rigged, mesh["cloth"][keep]

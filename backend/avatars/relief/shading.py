@@ -30,11 +30,12 @@ def vertex_normals_fast(vertices, faces):
     return normals
 
 
-def view_attributes(mesh: RiggedMesh, points: np.ndarray) -> np.ndarray:
+def view_attributes(mesh: RiggedMesh, points: np.ndarray, head: np.ndarray) -> np.ndarray:
     """Per-vertex attributes (N, 11) float32 for a view: what is constant, and the weights that the view decides.
 
     Args:
         points: (N, 3) float32, the posed vertices in camera space.
+        head: (N,) in [0, 1], see `RenderedView.head`.
     """
     normals = vertex_normals_fast(points, mesh.faces)
     length = np.linalg.norm(normals, axis=1) * np.linalg.norm(points, axis=1)
@@ -51,7 +52,7 @@ def view_attributes(mesh: RiggedMesh, points: np.ndarray) -> np.ndarray:
     attributes[:, COLOR : COLOR + 3] = mesh.base_color
     # The share of a pixel's surface that the photo resolved: all of it in the portrait's own view, whatever the slope.
     attributes[:, CONFIDENCE] = photo * np.clip(ratio, 0, 1)
-    attributes[:, HEAD] = 1 - mesh.skin_weights[:, 0]
+    attributes[:, HEAD] = head
     return attributes
 
 
