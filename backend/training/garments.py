@@ -17,7 +17,7 @@ from backend.training.painting import Layer, softened
 BRIM, CAP_SLOPE, CROWN = (0.02, 0.09), (-0.4, 0.3), 0.1
 """A cap's: how high over the eyes it begins above them, metres; how much higher that is for each metre further back;
 metres from the edge within which bands end."""
-RIM, COLLAR_SLOPE, DEPTH = (-0.17, -0.09), (-0.1, 0.6), 0.06
+NECKLINE, COLLAR_SLOPE, DEPTH = (-0.17, -0.09), (-0.1, 0.6), 0.06
 """A collar's, likewise: its upper edge, and downwards from there."""
 AXIS = -0.09
 """The head's middle behind the eyes, metres: panels run up around it."""
@@ -57,7 +57,7 @@ class Garment:
     @classmethod
     def collar(cls, rng: np.random.Generator) -> Garment:
         """Any collar of a few colours."""
-        return cls._draw(rng, RIM, COLLAR_SLOPE, False, DEPTH)
+        return cls._draw(rng, NECKLINE, COLLAR_SLOPE, False, DEPTH)
 
     @classmethod
     def _draw(

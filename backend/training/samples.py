@@ -93,7 +93,7 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
     if rng.random() < config.marked:
         worn.append(Marks.draw(identity.place[0], identity.confidence[0] > 127, rng))
     # Not where anything is worn: whether a cap's white side is a rim, nobody could tell.
-    rim = Rim.draw(rng) if rng.random() < config.rimmed and not worn else None
+    rims = [Rim.draw(rng)] if rng.random() < config.rimmed and not worn else []
     streaked = rng.random() < config.streaked
     sides = np.float32([-1 if mirrored else 1, 1, 1]) * (rng.random() >= config.unplaced)
 
@@ -101,6 +101,11 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
         x, y = corner
         image = image[y : y + config.crop, x : x + config.crop]
         return np.ascontiguousarray(image[:, ::-1] if mirrored else image)
+
+    def located(k: int, corner: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        arrays = (identity.place[k], identity.confidence[k], identity.head[k])
+        place, confidence, head = (cut(array, corner) for array in arrays)
+        return place, confidence / np.float32(255), head > 127
 
     def shown(pictures: list[np.ndarray], place: np.ndarray, corner: tuple[int, int]) -> list[np.ndarray]:
         shown = [_toned(cut(picture, corner), tone) for picture in pictures]
@@ -111,31 +116,27 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
     views, truths, weights = [], [], []
     for k in chosen:
         corner = _corner(identity.head[k], config.crop, rng)
-        place = cut(identity.place[k], corner)
-        confidence, head = cut(identity.confidence[k], corner) / np.float32(255), cut(identity.head[k], corner)
+        place, confidence, head = located(k, corner)
         whole, truth, warped = shown([x[k] for x in (identity.raw, identity.truth, identity.warped)], place, corner)
-        if rim is not None:
-            outline = [rim.layer(place, confidence, head > 127)]
-            whole, warped = (overlaid(picture, outline) for picture in (whole, warped))
-            truth = overlaid(truth, outline, rim.left(identity.turned[k]))
+        outline = [rim.layer(place, confidence, head) for rim in rims]
+        whole, warped = (overlaid(picture, outline) for picture in (whole, warped))
+        truth = overlaid(truth, outline, Rim.left(identity.turned[k]))
         raw = whole
         if k > 0 and rng.random() < config.dropped:
             raw, warped, confidence = drop_part(raw, warped, confidence, rng)
         if k > 0 and streaked:
             warped = add_streaks(warped, confidence, rng)
         view = view_tensor(raw, confidence, place * sides, warped)
-        inside = (head > 127) & (raw[..., 3] > 250) & (truth[..., 3] > 250)
+        inside = head & (raw[..., 3] > 250) & (truth[..., 3] > 250)
         kept = config.kept_weight * (~inside & (whole[..., 3] > 250))
         weight = inside * (1 - (1 - config.sure_weight) * confidence) + kept
         views.append(view)
         truths.append(view_tensor(np.where(kept[..., None] > 0, whole, truth), confidence)[:3])
         weights.append(torch.from_numpy(weight.astype(np.float32))[None])
     corner = _corner(identity.reference[..., 3], config.crop, rng)
-    place = cut(identity.place[0], corner)
+    place, confidence, head = located(0, corner)
     (portrait,) = shown([identity.reference], place, corner)
-    if rim is not None:
-        confidence, head = cut(identity.confidence[0], corner) / np.float32(255), cut(identity.head[0], corner)
-        portrait = overlaid(portrait, [rim.layer(place, confidence, head > 127)])
+    portrait = overlaid(portrait, [rim.layer(place, confidence, head) for rim in rims])
     reference = reference_tensor(portrait, place * sides)
     turned = torch.from_numpy(identity.turned[chosen])
     seen = torch.stack(views)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from backend.training.config import SampleConfig
 from backend.training.corpus import load_identities
-from backend.training.garments import AXIS, BRIM, CAP_SLOPE, COLLAR_SLOPE, CROWN, DEPTH, RIM, Garment
+from backend.training.garments import AXIS, BRIM, CAP_SLOPE, COLLAR_SLOPE, CROWN, DEPTH, NECKLINE, Garment
 from backend.training.painting import overlaid
 from backend.training.samples import draw_batch
 
@@ -42,7 +42,7 @@ def test_a_garment_stays_on_its_side_of_the_edge_and_moves_with_the_head(seed, k
         lowest = BRIM[0] - np.max(np.multiply.outer(CAP_SLOPE, place[..., 2]), 0) - SOFT * 0.005
         assert (painted[shown & (place[..., 1] < lowest)] == 128).all()
     else:
-        highest = RIM[1] - np.min(np.multiply.outer(COLLAR_SLOPE, place[..., 2]), 0) + SOFT * 0.005
+        highest = NECKLINE[1] - np.min(np.multiply.outer(COLLAR_SLOPE, place[..., 2]), 0) + SOFT * 0.005
         assert (painted[shown & (place[..., 1] > highest)] == 128).all()
     assert (painted[:, [0, 1, -2, -1]] == 128).all()
 
@@ -104,7 +104,7 @@ def test_drawn_garments_are_of_several_kinds(kind, reach):
 @pytest.mark.parametrize("worn", ["capped", "collared"])
 def test_a_sample_s_pictures_wear_the_same_garment(tiny_corpus, worn, share, monkeypatch):
     # The corpus' discs end above any collar.
-    monkeypatch.setattr("backend.training.garments.RIM", (0.0, 0.1))
+    monkeypatch.setattr("backend.training.garments.NECKLINE", (0.0, 0.1))
     identities = load_identities(tiny_corpus, held_out=False)
     plain = dict(crop=32, dropped=0.0, unplaced=0.0)
     differ = dict.fromkeys(("views", "truth", "reference"), False)

@@ -1,7 +1,5 @@
 """Rims stand where the photo is not sure, on the portrait and what is made of it; true views lose them as they turn."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -81,7 +79,7 @@ def test_a_true_view_loses_it_as_it_turns():
 @pytest.mark.parametrize(("degrees", "kept"), [(0, True), (60, False)])
 def test_samples_have_it_in_all_pictures_but_the_truth_of_a_turned_view(tmp_path, degrees, kept):
     write_tiny_corpus(tmp_path, [1])
-    identity = replace(load_identities(tmp_path, held_out=False)[0])
+    identity = load_identities(tmp_path, held_out=False)[0]
     identity.confidence[:] = 0
     identity.angles[:, 0] = degrees
     identity.angles[0] = 0
