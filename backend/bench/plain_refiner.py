@@ -91,5 +91,5 @@ class PlainRefiner:
         decoded = decode(self.vae, clean, self.skips, features)[:count]
         rgba, _, turned, _, _ = stack_moments([views])
         result = refiner.refinement(images[None, :count], decoded[None], latents[None, :count], turned.to(device))
-        refined, _ = compose(rgba.to(device), result.change * result.correction)
+        refined, _ = compose(rgba.to(device), result.correction)
         return list(refined[0].cpu().numpy())

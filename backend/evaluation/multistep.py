@@ -72,4 +72,4 @@ def _iterate(
         noisy = remaining**0.5 * clean_latent(noisy, predicted, signal) + (1 - remaining) ** 0.5 * predicted
     decoded = decode(refiner.vae, noisy.flatten(0, 1), refiner.skips, features).unflatten(0, (1, count))
     result = refiner.refinement(images, decoded, refiner.pictured(latents), turned)
-    return tuple(x.cpu() for x in compose(rgba, result.change * result.correction))
+    return tuple(x.cpu() for x in compose(rgba, result.correction))

@@ -59,6 +59,7 @@ class RefinerConfig:
             of, from the second on it no longer does, because what a turned view shows there is no longer the photo but
             its warp over a geometry that is only nearly right. None: it always holds.
         least_hold: how far, in [0, 1], the blend holds in all views, however turned.
+        kept_detail: how much, in [0, 1], of a view's fine detail stays where the photo resolved it (see `detail`).
         coordinates: the networks are told where on the head every pixel lies (see `coordinates`), and what the portrait
             shows there (`RenderedView.warped`): the autoencoder has 6 more input channels, the U-Net
             `coordinates.FEATURES`.
@@ -84,6 +85,7 @@ class RefinerConfig:
     full_confidence: float = 1.0
     free_turn: tuple[float, float] | None = None
     least_hold: float = 0.0
+    kept_detail: float = 0.0
     coordinates: bool = False
     head_only: bool = False
     prompt_tokens: int = 0
@@ -117,8 +119,9 @@ class RefinerConfig:
         config = cls(**values)
         if config.vae_kind not in ("kl", "tiny"):
             raise ValueError(f"{path}: vae_kind is {config.vae_kind!r}; it is either 'kl' or 'tiny'")
-        if not 0 <= config.least_hold <= 1:
-            raise ValueError(f"{path}: least_hold is {config.least_hold!r}; it is a share between 0 and 1")
+        for share in ("least_hold", "kept_detail"):
+            if not 0 <= getattr(config, share) <= 1:
+                raise ValueError(f"{path}: {share} is {getattr(config, share)!r}; it is a share between 0 and 1")
         if config.head_only and not config.coordinates:
             raise ValueError(f"{path}: head_only needs coordinates, which tell where the head is")
         if config.vae_kind == "tiny" and config.skips:

@@ -109,7 +109,7 @@ def refined_pictures(
     """
     views = network_views(rgba, confidence, place, warped).to(refiner.dtype)
     result = refiner(views, reference, noise, level, turned)
-    return compose(rgba, result.change * result.correction)
+    return compose(rgba, result.correction)
 
 
 def runner(refiner: Refiner) -> StaticRunner:

@@ -40,8 +40,9 @@ class Refinement(NamedTuple):
     """What the networks say about V views.
 
     Attributes:
-        correction: (B, V, 3, H, W), to be added to the raw colours (in [-1, 1]) times `change`.
-        change: (B, V, 1, H, W) in [0, 1], zero wherever the photo's confidence is full (with `blend`; else 1).
+        correction: (B, V, 3, H, W), to be added to the raw colours (in [-1, 1]).
+        change: (B, V, 1, H, W) in [0, 1]: how much of what the networks say is in it, nothing wherever the photo's
+            confidence is full (with `blend`; else 1).
         mask: (B, V, 1, H, W) in [0, 1], the learned part of `change`.
         latents: (B, V, c, h, w), the views' latents before the noise.
     """
@@ -54,4 +55,4 @@ class Refinement(NamedTuple):
     def apply(self, views: torch.Tensor) -> torch.Tensor:
         """The refined colours (B, V, 3, H, W) over grey, for views (B, V, 5, H, W)."""
         alpha = (views[:, :, 3:4] + 1) / 2
-        return views[:, :, :3] + alpha * self.change * self.correction
+        return views[:, :, :3] + alpha * self.correction

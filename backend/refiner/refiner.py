@@ -19,6 +19,7 @@ from backend.refiner.autoencoder import Skips, decode, encode, reduction
 from backend.refiner.config import RefinerConfig, preset_folder
 from backend.refiner.coordinates import TokenPlaces, place_features
 from backend.refiner.cropping import head_share
+from backend.refiner.detail import keep_detail
 from backend.refiner.diffusion import clean_latent, mix_noise, signal_level
 from backend.refiner.fit import check_networks
 from backend.refiner.images import PICTURE, WARPED
@@ -277,10 +278,9 @@ class Refiner(nn.Module):
         Three channels are the picture; four a correction of the raw one and its mask; a fifth says how much of the
         warped portrait is to be taken first, where it is known: its detail need not pass through the latents.
         """
-        everywhere = torch.ones_like(views[:, :, :1])
-        doubt = mask = everywhere
+        alpha, confidence = ((views[:, :, channel : channel + 1] + 1) / 2 for channel in (3, 4))
+        doubt = mask = share = torch.ones_like(alpha)
         if self.config.blend:
-            confidence = (views[:, :, 4:5] + 1) / 2
             doubt = 1 - self._held(turned) * (confidence / self.config.full_confidence).clamp(0, 1)
         if decoded.shape[2] > 3:
             correction, mask = decoded[:, :, :3], torch.sigmoid(decoded[:, :, 3:4])
@@ -292,10 +292,13 @@ class Refiner(nn.Module):
             warped = views[:, :, WARPED:]
             taken = torch.sigmoid(decoded[:, :, 4:]) * (warped != 0).any(2, keepdim=True)
             correction = correction + taken * (warped - views[:, :, :3])
-        change = doubt * mask
+        correction = mask * correction
         if self.config.head_only:
-            change = change * head_share(views[:, :, PICTURE:WARPED])
-        return Refinement(correction, change, mask, latents)
+            share = head_share(views[:, :, PICTURE:WARPED])
+        if self.config.kept_detail:
+            correction = keep_detail(correction, alpha * share, confidence, self.config.kept_detail)
+        share = doubt * share
+        return Refinement(share * correction, share * mask, mask, latents)
 
     def _held(self, turned: torch.Tensor | None) -> torch.Tensor | float:
         """(B, V, 1, H or 1, W or 1) in [0, 1]: how far the blend holds where a view is so turned."""
