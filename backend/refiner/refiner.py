@@ -296,7 +296,9 @@ class Refiner(nn.Module):
         if self.config.head_only:
             share = head_share(views[:, :, PICTURE:WARPED])
         if self.config.kept_detail:
-            correction = keep_detail(correction, alpha * share, confidence, self.config.kept_detail)
+            # Of a part alone, training would learn to overshoot, until what is left of a change undoes the rest.
+            kept = 1.0 if self.training else self.config.kept_detail
+            correction = keep_detail(correction, alpha * share, confidence, kept)
         share = doubt * share
         return Refinement(share * correction, share * mask, mask, latents)
 

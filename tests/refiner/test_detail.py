@@ -49,3 +49,20 @@ def test_a_refiner_that_keeps_detail_changes_sure_places_coarsely_only():
         return np.abs(np.diff(change, axis=0)).mean()
 
     assert roughness(1.0) < 0.6 * roughness(0.0)
+
+
+def test_in_training_all_detail_stays_so_that_nothing_learns_to_overshoot():
+    refiner = tiny_refiner()
+    torch.manual_seed(0)
+    views, latent = torch.rand(1, 2, 11, 32, 32) - 0.5, refiner.encode_images(torch.rand(1, 11, 32, 32))[0].detach()
+
+    def correction(kept_detail: float) -> torch.Tensor:
+        refiner.config = replace(refiner.config, kept_detail=kept_detail)
+        with torch.no_grad():
+            return refiner(views, latent, torch.zeros_like(latent), 0.0).correction
+
+    whole, half, none = (correction(share) for share in (1.0, 0.5, 0.0))
+    assert not torch.equal(whole, half)
+    refiner.train()
+    assert torch.equal(correction(0.5), whole)
+    assert torch.equal(correction(0.0), none)
