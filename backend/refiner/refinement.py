@@ -43,13 +43,11 @@ class Refinement(NamedTuple):
         correction: (B, V, 3, H, W), to be added to the raw colours (in [-1, 1]).
         change: (B, V, 1, H, W) in [0, 1]: how much of what the networks say is in it, nothing wherever the photo's
             confidence is full (with `blend`; else 1).
-        mask: (B, V, 1, H, W) in [0, 1], the learned part of `change`.
         latents: (B, V, c, h, w), the views' latents before the noise.
     """
 
     correction: torch.Tensor
     change: torch.Tensor
-    mask: torch.Tensor
     latents: torch.Tensor
 
     def apply(self, views: torch.Tensor) -> torch.Tensor:

@@ -299,8 +299,8 @@ class Refiner(nn.Module):
             # Of a part alone, training would learn to overshoot, until what is left of a change undoes the rest.
             kept = 1.0 if self.training else self.config.kept_detail
             correction = keep_detail(correction, alpha * share, confidence, kept)
-        share = doubt * share
-        return Refinement(share * correction, share * mask, mask, latents)
+        bound = doubt * share
+        return Refinement(bound * correction, bound * mask, latents)
 
     def _held(self, turned: torch.Tensor | None) -> torch.Tensor | float:
         """(B, V, 1, H or 1, W or 1) in [0, 1]: how far the blend holds where a view is so turned."""

@@ -58,7 +58,7 @@ def test_texture_is_how_much_detail_there_is_not_where():
 
 def test_change_and_latents_are_penalised(batch):
     result = Refinement(
-        torch.zeros_like(batch.truth), torch.full_like(batch.weight, 0.25), batch.weight, 2 * torch.ones(1, 1, 4, 8, 8)
+        torch.zeros_like(batch.truth), torch.full_like(batch.weight, 0.25), 2 * torch.ones(1, 1, 4, 8, 8)
     )
     loss = RefinerLoss(LossConfig(change=0.5, latent=0.1))
     terms = loss(result, batch.truth, batch)
