@@ -21,6 +21,9 @@ BRIGHT, DARK = 0.7, 0.15
 """The shares of rims that are bright and that are dark; others have any colour."""
 HEIGHTS = np.linspace(-0.2, 0.2, 81)
 """Metres over the eyes, where a rim's strength is drawn."""
+FILLED = (0.4, 1.0)
+"""How much of it an avatar fills a hidden side with, which also knows the colour of what is deeper in; a warped
+portrait shows all of it."""
 GONE = np.radians([12.0, 32.0])
 """How far a view is turned where a true outline begins to lose the rim, and where it has none."""
 

@@ -15,7 +15,7 @@ from backend.training.corpus import Identity
 from backend.training.garments import Garment
 from backend.training.marks import Marks
 from backend.training.painting import as_bytes, overlaid
-from backend.training.rims import Rim
+from backend.training.rims import FILLED, Rim
 from backend.training.streaks import add_streaks
 
 NOISE_LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
@@ -94,6 +94,7 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
         worn.append(Marks.draw(identity.place[0], identity.confidence[0] > 127, rng))
     # Not where anything is worn: whether a cap's white side is a rim, nobody could tell.
     rims = [Rim.draw(rng)] if rng.random() < config.rimmed and not worn else []
+    filled = rng.uniform(*FILLED)
     streaked = rng.random() < config.streaked
     sides = np.float32([-1 if mirrored else 1, 1, 1]) * (rng.random() >= config.unplaced)
 
@@ -119,8 +120,9 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
         place, confidence, head = located(k, corner)
         whole, truth, warped = shown([x[k] for x in (identity.raw, identity.truth, identity.warped)], place, corner)
         outline = [rim.layer(place, confidence, head) for rim in rims]
-        whole, warped = (overlaid(picture, outline) for picture in (whole, warped))
-        truth = overlaid(truth, outline, Rim.left(identity.turned[k]))
+        left = Rim.left(identity.turned[k])
+        whole, warped = overlaid(whole, outline, max(left, filled)), overlaid(warped, outline)
+        truth = overlaid(truth, outline, left)
         raw = whole
         if k > 0 and rng.random() < config.dropped:
             raw, warped, confidence = drop_part(raw, warped, confidence, rng)

@@ -99,3 +99,24 @@ def test_samples_have_it_in_all_pictures_but_the_truth_of_a_turned_view(tmp_path
         ):
             changed[name] |= bool(((a != b) & where).any())
     assert changed == {"seen": True, "warped": True, "truth": kept, "reference": True}
+
+
+def test_an_avatar_fills_a_turned_heads_side_with_less_of_it_than_a_warped_portrait_shows(tmp_path):
+    write_tiny_corpus(tmp_path, [1])
+    identity = load_identities(tmp_path, held_out=False)[0]
+    identity.confidence[:] = 0
+    identity.angles[1:, 0] = 60
+    identity.warped[:] = identity.raw[..., :3]
+    settings = {"views": 1, "crop": 32, "dropped": 0.0, "portrait_view": 0.0, "unplaced": 0.0}
+    differ = 0
+    for seed in range(6):
+        plain, rimmed = (
+            draw_samples([identity], SampleConfig(rimmed=share, **settings), np.random.default_rng(seed)).views
+            for share in (0.0, 1.0)
+        )
+        inside = (plain[:, :, 7:8] != 0).expand(-1, -1, 3, -1, -1)
+        seen = (rimmed[:, :, :3] - plain[:, :, :3]).abs()[inside]
+        warped = (rimmed[:, :, 8:] - plain[:, :, 8:]).abs()[inside]
+        assert (seen <= warped + 2 / 255).all()
+        differ += int(seen.mean() < 0.99 * warped.mean())
+    assert differ >= 4

@@ -20,7 +20,7 @@ from backend.avatars.relief.regions import (
 from backend.avatars.relief.shell import Sheet, build_shell, depth_inside
 from backend.avatars.relief.silhouette import meet_outline
 from backend.avatars.relief.surface import Surface, build_surface
-from backend.avatars.relief.textures import photo_without_background, sample, smooth_inside
+from backend.avatars.relief.textures import hair_colors, photo_without_background, sample
 from backend.protocol.rigged_mesh import RiggedMesh
 from backend.tracking import TrackedPortrait
 from flame import HeadModel
@@ -48,7 +48,7 @@ def build_mesh(tracked: TrackedPortrait, model: HeadModel) -> tuple[RiggedMesh, 
     teeth = build_teeth(tracked, model, posed.points, float(tracked.image[regions.face].mean()))
 
     photo = photo_without_background(tracked.image, regions.person)
-    hair_color = smooth_inside(tracked.image, regions.hair, 5.0)
+    hair_color = hair_colors(tracked.image, regions.hair)
     shells = [
         _shell_part(sheet, facing, lender, hair_color, regions)
         for sheet, facing in ((front, front_facing), (back, None))

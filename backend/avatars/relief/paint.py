@@ -11,7 +11,7 @@ from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
 from backend.avatars.relief.regions import PortraitRegions, PosedModel
-from backend.avatars.relief.textures import sample, smooth_inside
+from backend.avatars.relief.textures import hair_colors, sample, smooth_inside
 from backend.tracking import TrackedPortrait
 from flame import HeadModel
 
@@ -61,7 +61,7 @@ def paint_mesh(
     # Shadows of hair and the temples of glasses are not the skin's colour.
     skin = regions.owned & regions.skin
     skin_color = sample(smooth_inside(tracked.image, skin, 4.0), pixels)
-    hair_color = sample(smooth_inside(tracked.image, regions.hair, 5.0), pixels)
+    hair_color = sample(hair_colors(tracked.image, regions.hair), pixels)
     color = np.where(seen.hairy[:, None], hair_color, skin_color)
     well_inside = ndimage.binary_erosion(skin, iterations=COLOR_MARGIN)[row, column]
     known = (seen.seen & well_inside & (seen.facing > COLOR_FACING)) | seen.hairy
