@@ -44,11 +44,11 @@ def build_mesh(tracked: TrackedPortrait, model: HeadModel) -> tuple[RiggedMesh, 
     front_facing = _facing(front)
     lends = ndimage.binary_erosion(regions.hair, iterations=5)
     lender = Lender(front, front_facing, lends, regions.person, camera.intrinsics[0, 0])
-    surface = build_surface(tracked, model, posed, regions, lender, depth_inside(camera, front, back))
+    hair_color = hair_colors(tracked.image, regions.hair)
+    surface = build_surface(tracked, model, posed, regions, lender, depth_inside(camera, front, back), hair_color)
     teeth = build_teeth(tracked, model, posed.points, float(tracked.image[regions.face].mean()))
 
     photo = photo_without_background(tracked.image, regions.person)
-    hair_color = hair_colors(tracked.image, regions.hair)
     shells = [
         _shell_part(sheet, facing, lender, hair_color, regions)
         for sheet, facing in ((front, front_facing), (back, None))

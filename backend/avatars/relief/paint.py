@@ -11,7 +11,7 @@ from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
 from backend.avatars.relief.regions import PortraitRegions, PosedModel
-from backend.avatars.relief.textures import hair_colors, sample, smooth_inside
+from backend.avatars.relief.textures import sample, smooth_inside
 from backend.tracking import TrackedPortrait
 from flame import HeadModel
 
@@ -54,15 +54,19 @@ def paint_mesh(
     regions: PortraitRegions,
     faces: np.ndarray,
     seen: Seen,
+    hair_color: np.ndarray,
 ) -> np.ndarray:
-    """Colours (V, 3), sRGB in 0..255: the photo's, smoothed, where it is sure; else continued over the mesh."""
+    """Colours (V, 3), sRGB in 0..255: the photo's, smoothed, where it is sure; else continued over the mesh.
+
+    Args:
+        hair_color: (S, S, 3), see `textures.hair_colors`.
+    """
     pixels = posed.screen[:, :2].astype(float)
     column, row = np.clip(pixels.astype(int), 0, tracked.camera.width - 1).T
     # Shadows of hair and the temples of glasses are not the skin's colour.
     skin = regions.owned & regions.skin
     skin_color = sample(smooth_inside(tracked.image, skin, 4.0), pixels)
-    hair_color = sample(hair_colors(tracked.image, regions.hair), pixels)
-    color = np.where(seen.hairy[:, None], hair_color, skin_color)
+    color = np.where(seen.hairy[:, None], sample(hair_color, pixels), skin_color)
     well_inside = ndimage.binary_erosion(skin, iterations=COLOR_MARGIN)[row, column]
     known = (seen.seen & well_inside & (seen.facing > COLOR_FACING)) | seen.hairy
     color, known = _mirrored(model, color, known, seen.hairy)

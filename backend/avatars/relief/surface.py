@@ -54,11 +54,13 @@ def build_surface(
     regions: PortraitRegions,
     lender: Lender,
     inside_shell: tuple[np.ndarray, np.ndarray],
+    hair_color: np.ndarray,
 ) -> Surface:
     """Decide what the head mesh shows.
 
     Args:
         inside_shell: (S, S) depths between which the shell has its inside (see `shell.depth_inside`).
+        hair_color: (S, S, 3), see `textures.hair_colors`.
     """
     size = tracked.camera.width
     pixels = posed.screen[:, :2].astype(float)
@@ -79,7 +81,7 @@ def build_surface(
     fill_pixels, fill_weight = pixels.copy(), np.zeros(len(pixels), np.float32)
     fill_pixels[hairy], fill_weight[hairy] = lender.borrow(points[hairy], pixels[hairy])
 
-    color = paint_mesh(tracked, model, posed, regions, faces, Seen(seen, facing, hairy))
+    color = paint_mesh(tracked, model, posed, regions, faces, Seen(seen, facing, hairy), hair_color)
     # From the portrait's own view whatever shows is the photo, on hair and skin alike. Teeth are not the mesh's.
     weight = (seen & ~members(model, *MOUTH_COLORS)).astype(np.float32)
     # Beside the face, a photo's ear lies where the mesh may have its cheek: from other views it is not to be seen.
