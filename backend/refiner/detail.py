@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import avg_pool2d
 
-RESOLVED = (0.2, 0.6)
+RESOLVED = (0.1, 0.4)
 """Photo confidences: up to the first a view's detail is the avatar's guess, from the second on it is the photo's."""
 WIDTH = 5
 """Pixels: a change is coarse as far as two box filters of this width leave of it."""
