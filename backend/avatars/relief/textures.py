@@ -10,6 +10,10 @@ EDGE = 6.0
 """Pixels inside a mask's edge within which its colours may be mixed with what is beyond."""
 THREAD = 0.08
 """Weight of a neighbourhood below which its colour is not the region's own."""
+STRIP = (8.0, 20.0)
+"""Greatest depths of hair, pixels, up to which it is but a strip along the head, and from which on it is not."""
+GLARE = (0.1, 0.3)
+"""Natural logarithms of how much brighter than skin a strip of hair is hair, and is light on a bald head."""
 MATTE_MARGIN = 3
 """Pixels by which the matte is trusted less than it says, so that no background bleeds into the hair."""
 
@@ -30,14 +34,29 @@ def photo_without_background(image: np.ndarray, person: np.ndarray) -> np.ndarra
     return continued * blend + cv2.GaussianBlur(continued, (0, 0), 2.5) * (1 - blend)
 
 
-def hair_colors(image: np.ndarray, hair: np.ndarray) -> np.ndarray:
+def hair_colors(image: np.ndarray, hair: np.ndarray, skin: np.ndarray) -> np.ndarray:
     """The colour (S, S, 3), float32, that hair has where the photo does not show it, by the pixel it lies behind.
 
     Half that of the hair right there, half that of a wide, deep part of it: a light from behind draws a bright rim on
     many a head, and painted over the whole hidden side it was the worst error that a turned head had. Neither half
-    alone is as near to the true colour.
+    alone is as near to the true colour. Where all hair is a strip that is brighter than the skin, it is such a light
+    on a bald head, whose hidden side is skin, too.
+
+    Args:
+        image: (S, S, 3) uint8.
+        hair, skin: (S, S) bool.
     """
-    return (smooth_inside(image, hair, 5.0) + smooth_inside(image, hair, 25.0, edge=20.0)) / 2
+    color = (smooth_inside(image, hair, 5.0) + smooth_inside(image, hair, 25.0, edge=20.0)) / 2
+    strip = 1 - _ramp(ndimage.distance_transform_edt(hair).max(), *STRIP)
+    if not strip or not hair.any() or not skin.any():
+        return color
+    bare = smooth_inside(image, skin, 20.0, edge=20.0)
+    brighter = np.log((color.mean(-1, keepdims=True) + 8) / (bare.mean(-1, keepdims=True) + 8))
+    return color + strip * _ramp(brighter, *GLARE) * (bare - color)
+
+
+def _ramp(value: np.ndarray | float, low: float, high: float) -> np.ndarray:
+    return np.clip((value - low) / (high - low), 0, 1).astype(np.float32)
 
 
 def smooth_inside(image: np.ndarray, mask: np.ndarray, sigma: float, edge: float = EDGE) -> np.ndarray:
