@@ -44,7 +44,7 @@ def build_mesh(tracked: TrackedPortrait, model: HeadModel) -> tuple[RiggedMesh, 
     front_facing = _facing(front)
     lends = ndimage.binary_erosion(regions.hair, iterations=5)
     lender = Lender(front, front_facing, lends, regions.person, camera.intrinsics[0, 0])
-    hair_color = hair_colors(tracked.image, regions.hair, regions.owned & regions.skin)
+    hair_color = hair_colors(tracked.image, regions.hair, regions.skin)
     surface = build_surface(tracked, model, posed, regions, lender, depth_inside(camera, front, back), hair_color)
     teeth = build_teeth(tracked, model, posed.points, float(tracked.image[regions.face].mean()))
 

@@ -63,11 +63,9 @@ def paint_mesh(
     """
     pixels = posed.screen[:, :2].astype(float)
     column, row = np.clip(pixels.astype(int), 0, tracked.camera.width - 1).T
-    # Shadows of hair and the temples of glasses are not the skin's colour.
-    skin = regions.owned & regions.skin
-    skin_color = sample(smooth_inside(tracked.image, skin, 4.0), pixels)
+    skin_color = sample(smooth_inside(tracked.image, regions.skin, 4.0), pixels)
     color = np.where(seen.hairy[:, None], sample(hair_color, pixels), skin_color)
-    well_inside = ndimage.binary_erosion(skin, iterations=COLOR_MARGIN)[row, column]
+    well_inside = ndimage.binary_erosion(regions.skin, iterations=COLOR_MARGIN)[row, column]
     known = (seen.seen & well_inside & (seen.facing > COLOR_FACING)) | seen.hairy
     color, known = _mirrored(model, color, known, seen.hairy)
     mouth = members(model, *MOUTH_COLORS)

@@ -58,7 +58,7 @@ class PortraitRegions:
         person: the matte, one piece without holes.
         face: the face oval.
         owned: where the head mesh itself is the visible surface: face, ears that show, bare neck.
-        skin: pixels of the face's skin colour that hang together with it.
+        skin: owned pixels of the face's own colour, so without hair's shadows and the temples of glasses.
         hair: hair, hats and whatever else hangs on the head and is not owned.
         clothing: the rest of the person.
         ears: which ears show, (left, right), the person's own.
@@ -156,7 +156,7 @@ def find_regions(
     sliver = rest & ~ndimage.binary_opening(rest, iterations=SLIVER)
     owned |= sliver & ndimage.binary_dilation(posed.head.covered & owned, iterations=2 * SLIVER)
     hair = _hangs_on_head(person & ~owned, landmarks)
-    return PortraitRegions(person, face, owned, skin, hair, person & ~owned & ~hair, tuple(ears))
+    return PortraitRegions(person, face, owned, owned & skin, hair, person & ~owned & ~hair, tuple(ears))
 
 
 def _hangs_on_head(rest: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

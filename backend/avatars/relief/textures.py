@@ -47,16 +47,12 @@ def hair_colors(image: np.ndarray, hair: np.ndarray, skin: np.ndarray) -> np.nda
         hair, skin: (S, S) bool.
     """
     color = (smooth_inside(image, hair, 5.0) + smooth_inside(image, hair, 25.0, edge=20.0)) / 2
-    strip = 1 - _ramp(ndimage.distance_transform_edt(hair).max(), *STRIP)
+    strip = np.interp(ndimage.distance_transform_edt(hair).max(), STRIP, (1, 0))
     if not strip or not hair.any() or not skin.any():
         return color
     bare = smooth_inside(image, skin, 20.0, edge=20.0)
     brighter = np.log((color.mean(-1, keepdims=True) + 8) / (bare.mean(-1, keepdims=True) + 8))
-    return color + strip * _ramp(brighter, *GLARE) * (bare - color)
-
-
-def _ramp(value: np.ndarray | float, low: float, high: float) -> np.ndarray:
-    return np.clip((value - low) / (high - low), 0, 1).astype(np.float32)
+    return (color + strip * np.interp(brighter, GLARE, (0, 1)) * (bare - color)).astype(np.float32)
 
 
 def smooth_inside(image: np.ndarray, mask: np.ndarray, sigma: float, edge: float = EDGE) -> np.ndarray:
