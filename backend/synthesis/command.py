@@ -28,18 +28,23 @@ def synthesize(
     threads: int = typer.Option(1, min=1, max=64, help="Threads of each Blender."),
     blender: str | None = typer.Option(None, help="A Blender to render with, in place of the package bpy."),
     components_only: bool = typer.Option(False, help="Heads within the head model's components: does not need anny."),
+    held_out_only: bool = typer.Option(False, "--held-out-only", help="Of these people only those to evaluate on."),
     report: bool = typer.Option(False, "--report", help="Print seconds per picture, and where they went."),
     sheet: Path | None = typer.Option(None, help="Save a contact sheet of these people's portraits (JPEG or PNG)."),
 ) -> None:
     """Render synthetic people by Blender's Cycles: portraits and views with cameras, parameters, depth and labels."""
     from backend.protocol.errors import TurboPortraitError
     from backend.synthesis.driver import CorpusConfig, synthesize_people
+    from backend.training.corpus import NONE_HELD_OUT
 
     if size not in SIZES:
         raise typer.BadParameter(f"must be one of {SIZES}", param_hint="--size")
     config = CorpusConfig(
-        str(folder), first_seed, identities, views, size, samples, workers, threads, blender, components_only
-    )
+        str(folder), first_seed, identities, views, size, samples, workers, threads, blender, components_only,
+        held_out_only,
+    )  # fmt: skip
+    if not config.seeds:
+        raise typer.BadParameter(NONE_HELD_OUT, param_hint="--held-out-only")
     _check_parts(config)
     done = 0
 
@@ -55,7 +60,7 @@ def synthesize(
     if sheet:
         from backend.synthesis.sheet import save_sheet
 
-        save_sheet(folder, range(first_seed, first_seed + identities), sheet)
+        save_sheet(folder, config.seeds, sheet)
         console.print(f"Contact sheet: {sheet}")
     if summary.failed and not summary.made and not summary.there:
         raise TurboPortraitError("internal", f"no person could be made; the first: {summary.failed[0].error}")

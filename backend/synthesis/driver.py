@@ -18,6 +18,7 @@ from backend.protocol.errors import TurboPortraitError
 from backend.synthesis import developing, light
 from backend.synthesis.files import is_written, remove_parts, write_person
 from backend.synthesis.processes import Interrupted, spread
+from backend.training.corpus import seeds_of
 
 SUMMARY = "summary.json"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -35,6 +36,7 @@ class CorpusConfig:
         workers: processes, each with a Blender of its own. threads: of Cycles in each.
         blender: a Blender to render with; None for the package bpy.
         components_only: identities within the head model's components, without anny.
+        held_out_only: of these seeds only those that nothing is trained on.
     """
 
     folder: str
@@ -47,6 +49,12 @@ class CorpusConfig:
     threads: int = 1
     blender: str | None = None
     components_only: bool = False
+    held_out_only: bool = False
+
+    @property
+    def seeds(self) -> list[int]:
+        """Of the people to make."""
+        return seeds_of(self.first_seed, self.identities, self.held_out_only)
 
 
 @dataclass
@@ -105,9 +113,8 @@ def synthesize_people(config: CorpusConfig, report: Callable[[Outcome], None]) -
     except OSError as error:
         raise TurboPortraitError("cannot_write", f"{folder}: {error}") from error
     remove_parts(folder)
-    seeds = range(config.first_seed, config.first_seed + config.identities)
-    missing = [seed for seed in seeds if not is_written(folder, seed, config.size, config.views)]
-    summary = CorpusSummary(there=len(seeds) - len(missing))
+    missing = [seed for seed in config.seeds if not is_written(folder, seed, config.size, config.views)]
+    summary = CorpusSummary(there=len(config.seeds) - len(missing))
     try:
         with closing(spread(missing, _make, config.workers, _start, config)) as done:
             for _, future in done:

@@ -42,16 +42,20 @@ def synthesize(
     config: Path = typer.Option(CONFIGS / "corpus.toml", exists=True, help="What to make (TOML)."),
     output: Path | None = typer.Option(None, help="Folder for the shards, in place of the config's."),
     identities: int | None = typer.Option(None, help="How many identities, in place of the config's."),
+    held_out_only: bool = typer.Option(False, "--held-out-only", help="Of these only those to evaluate on."),
 ) -> None:
     """Make synthetic identities; what is there already is kept."""
-    from backend.training.corpus import SynthesisConfig
+    from backend.training.corpus import NONE_HELD_OUT, SynthesisConfig
     from backend.training.corpus import synthesize as make
 
     settings = SynthesisConfig(**tomllib.loads(config.read_text()))
-    settings = replace(settings, folder=str(output or settings.folder), identities=identities or settings.identities)
+    settings = replace(settings, folder=str(output or settings.folder), identities=identities or settings.identities,
+                       held_out_only=held_out_only)  # fmt: skip
+    if not settings.seeds:
+        raise typer.BadParameter(NONE_HELD_OUT, param_hint="--held-out-only")
     rejected = 0
     with _progress() as progress:
-        task = progress.add_task("identities", total=settings.identities)
+        task = progress.add_task("identities", total=len(settings.seeds))
 
         def report(seed: int, reason: str | None) -> None:
             nonlocal rejected

@@ -19,6 +19,7 @@ from backend.protocol.errors import TurboPortraitError
 FORMAT = 3
 HELD_OUT_EVERY = 8
 """Of so many seeds the last is never trained on."""
+NONE_HELD_OUT = "none of these people is held out: of every eight the last is, 7, 15, 23 and so on"
 REJECTED_NAME = "rejected.jsonl"
 
 
@@ -31,6 +32,7 @@ class SynthesisConfig:
         first_seed, identities: the seeds first_seed ... first_seed + identities - 1.
         size: pixels of the square images.
         workers: processes.
+        held_out_only: of these seeds only those that nothing is trained on.
     """
 
     folder: str
@@ -38,6 +40,12 @@ class SynthesisConfig:
     identities: int = 128
     size: int = 256
     workers: int = 2
+    held_out_only: bool = False
+
+    @property
+    def seeds(self) -> list[int]:
+        """Of the identities to make."""
+        return seeds_of(self.first_seed, self.identities, self.held_out_only)
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,11 @@ def is_held_out(seed: int) -> bool:
     return seed % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
 
 
+def seeds_of(first: int, identities: int, held_out_only: bool = False) -> list[int]:
+    """So many seeds from the first one on, or those of them that are held out."""
+    return [seed for seed in range(first, first + identities) if is_held_out(seed) or not held_out_only]
+
+
 def synthesize(config: SynthesisConfig, report: Callable[[int, str | None], None]) -> None:
     """Make the shards that are not there yet.
 
@@ -89,7 +102,7 @@ def synthesize(config: SynthesisConfig, report: Callable[[int, str | None], None
     folder = Path(config.folder)
     folder.mkdir(parents=True, exist_ok=True)
     settled = {seed for seed, _ in rejections(folder)} | {seed_of(path) for path in shards(folder)}
-    seeds = [s for s in range(config.first_seed, config.first_seed + config.identities) if s not in settled]
+    seeds = [seed for seed in config.seeds if seed not in settled]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(config.workers, context, initializer=one_thread) as pool:
         waiting = {pool.submit(_make_shard, seed, config.size, str(folder)): seed for seed in seeds}

@@ -81,6 +81,22 @@ def test_a_blender_that_fails_is_named_for_each_person(tmp_path):
     assert json.loads((tmp_path / "summary.json").read_text())["failed"][0]["seed"] == SEED
 
 
+def test_of_held_out_people_alone_no_others_are_made(tmp_path):
+    config = CorpusConfig(
+        str(tmp_path), 2, 14, 1, 64, 1, blender=shutil.which("false"), components_only=True, held_out_only=True
+    )
+    assert sorted(outcome.seed for outcome in synthesize_people(config, lambda outcome: None).failed) == [7, 15]
+
+
+@pytest.mark.parametrize("command", [("data", "synthesize"), ("train", "synthesize", "--output")])
+def test_where_nobody_is_held_out_it_says_who_would_be(tmp_path, command):
+    command = [*COMMAND[:-1], *command, str(tmp_path), "--identities", "3", "--held-out-only"]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert refused.returncode == 2
+    assert "7, 15" in refused.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_damage_is_named(corpus, tmp_path):
     (path,) = people(corpus)
     damaged = shutil.copytree(path, tmp_path / path.name)
