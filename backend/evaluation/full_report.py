@@ -22,6 +22,7 @@ from backend.evaluation.portraits import real_portraits
 from backend.evaluation.rotation import Rotation, Turned, is_the_person, measure_rotation, turn
 from backend.evaluation.subject import Subject
 from backend.evaluation.tables import measure_tables
+from backend.protocol.errors import TurboPortraitError
 from backend.refiner import Refiner
 from backend.tracking.embedding import with_landmarks
 from backend.training.corpus import Identity, load_identities, seed_of, shards
@@ -37,14 +38,16 @@ class Extent:
     """How much is measured.
 
     Attributes:
-        identities: at most so many held-out people, drawn at random, the same ones each time.
+        identities: at most so many held-out people, drawn at random, the same ones each time; None: all.
+        left_out: so many that would be drawn first are left out, whom something was chosen by before.
         multistep: the multi-step baseline on the first so many of them.
         turned: Figure 6 on the first so many of them.
         frames: of the orbit that flicker is measured on, 0 for none.
         portraits: whether the real portraits are looked at.
     """
 
-    identities: int = 48
+    identities: int | None = None
+    left_out: int = 0
     multistep: int = 2
     turned: int = 2
     frames: int = 48
@@ -58,7 +61,11 @@ def measure_all(refiner: Refiner, corpus: Path, extent: Extent, progress: Progre
         TurboPortraitError: `bad_corpus`, `training_weights`.
     """
     started, machine = time.perf_counter(), _machine()
-    held_out = _some(load_identities(corpus, held_out=True), extent.identities)
+    held_out = _some(load_identities(corpus, held_out=True), extent.identities, extent.left_out)
+    if not held_out:
+        raise TurboPortraitError(
+            "bad_corpus", f"{corpus} has no more than {extent.left_out} held-out identities, and all are left out"
+        )
     model, measures = with_landmarks(load_head_model()), Measures.at_hand()
     task = progress.add_task("tables", total=len(held_out))
     tables = measure_tables(refiner, held_out, model, measures, extent.multistep, lambda: progress.advance(task))
@@ -109,9 +116,9 @@ def _made_again(identity: Identity, model: HeadModel, size: int) -> Turned | Non
     return person if is_the_person(person.subject, identity.reference) else None
 
 
-def _some(identities: list[Identity], most: int) -> list[Identity]:
+def _some(identities: list[Identity], most: int | None, left_out: int = 0) -> list[Identity]:
     """So many at random, the same each time: side by side a corpus has people of several makings."""
-    order = np.random.default_rng(0).permutation(len(identities))
+    order = np.random.default_rng(0).permutation(len(identities))[left_out:]
     return [identities[k] for k in order[:most]]
 
 

@@ -23,7 +23,10 @@ def tables(
     corpus: Path = typer.Argument(Path("data/corpus"), help="Folder of shards; the held-out ones are used."),
     preset: str = typer.Option("compact", help="A refiner preset, or a refiner's folder."),
     output: Path = typer.Option(Path("runs/tables"), help="Folder for tables.json, .md, .html and the pictures."),
-    identities: int = typer.Option(48, min=1, help="At most so many held-out people."),
+    identities: int | None = typer.Option(None, min=1, help="So many held-out people, drawn at random; else all."),
+    leave_out: int = typer.Option(
+        0, min=0, help="Leave the first so many drawn out, whom something was chosen by: the others are a blind test."
+    ),
     multistep: int = typer.Option(2, min=0, help="The multi-step baseline on the first so many of them."),
     turned: int = typer.Option(2, min=0, help="Figure 6 on the first so many of them, made again from their seeds."),
     orbit: int = typer.Option(48, min=0, help="Frames that flicker is measured on; 0: none."),
@@ -39,7 +42,8 @@ def tables(
 
     known = preset in available_presets()
     refiner = (Refiner.from_preset if known else Refiner.from_pretrained)(preset)
-    extent = Extent(identities, 0 if quick else multistep, 0 if quick else turned, 0 if quick else orbit, portraits)
+    longest = dict(multistep=0, turned=0, frames=0) if quick else dict(multistep=multistep, turned=turned, frames=orbit)
+    extent = Extent(identities, leave_out, **longest, portraits=portraits)
     with Progress(console=console) as progress:
         report, pictures = measure_all(refiner, corpus, extent, progress)
     folder = preset_folder(preset) if known else Path(preset)

@@ -22,6 +22,7 @@ from backend.evaluation.measures import Measures
 from backend.evaluation.portrait_report import YAWS, measure_portrait
 from backend.evaluation.tables import measure_tables
 from backend.evaluation.views import BLIND, UNATTENDED
+from backend.protocol.errors import TurboPortraitError
 from backend.refiner import Refiner
 from backend.tracking.embedding import with_landmarks
 from backend.training.corpus import load_identities
@@ -154,3 +155,15 @@ def test_the_people_of_the_tables_are_drawn_from_all_of_a_corpus():
     assert min(sum(k < 20 for k in drawn), sum(k >= 20 for k in drawn)) >= 4
     assert _some(list(range(40)), 4) == drawn[:4]
     assert sorted(_some(list(range(3)), 16)) == [0, 1, 2]
+
+
+def test_people_whom_something_was_chosen_by_can_be_left_out(tmp_path):
+    everyone = _some(list(range(40)), None)
+    assert sorted(everyone) == list(range(40))
+    assert _some(list(range(40)), None, 16) == everyone[16:]
+    assert _some(list(range(40)), 4, 16) == everyone[16:20]
+    write_tiny_corpus(tmp_path / "corpus", range(7, 9), size=64)
+    Refiner.from_config(write_tiny_preset(tmp_path / "tiny", size=64)).save_pretrained(tmp_path / "preset")
+    command = ["tables", str(tmp_path / "corpus"), "--preset", str(tmp_path / "preset"), "--leave-out", "1"]
+    with pytest.raises(TurboPortraitError, match="no more than 1 held-out"):
+        CliRunner().invoke(app, command, catch_exceptions=False)
