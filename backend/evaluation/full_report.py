@@ -64,8 +64,9 @@ def measure_all(refiner: Refiner, corpus: Path, extent: Extent, progress: Progre
     held_out = _some(load_identities(corpus, held_out=True), extent.identities, extent.left_out)
     if not held_out:
         raise TurboPortraitError(
-            "bad_corpus", f"{corpus} has no more than {extent.left_out} held-out identities, and all are left out"
-        )
+            "bad_corpus", f"{corpus} has no more than {extent.left_out} held-out identities, and all are left out",
+            hint="Leave fewer out.",
+        )  # fmt: skip
     model, measures = with_landmarks(load_head_model()), Measures.at_hand()
     task = progress.add_task("tables", total=len(held_out))
     tables = measure_tables(refiner, held_out, model, measures, extent.multistep, lambda: progress.advance(task))
