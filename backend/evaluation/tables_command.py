@@ -42,8 +42,9 @@ def tables(
 
     known = preset in available_presets()
     refiner = (Refiner.from_preset if known else Refiner.from_pretrained)(preset)
-    longest = dict(multistep=0, turned=0, frames=0) if quick else dict(multistep=multistep, turned=turned, frames=orbit)
-    extent = Extent(identities, leave_out, **longest, portraits=portraits)
+    if quick:
+        multistep = turned = orbit = 0
+    extent = Extent(identities, leave_out, multistep, turned, orbit, portraits)
     with Progress(console=console) as progress:
         report, pictures = measure_all(refiner, corpus, extent, progress)
     folder = preset_folder(preset) if known else Path(preset)

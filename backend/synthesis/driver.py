@@ -113,8 +113,9 @@ def synthesize_people(config: CorpusConfig, report: Callable[[Outcome], None]) -
     except OSError as error:
         raise TurboPortraitError("cannot_write", f"{folder}: {error}") from error
     remove_parts(folder)
-    missing = [seed for seed in config.seeds if not is_written(folder, seed, config.size, config.views)]
-    summary = CorpusSummary(there=len(config.seeds) - len(missing))
+    seeds = config.seeds
+    missing = [seed for seed in seeds if not is_written(folder, seed, config.size, config.views)]
+    summary = CorpusSummary(there=len(seeds) - len(missing))
     try:
         with closing(spread(missing, _make, config.workers, _start, config)) as done:
             for _, future in done:
