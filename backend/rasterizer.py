@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numba import get_num_threads, njit, prange
 
+SAME_LAYER = np.float32(1e-5)
+"""Share of its depth by which the next layer lies behind one."""
 NEAR = 0.01
 """Metres; a triangle with a vertex nearer than this is not drawn."""
 
@@ -34,19 +36,29 @@ class Raster:
         return self.triangle >= 0
 
 
-def rasterize(screen: np.ndarray, faces: np.ndarray, width: int, height: int) -> Raster:
+def rasterize(
+    screen: np.ndarray,
+    faces: np.ndarray,
+    width: int,
+    height: int,
+    before: Raster | None = None,
+    behind: Raster | None = None,
+) -> Raster:
     """Draw triangles, both sides, nearest first.
 
     Args:
         screen: (N, 3) x and y in pixels (a pixel's centre is at .5), z in metres along the camera's axis.
         faces: (F, 3) int vertex indices.
+        before: only what lies nearer than this is drawn.
+        behind: only what lies farther than this is drawn: the next layer (Everitt 2001, depth peeling).
     """
     screen = np.ascontiguousarray(screen, np.float32)
     faces = np.ascontiguousarray(faces, np.int32)
     bands = min(height, 2 * get_num_threads())
-    inverse_depth = np.zeros((height, width), np.float32)
+    inverse_depth = np.zeros((height, width), np.float32) if before is None else 1 / before.depth
+    limit = np.full((1, 1), np.inf, np.float32) if behind is None else (1 - SAME_LAYER) / behind.depth
     triangle = np.full((height, width), -1, np.int32)
-    _fill(screen, faces, bands, inverse_depth, triangle)
+    _fill(screen, faces, bands, inverse_depth, limit, triangle)
     barycentric, depth = _resolve(screen, faces, triangle)
     return Raster(triangle, barycentric, depth)
 
@@ -63,8 +75,9 @@ def _edge(ax, ay, bx, by, px, py):
 
 
 @njit(cache=True, parallel=True, nogil=True)
-def _fill(screen, faces, bands, inverse_depth, triangle):
+def _fill(screen, faces, bands, inverse_depth, limit, triangle):
     height, width = triangle.shape
+    limited = limit.size > 1
     for band in prange(bands):
         top = band * height // bands
         bottom = (band + 1) * height // bands
@@ -98,7 +111,7 @@ def _fill(screen, faces, bands, inverse_depth, triangle):
                     # A hair of tolerance closes the seams that rounding opens between neighbours.
                     if wa >= -1e-5 and wb >= -1e-5 and wc >= -1e-5:
                         iz = wa * iaz + wb * ibz + wc * icz
-                        if iz > inverse_depth[y, x]:
+                        if iz > inverse_depth[y, x] and (not limited or iz < limit[y, x]):
                             inverse_depth[y, x] = iz
                             triangle[y, x] = t
 

@@ -1,0 +1,204 @@
+"""The atlas: what the photo saw of each surface, projected in; the rest filled; alpha and confidence beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy import ndimage
+
+from backend.avatars.bust.fill import continue_detail, fill_vertices, pull_push
+from backend.avatars.bust.hair import HairSurface
+from backend.avatars.bust.islands import Box
+from backend.avatars.bust.portrait import BACKGROUND, CLOTHING, EYEWEAR, SKIN, Portrait
+from backend.avatars.bust.torso import TorsoSurface
+from backend.rasterizer import interpolate, rasterize
+
+SIZE = 2048
+HEAD_BOX = Box(0, 0, 1408, 1024)
+SMALL_BOX = Box(1408, 0, 640, 1024)
+HAIR_BOX = Box(0, 1024, 1152, 1024)
+TORSO_BOX = Box(1152, 1024, 896, 1024)
+SEEN = (0.08, 0.35)
+"""Cosines to the photo's ray between which a surface goes from not seen to seen."""
+LENDS = 0.5
+"""Cosine to the photo's ray from which a surface shows its strands and folds undistorted."""
+DETAIL = 0.7
+"""Share of the known part's contrast that made-up detail has: what is invented should not draw the eye."""
+FINE = 6.0
+"""Texels of blur that part strands and folds from the colour under them."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A surface's part of the atlas: rgba (H, W, 4) float32 in 0..255 and confidence (H, W) float32 in [0, 1]."""
+
+    rgba: np.ndarray
+    confidence: np.ndarray
+
+
+def smoothstep(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """0 below `low`, 1 above `high`, smooth between."""
+    t = np.clip((values - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+class ChartTexels:
+    """A radial surface's texels as the portrait sees them."""
+
+    def __init__(self, points: np.ndarray, centre: np.ndarray, portrait: Portrait, box: Box):
+        """`points` (rows, columns, 3) in head space."""
+        around = np.gradient(np.concatenate([points[:, -2:-1], points, points[:, 1:2]], 1), axis=1)[:, 1:-1]
+        down = np.gradient(points, axis=0)
+        normals = np.cross(down, around)
+        normals /= np.linalg.norm(normals, axis=-1, keepdims=True) + 1e-12
+        grid = np.concatenate(
+            [portrait.camera.project(points), portrait.facing(points, normals)[..., None]], -1
+        ).astype(np.float32)
+        rows, columns = points.shape[:2]
+        self.box = box
+        self.column = np.linspace(0, columns - 1, box.width, dtype=np.float32)
+        self.row = np.linspace(0, rows - 1, box.height, dtype=np.float32)
+        self._grid = np.meshgrid(self.column, self.row)
+        texels = self.resample(grid)
+        self.pixels, self.facing = texels[..., :2], texels[..., 2]
+        size = portrait.size
+        self.inside = ((self.pixels > 1) & (self.pixels < size - 1)).all(-1)
+        self.seen = smoothstep(self.facing, *SEEN) * self.inside
+
+    def resample(self, grid: np.ndarray) -> np.ndarray:
+        """Values (rows, columns, ...) at the grid's points to values at the texels."""
+        return cv2.remap(grid.astype(np.float32), *self._grid, cv2.INTER_LINEAR)
+
+
+def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
+    """Hair and headwear."""
+    texels = ChartTexels(surface.chart.points(surface.radius), surface.chart.centre, portrait, HAIR_BOX)
+    cover = portrait.cover
+    shown = portrait.sample(cover, texels.pixels)
+    pure = portrait.sample(cv2.erode(cover, np.ones((5, 5))), texels.pixels)
+    known = texels.seen * smoothstep(pure, 0.4, 0.8)
+    known = np.minimum(known, cv2.GaussianBlur(known, (0, 0), 3) * 1.2).astype(np.float32)
+    lends = (known > 0.8) & (texels.facing > LENDS)
+    color = _continued(portrait.sample(portrait.color, texels.pixels), known, lends)
+    # Towards the outline a pixel is a wide strip of the surface: its neighbours count as well.
+    wide = portrait.sample(cv2.dilate(cover, np.ones((5, 5))), texels.pixels)
+    square_on = smoothstep(texels.facing, 0.2, 0.5)
+    shown = shown * square_on + wide * (1 - square_on)
+    # That the photo shows hair counts sooner than that it shows none.
+    shown = np.clip(shown * 1.1 - 0.05, 0, 1)
+    hidden = texels.resample(surface.hidden) * (1 - smoothstep(texels.facing, 0.2, 0.45) * texels.inside)
+    alpha = np.maximum(hidden, shown * smoothstep(texels.facing, 0.05, 0.2) * texels.inside)
+    return Layer(np.dstack([color, 255 * alpha]).astype(np.float32), known * (alpha > 0.5))
+
+
+def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndarray) -> Layer:
+    """Shoulders, clothing and a bare chest.
+
+    Args:
+        head_covered: (S, S) bool, where the portrait shows the head and neck of the fitted model.
+    """
+    texels = ChartTexels(surface.chart.points(surface.radius), surface.chart.centre, portrait, TORSO_BOX)
+    regions = portrait.regions
+    # The torso goes on a little under the neck's lower edge.
+    head_covered = ndimage.binary_erosion(head_covered, iterations=4)
+    own_skin = regions[..., SKIN] * ~head_covered
+    here = np.stack([regions[..., CLOTHING], own_skin, regions[..., BACKGROUND], regions[..., SKIN] * head_covered], -1)
+    cloth, chest, nothing, neck = np.moveaxis(portrait.sample(here, texels.pixels), -1, 0)
+    pure = portrait.sample(cv2.erode(1 - regions[..., BACKGROUND], np.ones((7, 7))), texels.pixels)
+    known = (texels.seen * smoothstep(pure, 0.5, 0.85)).astype(np.float32)
+    photo = portrait.sample(portrait.color, texels.pixels)
+    # Where a row shows cloth, its hidden part is cloth, not the skin of an open collar.
+    lends = known * smoothstep(cloth, 0.3, 0.7)
+    worn = ndimage.gaussian_filter1d(lends.max(1), 6)[:, None]
+    lends = (lends * worn + known * (1 - worn)).astype(np.float32)
+    filled = _continued(photo, lends, (lends > 0.8) & (texels.facing > LENDS))
+    color = photo * known[..., None] + filled * (1 - known[..., None])
+    seen = smoothstep(texels.facing, 0.05, 0.25) * texels.inside
+    collar = np.interp(texels.column, np.arange(len(surface.collar)), surface.collar)
+    hidden = np.clip((texels.row[:, None] - collar[None]) / 1.5 + 0.5, 0, 1)
+    shown = np.clip(1 - nothing - neck, 0, 1)
+    alpha = np.where(texels.facing > 0.02, np.where(texels.inside, seen * shown + (1 - seen) * hidden, 0), hidden)
+    below = texels.pixels[..., 1] >= portrait.bottom - 1
+    alpha = np.where(below, 0, alpha)
+    return Layer(np.dstack([color, 255 * alpha]).astype(np.float32), known)
+
+
+def paint_head(
+    portrait: Portrait,
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    corners: np.ndarray,
+    normals: np.ndarray,
+    skin: np.ndarray,
+    depth: np.ndarray,
+    hair: tuple[HairSurface, Layer] | None,
+) -> Layer:
+    """The head model's own surface: skin, eyes, the inside of the mouth.
+
+    Args:
+        vertices: (n, 3) head space. faces: (F, 3). corners: (F, 3, 2) atlas pixels. normals: (n, 3) unit.
+        skin: (n,) bool, vertices that are skin (not eyes, sockets, mouth).
+        depth: (S, S) metres, what the portrait sees of these faces.
+    """
+    pixels = portrait.camera.project(vertices)
+    facing = portrait.facing(vertices, normals)
+    behind = portrait.camera.to_camera(vertices)[:, 2] - portrait.sample(np.where(np.isfinite(depth), depth, 9).astype(np.float32), pixels)
+    own = portrait.regions[..., SKIN] + portrait.regions[..., EYEWEAR]
+    pure = cv2.erode(portrait.regions[..., SKIN], np.ones((7, 7)))
+    known = smoothstep(facing, *SEEN) * (behind < 0.008) * portrait.sample(pure, pixels) ** 2
+    inside = ((pixels > 1) & (pixels < portrait.size - 1)).all(1)
+    known = known * inside
+    soft = cv2.GaussianBlur(portrait.color, (0, 0), 2.0)
+    colors = portrait.sample(soft, pixels)
+    base = fill_vertices(faces, normals, vertices, colors, known * skin)
+    if hair is not None:
+        base = _under_hair(base, vertices, skin, *hair)
+
+    height, width = HEAD_BOX.height, SIZE
+    split = np.arange(len(faces) * 3, dtype=np.int32).reshape(-1, 3)
+    flat = np.concatenate([corners.reshape(-1, 2), np.ones((len(split) * 3, 1))], 1)
+    raster = rasterize(flat, split, width, height)
+    attributes = np.column_stack([pixels, facing, base, behind, skin])[faces.ravel()]
+    values = interpolate(raster, split, attributes)
+    at, facing, fill, behind = values[..., :2], values[..., 2], values[..., 3:6], values[..., 6]
+    narrow = smoothstep(facing, 0.25, 0.6)
+    shown = narrow * portrait.sample(own, at) + (1 - narrow) * portrait.sample(pure, at)
+    seen = smoothstep(facing, *SEEN) * (behind < 0.006) * smoothstep(shown, 0.35, 0.75) * raster.covered
+    seen = np.minimum(seen, cv2.GaussianBlur(seen.astype(np.float32), (0, 0), 3) * 1.3)
+    seen = np.clip(seen, 0, 1)[..., None]
+    color = portrait.sample(portrait.color, at) * seen + fill * (1 - seen)
+    color = _padded(color, raster.covered)
+    return Layer(np.dstack([color, np.full(color.shape[:2], 255.0)]).astype(np.float32), seen[..., 0].astype(np.float32))
+
+
+def _continued(photo: np.ndarray, known: np.ndarray, lends: np.ndarray) -> np.ndarray:
+    """A chart's colours (H, W, 3): the photo where it is known, else soft colours with detail of what lends it."""
+    soft = pull_push(photo, known**2)
+    low = cv2.GaussianBlur(soft, (0, 0), FINE)
+    detail = photo - cv2.GaussianBlur(photo, (0, 0), FINE)
+    made = low + DETAIL * continue_detail(detail, lends)
+    return np.clip(photo * known[..., None] + made * (1 - known[..., None]), 0, 255)
+
+
+def _under_hair(base: np.ndarray, vertices: np.ndarray, skin: np.ndarray, surface: HairSurface, layer: Layer) -> np.ndarray:
+    """Skin colours (n, 3) with the scalp under hair painted as hair, so that thin places and edges show no skin."""
+    column, row, _ = surface.chart.coordinates(vertices)
+    rows, columns = surface.chart.shape
+    at = np.stack(
+        [column / (columns - 1) * (HAIR_BOX.width - 1) + 0.5, row / (rows - 1) * (HAIR_BOX.height - 1) + 0.5], -1
+    )
+    soft = cv2.GaussianBlur(layer.rgba, (0, 0), 8)
+    values = cv2.remap(
+        soft, at[:, 0].astype(np.float32)[None], at[:, 1].astype(np.float32)[None], cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+    )[0]
+    share = smoothstep(values[:, 3:] / 255, 0.15, 0.85) * skin[:, None]
+    return base * (1 - share) + 0.85 * values[:, :3] * share
+
+
+def _padded(color: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """The colours of islands carried past their edges, so that sampling beside an edge meets no void."""
+    nearest = ndimage.distance_transform_edt(~covered, return_distances=False, return_indices=True)
+    return color[tuple(nearest)]

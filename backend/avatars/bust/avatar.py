@@ -1,0 +1,84 @@
+"""The bust avatar: a textured, rigged mesh that any pinhole camera can film."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from backend.avatars.base import RenderedView
+from backend.avatars.bust.shading import LEAST_ALPHA, MOST_ALPHA, face_alphas, peel, shade
+from backend.avatars.framing import HeadFraming
+from backend.avatars.posing import posed_vertices
+from backend.protocol.camera import Camera
+from backend.protocol.head_parameters import JOINTS, HeadParameters
+from backend.tracking import TrackedPortrait
+from flame.geometry import vertex_normals
+
+SAMPLES = 2
+"""Samples per pixel in each direction up to LARGEST_SUPERSAMPLED, one beyond."""
+LARGEST_SUPERSAMPLED = 1024
+EYES = [JOINTS.index("eye_left"), JOINTS.index("eye_right")]
+
+
+class BustAvatar:
+    """See `backend.avatars.base.Avatar`."""
+
+    def __init__(self, identifier: str, tracked: TrackedPortrait, mesh):
+        self.id = identifier
+        self.tracked = tracked
+        self._mesh = mesh
+        self._framing = HeadFraming.of(tracked, mesh.joints, mesh.parents)
+        self._head = np.where(mesh.cloth, 0, 1 - mesh.skin_weights[:, 0]).astype(np.float32)
+        self._places = (mesh.vertices - mesh.joints[EYES].mean(0)).astype(np.float32)
+        at_portrait = posed_vertices(mesh, tracked.parameters)
+        self._portrait_pixels = tracked.camera.project(at_portrait.astype(float)).astype(np.float32)
+        normals = vertex_normals(at_portrait, mesh.faces)
+        self._portrait_facing = _facing(normals, at_portrait, tracked.camera)
+        height, width = mesh.texture.shape[:2]
+        self._texels = np.column_stack([mesh.uv[:, 0] * width - 0.5, (1 - mesh.uv[:, 1]) * height - 0.5]).astype(np.float32)
+        self._atlas = np.ascontiguousarray(np.dstack([mesh.texture, mesh.confidence]))
+        low, high = face_alphas(self._texels, mesh.uv_faces, mesh.texture[..., 3])
+        solid, clear = low >= MOST_ALPHA, (low < MOST_ALPHA) & (high > LEAST_ALPHA)
+        pick = lambda chosen: (np.ascontiguousarray(mesh.faces[chosen]), np.ascontiguousarray(mesh.uv_faces[chosen]))  # noqa: E731
+        self._solid, self._clear = pick(solid), pick(clear)
+
+    def mesh(self):
+        return self._mesh
+
+    def render(self, cameras: Sequence[Camera], parameters: HeadParameters) -> list[RenderedView]:
+        """Raw views of one pose, one per camera, of any size. A camera that sees nothing gives an empty view."""
+        vertices = posed_vertices(self._mesh, parameters)
+        normals = vertex_normals(vertices, self._mesh.faces)
+        return [self._render(camera, vertices, normals, parameters) for camera in cameras]
+
+    def _render(self, camera, vertices, normals, parameters) -> RenderedView:
+        points = camera.to_camera(vertices.astype(float))
+        if self._framing.inside(camera, parameters) or not (points[:, 2] > 0).any():
+            return RenderedView.empty(camera.width, camera.height)
+        samples = SAMPLES if max(camera.width, camera.height) <= LARGEST_SUPERSAMPLED else 1
+        depth = np.where(points[:, 2] > 0, points[:, 2], np.nan)
+        screen = np.column_stack([(points @ camera.intrinsics.T)[:, :2] / depth[:, None] * samples, depth])
+        layers = peel(screen, self._clear[0], self._solid[0], camera.width * samples, camera.height * samples)
+        facing = _facing(normals, vertices, camera)
+        resolved = np.clip(self._portrait_facing / np.maximum(facing, 1e-3), 0, 1)
+        attributes = np.column_stack([self._head, resolved, self._places, self._portrait_pixels]).astype(np.float32)
+        rgba, depth, confidence, head, place, warped = shade(
+            layers, self._clear, self._solid, self._texels, attributes, self._atlas, self.tracked.image, samples
+        )
+        return RenderedView(rgba, depth, confidence, self._framing.turned(camera, parameters), head, place, warped)
+
+    def portrait_place(self, size: int) -> np.ndarray:
+        """`RenderedView.place` of the portrait itself at size x size pixels."""
+        camera = self.tracked.camera
+        return self.render([camera.crop(0, 0, camera.width, size)], self.tracked.parameters)[0].place
+
+    def bounds(self, camera: Camera, parameters: HeadParameters) -> tuple[float, float, float] | None:
+        """The square (x0, y0, side), in pixels, that frames the head as the portrait was framed; None if unseen."""
+        return self._framing.bounds(camera, parameters)
+
+
+def _facing(normals: np.ndarray, vertices: np.ndarray, camera: Camera) -> np.ndarray:
+    """(N,) |cos| between unit normals and the way to a camera."""
+    way = camera.center - vertices
+    return np.abs((normals * way).sum(1)) / np.maximum(np.linalg.norm(way, axis=1), 1e-9)

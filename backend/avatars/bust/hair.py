@@ -1,0 +1,268 @@
+"""Hair and headwear: a radial surface over the skull, as thick as the photo's outline says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage, sparse
+from scipy.sparse.linalg import factorized
+
+from backend.avatars.bust.chart import RadialChart
+from backend.avatars.bust.portrait import HAIR, HEADWEAR, SKIN, Portrait, smooth_rows
+from flame import HeadModel
+
+CAP_ROWS, COLUMNS, STEP = 36, 145, 0.005
+LEAST = 0.0015
+"""Metres of hair that anything which is hair has."""
+EDGE = 0.0025
+"""Metres of hair at a hairline."""
+OVER_EAR = 0.004
+POLE_ROWS = 9
+"""Rows around the pole over which the surface becomes round."""
+REACH = 0.45
+PRESENT = 0.02
+"""Share of the scalp's part of the photo below which a head is bald."""
+
+
+@dataclass(frozen=True)
+class HairSurface:
+    """Attributes:
+    chart: the grid around the skull.
+    skull: (rows, columns) metres, the radius of the bare head.
+    radius: (rows, columns) metres, of the hair.
+    hidden: (rows, columns) in [0, 1]: how far hair covers what the photo does not show.
+    """
+
+    chart: RadialChart
+    skull: np.ndarray
+    radius: np.ndarray
+    hidden: np.ndarray
+
+
+def head_chart(model: HeadModel, vertices: np.ndarray, lowest: float) -> RadialChart:
+    """The chart around a fitted head (V, 3), down to the height `lowest`, metres."""
+    ears = np.concatenate([model.regions["ear_left"], model.regions["ear_right"]])
+    scalp = vertices[model.regions["scalp"]]
+    centre = np.array(
+        [vertices[ears, 0].mean(), vertices[ears, 1].max() - 0.01, (scalp[:, 2].min() + vertices[ears, 2].mean() + 0.03) / 2]
+    )
+    return RadialChart(centre, CAP_ROWS, max(int((centre[1] - lowest) / STEP), 20), COLUMNS, STEP)
+
+
+def skull_radius(chart: RadialChart, model: HeadModel, vertices: np.ndarray) -> np.ndarray:
+    """(rows, columns) metres: the head without its ears."""
+    bare = _faces_without(model, "torso", "mouth_interior", "tongue", "eye_socket", "ear_left", "ear_right")
+    return _smooth(chart.radius_of(vertices, model.faces[bare]), 1.0)
+
+
+def build_hair(portrait: Portrait, model: HeadModel, vertices: np.ndarray, lowest: float) -> HairSurface | None:
+    """The hair of a head with vertices (V, 3) in head space, or None for a bald one.
+
+    Args:
+        lowest: height in head space at which the photo ends, metres.
+    """
+    chart = head_chart(model, vertices, lowest)
+    bare = _faces_without(model, "torso", "mouth_interior", "tongue", "eye_socket", "ear_left", "ear_right")
+    skull = skull_radius(chart, model, vertices)
+    cover = portrait.cover
+    sides = [_Side(chart, portrait, model, vertices, skull, sign) for sign in (-1, 1)]
+    if cover.mean() < 0.004 or not any(side.covered.any() for side in sides):
+        return None
+    scalp = _scalp(chart, model, vertices, bare)
+    radius = _radius(chart, portrait, skull, sides)
+    radius = _inside_hull(chart, portrait, skull, radius)
+    hidden = _hidden(chart, portrait, scalp, radius, sides)
+    for side in sides:
+        if side.ear_covered:
+            radius = np.where(side.half, np.maximum(radius, side.ear_radius + OVER_EAR), radius)
+    return HairSurface(chart, skull, _smooth(radius, 0.8), hidden)
+
+
+class _Side:
+    """What the outline tells of one side of the head."""
+
+    def __init__(self, chart, portrait, model, vertices, skull, sign):
+        self.sign = sign
+        turned = (chart.azimuth - portrait.azimuth + np.pi) % (2 * np.pi) - np.pi
+        self.half = np.broadcast_to((turned * sign > 0)[None], chart.shape)
+        self.column = int(np.argmin(np.abs(turned - sign * np.pi / 2)))
+        origins, directions = chart.rays()
+        mask = portrait.cover > 0.5
+        far = portrait.outline(mask, origins[:, self.column], directions[:, self.column], REACH)
+        thickness = far - skull[:, self.column]
+        thickness[thickness < -0.25 * skull[:, self.column]] = np.nan
+        self.covered = ~np.isnan(thickness)
+        self.thickness = np.maximum(thickness, LEAST)
+        # Hair that hangs is one piece from the top down; a strand on the shoulder below a gap is not its end.
+        self.last = _last_of_run(self.covered, chart.cap_rows)
+        ear = "ear_left" if sign > 0 else "ear_right"
+        points = vertices[model.regions[ear]]
+        at = portrait.camera.project(points)
+        self.ear_covered = bool(portrait.sample(portrait.cover, at).mean() > 0.5)
+        only = np.zeros(len(vertices), bool)
+        only[model.regions[ear]] = True
+        faces = model.faces[only[model.faces].any(1)]
+        self.ear_mask = chart.covered_by(vertices, model.faces[_faces_without(model, "torso")], only)
+        column, row, radius = chart.coordinates(points)
+        self.ear_rows = (float(row.min()), float(row.max()))
+        raster, _ = chart.draw(vertices, faces)
+        self.ear_radius = np.where(raster.covered, 1.0 - raster.depth, 0.0)
+        self.ear_radius = ndimage.grey_dilation(self.ear_radius, (5, 3))
+
+
+def _last_of_run(covered: np.ndarray, horizon: int) -> int:
+    """The lowest row of the hair that hangs together from above; gaps of a few rows are bridged."""
+    closed = ndimage.binary_closing(np.pad(covered, 4, mode="edge"), iterations=3)[4:-4]
+    rows = np.flatnonzero(closed)
+    if not len(rows):
+        return -1
+    start = rows[0]
+    end = start
+    while end + 1 < len(closed) and closed[end + 1]:
+        end += 1
+    return int(end)
+
+
+def _radius(chart: RadialChart, portrait: Portrait, skull: np.ndarray, sides: list[_Side]) -> np.ndarray:
+    """(rows, columns): the smoothest surface over the skull that meets the outline of both sides and the hairline."""
+    rows, columns = chart.shape
+    period = columns - 1
+    goal, weight = np.zeros((rows, period)), np.zeros((rows, period))
+    # From the lowest row on the right over the pole to the lowest on the left, the outline is one curve.
+    known = [side.covered & (np.arange(rows) <= side.last) for side in sides]
+    curve = [np.where(k, side.thickness, np.nan) for k, side in zip(known, sides, strict=True)]
+    curve = smooth_rows(np.concatenate([curve[0][::-1], curve[1]]), 1.0)
+    for side, k, values in zip(sides, known, (curve[:rows][::-1], curve[rows:]), strict=True):
+        column = side.column % period
+        goal[k, column], weight[k, column] = values[k], 1.0
+    points = chart.points(skull + EDGE)
+    pixels = portrait.camera.project(points)
+    cover = portrait.sample(np.stack([portrait.cover, portrait.regions[..., SKIN]], -1), pixels)[:, :period]
+    turned = (chart.azimuth[:period] - portrait.azimuth + np.pi) % (2 * np.pi) - np.pi
+    front = np.abs(turned) < np.radians(55)
+    # Where the photo shows skin there is no hair; at the hairline hair begins on the skin.
+    bare = (cover[..., 1] > 0.5) & front
+    goal[bare], weight[bare] = EDGE, np.maximum(weight[bare], 0.15)
+    prior = np.nanmedian([np.nanmedian(s.thickness[: s.last + 1]) if s.last >= 0 else np.nan for s in sides])
+    weak = weight == 0
+    goal[weak], weight[weak] = min(prior, 0.03), 2e-4
+    thickness = thin_plate(goal, weight)
+    thickness = np.concatenate([thickness, thickness[:, :1]], 1)
+    radius = skull + np.maximum(thickness, LEAST)
+    # Long hair hangs from the occiput; short hair follows the nape.
+    right = 0.5 + 0.5 * np.sin(chart.azimuth)
+    lower = [np.clip((side.last - side.ear_rows[1]) / 6, 0, 1) for side in sides]
+    long = (1 - right) * lower[0] + right * lower[1]
+    hangs = (np.clip((-np.cos(chart.azimuth) - 0.1) / 0.6, 0, 1) * long)[None]
+    level = radius[chart.cap_rows]
+    below = np.arange(rows)[:, None] > chart.cap_rows
+    hanging = np.maximum(radius, level[None] * 0.97 * hangs + radius * (1 - hangs))
+    return _smooth(np.where(below, hanging, radius), 0.7)
+
+
+def _inside_hull(chart: RadialChart, portrait: Portrait, skull: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    """Radii (rows, columns) no larger than what the portrait's outline allows at any place of the surface."""
+    person = portrait.cover + portrait.regions[..., SKIN] > 0.5
+    hull = portrait.outline(person, *chart.rays(), REACH)
+    thickness = radius - skull
+    room = np.clip((np.where(np.isnan(hull), radius, hull) - skull) / thickness, 0, 1)
+    # As a whole near the pole, so that a crown stays round; then place by place where the photo sees it.
+    crown = ndimage.gaussian_filter1d(np.where(np.arange(len(room)) < 0.45 * chart.cap_rows, room.min(1), 1.0), 2.0, mode="nearest")
+    radius = _round_pole(skull + np.maximum(thickness * crown[:, None], LEAST))
+    front = np.cos(chart.azimuth - portrait.azimuth)[None]
+    calm = np.clip(0.2 - 2 * front, 0, 1)
+    radius = calm * _smooth(radius, 3.0) + (1 - calm) * radius
+    seen = front > -0.1
+    limit = np.where(np.isnan(hull) | ~seen, np.inf, np.maximum(hull, skull + LEAST))
+    return np.minimum(radius, limit)
+
+
+def _round_pole(radius: np.ndarray) -> np.ndarray:
+    """Radii (rows, columns) that draw together at the pole, where all azimuths are one place."""
+    share = np.clip(1 - np.arange(len(radius)) / POLE_ROWS, 0, 1)[:, None]
+    return share * radius[:, :-1].mean(1, keepdims=True) + (1 - share) * _smooth(radius, 1.2)
+
+
+def thin_plate(goal: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The grid (rows, period) with least squared Laplacian that follows `goal` by `weight`; periodic in columns."""
+    rows, period = goal.shape
+    vertical = sparse.diags([1.0, -2.0, 1.0], [-1, 0, 1], (rows, rows), format="lil")
+    vertical[0, 0] = vertical[-1, -1] = -1
+    around = sparse.diags([1.0, -2.0, 1.0], [-1, 0, 1], (period, period), format="lil")
+    around[0, -1] = around[-1, 0] = 1
+    # Around the pole the columns draw together.
+    polar = np.clip((np.arange(rows) + 0.5) / CAP_ROWS, 0, 1) * np.pi / 2
+    nearer = sparse.diags(np.minimum(1 / np.sin(polar) ** 2, 100))
+    laplacian = sparse.kron(vertical, sparse.identity(period)) + sparse.kron(nearer, around)
+    system = 0.05 * laplacian.T @ laplacian + sparse.diags(weight.ravel())
+    return factorized(system.tocsc())(weight.ravel() * goal.ravel()).reshape(rows, period)
+
+
+def _hidden(
+    chart: RadialChart, portrait: Portrait, scalp: np.ndarray, radius: np.ndarray, sides: list[_Side]
+) -> np.ndarray:
+    """(rows, columns): where hair is that the photo does not show.
+
+    What a row shows at the outline goes on round the back: on the scalp, or, where it hangs, from behind the skin that
+    the photo shows, as far down as at the outline.
+    """
+    rows, columns = chart.shape
+    row = np.arange(rows)[:, None]
+    right = (0.5 + 0.5 * np.sin(chart.azimuth))[None]
+    at_outline = [_filled_down(side) for side in sides]
+    along = (1 - right) * at_outline[0][:, None] + right * at_outline[1][:, None]
+    last = (1 - right) * sides[0].last + right * sides[1].last
+    frayed = ndimage.gaussian_filter1d(np.random.default_rng(0).standard_normal(columns), 1.0, mode="wrap")
+    hangs = np.clip((last + 2 * frayed[None] - row) / 4 + 0.5, 0, 1)
+    skin = portrait.sample(portrait.regions[..., SKIN], portrait.camera.project(chart.points(radius))) > 0.5
+    turned = np.degrees((chart.azimuth - portrait.azimuth + np.pi) % (2 * np.pi) - np.pi)
+    grows = scalp * along
+    grows = np.where((np.abs(turned) < 95)[None] & (row > chart.cap_rows - 2), 0, grows)
+    ears = np.zeros(chart.shape)
+    for side in sides:
+        beside = np.abs(turned)
+        seen = skin & (side.half & (beside < 60)[None])
+        begin = np.where(seen, beside[None], 0).max(1)
+        begin = ndimage.gaussian_filter1d(ndimage.maximum_filter1d(begin, 3), 1.0)
+        behind = np.clip((beside[None] - np.maximum(begin, 25)[:, None]) / 4, 0, 1)
+        # Short hair ends with the scalp; on a side where it hangs lower, it covers all behind the face.
+        long = np.clip((side.last - side.ear_rows[0]) / 4 - 1, 0, 1) * side.ear_covered
+        low = np.clip((side.last - side.ear_rows[1]) / 4, 0, 1)
+        reach = np.maximum(long, low * np.clip((beside - 100) / 20, 0, 1)[None])
+        hangs = np.where(side.half, hangs * behind * reach, hangs)
+        if not side.ear_covered:
+            ears += ndimage.gaussian_filter(ndimage.binary_dilation(side.ear_mask, iterations=1).astype(float), 0.7)
+    hangs = ndimage.gaussian_filter(hangs * along, (0, 1), mode=("nearest", "wrap"))
+    return np.maximum(grows, hangs) * (1 - np.clip(ears, 0, 1))
+
+
+def _filled_down(side: _Side) -> np.ndarray:
+    """(rows,): the share of hair that a side's outline shows; below the ears' upper end what it shows above them."""
+    share = ndimage.gaussian_filter1d(side.covered.astype(float), 1.5, mode="nearest")
+    level = int(side.ear_rows[0])
+    share[level:] = np.maximum(share[level:], share[max(level - 6, 0) : level + 1].max())
+    return share
+
+
+def _scalp(chart: RadialChart, model: HeadModel, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(rows, columns) in [0, 1]: where hair grows."""
+    member = np.zeros(len(vertices), bool)
+    member[model.regions["scalp"]] = True
+    mask = chart.covered_by(vertices, model.faces[faces], member).astype(float)
+    return np.clip(_smooth(mask, 1.5) * 1.6 - 0.2, 0, 1)
+
+
+def _faces_without(model: HeadModel, *names: str) -> np.ndarray:
+    """(F,) bool: the faces that touch none of these regions."""
+    member = np.zeros(len(model.v_template), bool)
+    for name in names:
+        member[model.regions[name]] = True
+    member[model.regions["eye_left"]] = member[model.regions["eye_right"]] = True
+    return ~member[model.faces].any(1)
+
+
+def _smooth(grid: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian smoothing over the chart, periodic in azimuth (the last column repeats the first)."""
+    smooth = ndimage.gaussian_filter(grid[:, :-1], (sigma, sigma), mode=("nearest", "wrap"))
+    return np.concatenate([smooth, smooth[:, :1]], 1)

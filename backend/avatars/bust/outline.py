@@ -1,0 +1,103 @@
+"""The fitted head drawn to the person's outline: the skull by direction, ears, cheeks and neck in the image plane.
+
+Landmarks fix the face from the front; nothing but the outline tells how high and wide a skull is, how far out an ear,
+how thick a neck.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from backend.avatars.bust.chart import RadialChart
+from backend.avatars.bust.portrait import SKIN, Portrait, sample
+from backend.rasterizer import Raster
+
+UNDER_HAIR = 0.004
+"""Metres that hair has at least at the outline."""
+SCALE = (0.8, 1.15)
+CROWN = 50
+"""Degrees of elevation above which the skull is scaled as a whole."""
+REACH = 0.035
+"""Share of the crop's side up to which the mesh's outline and the person's are taken for the same."""
+SPREAD = 0.02
+"""Share of the crop's side over which a correction fades out."""
+FRONTAL = 0.75
+"""|cos| to the photo's ray above which the landmarks rule and nothing is moved."""
+
+
+def fit_skull(chart: RadialChart, portrait: Portrait, skull: np.ndarray) -> np.ndarray:
+    """Factors (rows, columns) by which the skull's radii (rows, columns) meet the outline: within it where there is
+    hair, on it where it is bare."""
+    rows, columns = chart.shape
+    period = columns - 1
+    person = portrait.cover + portrait.regions[..., SKIN] > 0.5
+    origins, directions = chart.rays()
+    hull = portrait.outline(person, origins, directions, 0.3)[:, :period]
+    skull, origins, directions = skull[:, :period], origins[:, :period], directions[:, :period]
+    turned = (chart.azimuth[:period] - portrait.azimuth + np.pi) % (2 * np.pi) - np.pi
+    above = (np.arange(rows) < chart.cap_rows - 2)[:, None] & ~np.isnan(hull)
+    hull = np.where(np.isnan(hull), skull, hull)
+    room = np.clip((hull - UNDER_HAIR) / skull, SCALE[0], 1.0)
+    # Near the pole one factor for all azimuths keeps the crown's shape; lower down each side has its own.
+    elevation = 90 * (1 - np.arange(rows) / chart.cap_rows)
+    front = (np.abs(turned) < np.radians(60))[None] & (np.arange(rows)[:, None] > 0.55 * chart.cap_rows)
+    crown = np.where(above & ~front, room, 1.0).min(1)
+    sides = []
+    for sign in (-1, 1):
+        column = int(np.argmin(np.abs(turned - sign * np.pi / 2)))
+        edge = origins[:, column] + (hull[:, column] - 0.004)[:, None] * directions[:, column]
+        bald = sample(portrait.regions[..., SKIN], portrait.camera.project(edge)) > 0.5
+        own = np.where(bald, np.clip(hull[:, column] / skull[:, column], *SCALE), room[:, column])
+        factor = np.where(elevation > CROWN, np.minimum(crown, own), own)
+        sides.append(ndimage.gaussian_filter1d(np.where(above[:, column], factor, 1.0), 2.5, mode="nearest"))
+    left = (0.5 + 0.5 * np.sin(turned))[None]
+    factors = (1 - left) * sides[0][:, None] + left * sides[1][:, None]
+    # The face is the landmarks'.
+    face = np.clip(1.5 - np.abs(turned) / np.radians(50), 0, 1)[None] * np.clip((np.arange(rows) - 0.5 * chart.cap_rows) / 6, 0, 1)[:, None]
+    factors = 1 + (factors - 1) * (1 - face)
+    return np.concatenate([factors, factors[:, :1]], 1)
+
+
+def scale_radially(chart: RadialChart, factors: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+    """Points (n, 3) moved from the chart's axis by the factors (rows, columns) of their directions."""
+    column, row, _ = chart.coordinates(vertices)
+    factor = ndimage.map_coordinates(factors, [row, column], order=1, mode="nearest")
+    axis = np.repeat(chart.centre[None], len(vertices), 0)
+    axis[:, 1] = np.minimum(vertices[:, 1], chart.centre[1])
+    return axis + factor[:, None] * (vertices - axis)
+
+
+def meet_outline(portrait: Portrait, points: np.ndarray, normals: np.ndarray, movable: np.ndarray, ears: np.ndarray, covered: Raster) -> np.ndarray:
+    """Move the mesh's side in the image plane so that its outline meets the person's where that is skin.
+
+    Args:
+        points: (V, 3) head space. normals: (V, 3) unit. movable, ears: (V,) bool. covered: raster of the head.
+
+    Returns:
+        (V, 3) head space; depths unchanged.
+    """
+    size, camera = portrait.size, portrait.camera
+    person, skin = portrait.alpha > 0.5, portrait.regions[..., SKIN] > 0.5
+    outline = person & ~ndimage.binary_erosion(person, border_value=1)
+    outline &= ndimage.binary_dilation(skin, iterations=2)
+    head = covered.covered
+    mesh_outline = head & ~ndimage.binary_erosion(head, border_value=1)
+    if not outline.any() or not mesh_outline.any():
+        return points
+    goal = np.argwhere(outline)[:, ::-1] + 0.5
+    edge = np.argwhere(mesh_outline)[:, ::-1] + 0.5
+    distance, nearest = cKDTree(edge).query(goal, distance_upper_bound=REACH * size)
+    met = np.isfinite(distance)
+    if not met.any():
+        return points
+    anchors, shifts = edge[nearest[met]], goal[met] - edge[nearest[met]]
+    pixels = camera.project(points)
+    near, at = cKDTree(anchors).query(pixels, k=min(12, len(anchors)))
+    weight = np.exp(-((near / (SPREAD * size)) ** 2) / 2).reshape(len(pixels), -1)
+    shift = (weight[..., None] * shifts[at].reshape(*weight.shape, 2)).sum(1) / (weight.sum(1) + 0.3)[:, None]
+    free = np.where(ears, 1.0, np.clip((FRONTAL - portrait.facing(points, normals)) / 0.3, 0, 1))
+    shift *= (free * movable)[:, None]
+    depth = camera.to_camera(points)[:, 2]
+    return camera.unproject(pixels + shift, depth)

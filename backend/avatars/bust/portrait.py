@@ -1,0 +1,107 @@
+"""The portrait as the bust's makers see it: the fitted head before the camera, and soft regions to look up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numba import njit, prange
+from scipy import ndimage
+
+from backend.protocol.camera import Camera
+
+BACKGROUND, SKIN, HAIR, HEADWEAR, CLOTHING, EYEWEAR = range(6)
+RAY_STEP = 0.0006
+"""Metres between the places along a ray that are looked up."""
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A photo's crop with its regions and its camera.
+
+    Attributes:
+        camera: square, over head space.
+        regions: (S, S, 6) float32 in [0, 1], background, skin, hair, headwear, clothing, eyewear.
+        alpha: (S, S) float32, the person.
+        color: (S, S, 3) float32 sRGB 0..255, the person's own colour, without the background mixed in.
+        bottom: the row at which the photo ends below, pixels.
+    """
+
+    camera: Camera
+    regions: np.ndarray
+    alpha: np.ndarray
+    color: np.ndarray
+    bottom: float
+
+    @property
+    def size(self) -> int:
+        return self.alpha.shape[0]
+
+    @property
+    def azimuth(self) -> float:
+        """Radians: where around the head the camera stands."""
+        x, _, z = self.camera.center
+        return float(np.arctan2(x, z))
+
+    @property
+    def cover(self) -> np.ndarray:
+        """(S, S): how much hair or headwear a pixel shows."""
+        return self.regions[..., HAIR] + self.regions[..., HEADWEAR]
+
+    def sample(self, image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+        """Bilinear values (..., C) of an image (S, S) or (S, S, C) at pixels (..., 2); edges repeated."""
+        return sample(image, pixels)
+
+    def facing(self, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+        """(...,) cosine between outward unit normals and the way to the camera."""
+        way = self.camera.center - points
+        return (normals * way).sum(-1) / np.linalg.norm(way, axis=-1)
+
+    def outline(self, mask: np.ndarray, origins: np.ndarray, directions: np.ndarray, reach: float) -> np.ndarray:
+        """How far along rays (n, 3) the last pixel of a mask (S, S) bool lies, metres; nan where there is none."""
+        projection = self.camera.intrinsics @ self.camera.extrinsics[:3]
+        return _last_inside(np.ascontiguousarray(mask), projection, origins.reshape(-1, 3), directions.reshape(-1, 3), reach).reshape(origins.shape[:-1])
+
+
+@njit(cache=True, parallel=True, nogil=True)
+def _last_inside(mask, projection, origins, directions, reach):
+    size = mask.shape[0]
+    found = np.full(len(origins), np.nan)
+    steps = int(reach / RAY_STEP)
+    for i in prange(len(origins)):
+        start = projection[:, :3] @ origins[i] + projection[:, 3]
+        along = projection[:, :3] @ directions[i]
+        for k in range(steps, 0, -1):
+            t = k * RAY_STEP
+            w = start[2] + t * along[2]
+            x = int(np.floor((start[0] + t * along[0]) / w))
+            y = int(np.floor((start[1] + t * along[1]) / w))
+            if 0 <= x < size and 0 <= y < size and mask[y, x]:
+                found[i] = t
+                break
+    return found
+
+
+def sample(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Bilinear values (..., C) of an image (H, W) or (H, W, C) at continuous pixels (..., 2); edges repeated."""
+    x, y = np.moveaxis(pixels.astype(np.float32) - 0.5, -1, 0)
+    shape = x.shape
+    flat = (x.reshape(-1), y.reshape(-1))
+    width = 1 << 14
+    count = len(flat[0])
+    padded = -count % width
+    grid = [np.pad(a, (0, padded)).reshape(-1, width) for a in flat]
+    source = image.astype(np.float32) if image.dtype != np.float32 else image
+    values = cv2.remap(source, *grid, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    values = values.reshape(-1, *image.shape[2:])[:count]
+    return values.reshape(*shape, *image.shape[2:])
+
+
+def smooth_rows(values: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian smoothing (n,) that leaves missing values (nan) out and fills them from the nearest."""
+    known = ~np.isnan(values)
+    if not known.any():
+        return values
+    filled = np.interp(np.arange(len(values)), np.flatnonzero(known), values[known])
+    return ndimage.gaussian_filter1d(ndimage.median_filter(filled, 5, mode="nearest"), sigma, mode="nearest")

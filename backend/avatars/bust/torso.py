@@ -1,0 +1,176 @@
+"""The torso: neck base, shoulders and what is worn on them, as a radial surface that meets the photo's outline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from backend.avatars.bust.chart import RadialChart
+from backend.avatars.bust.portrait import CLOTHING, SKIN, Portrait, smooth_rows
+from flame import HeadModel, default_head_path, load_head_model
+
+COLUMNS, STEP = 145, 0.004
+ABOVE = 0.03
+"""Metres above the neck's lower end at which the surface begins, inside the neck."""
+REACH = 0.6
+TUCK = 0.004
+"""Metres that a neck keeps inside its clothing."""
+OVER_NECK = 0.002
+"""Metres that cloth keeps from the neck under it."""
+MAX_SHIFT, SHIFT_COST = 0.07, 0.4
+"""Metres that shoulders may be higher or lower than the head model's, and what a metre counts beside misfit."""
+DEPTH_SHARE = 0.35
+"""How much of what the outline adds to the width is added to the depth as well."""
+
+
+@dataclass(frozen=True)
+class TorsoSurface:
+    """Attributes:
+    chart: the grid around the upright axis of the trunk.
+    radius: (rows, columns) metres.
+    collar: (columns,) row at which clothing begins where the photo does not show it.
+    worn: (rows, columns) in [0, 1], where clothing lies on it.
+    """
+
+    chart: RadialChart
+    radius: np.ndarray
+    collar: np.ndarray
+    worn: np.ndarray
+
+
+def build_torso(portrait: Portrait, model: HeadModel, vertices: np.ndarray, lowest: float) -> TorsoSurface:
+    """The torso below a head with vertices (V, 3) in head space, down to the height `lowest`, metres."""
+    body, body_faces, neck_base = _template(model, vertices)
+    centre = np.array([0.5 * (body[:, 0].min() + body[:, 0].max()), neck_base + ABOVE, _axis_depth(body, neck_base)])
+    rows = max(int((centre[1] - lowest) / STEP), 12)
+    chart = RadialChart(centre, 0, rows, COLUMNS, STEP)
+    base = chart.radius_of(body, body_faces)
+    base = _rows_below(base, body, chart)
+    widths = _outline(chart, portrait)
+    base = _at_shoulder_height(base, widths, chart)
+    radius = _meet_outline(chart, base, widths)
+    cover = np.zeros(len(model.v_template), bool)
+    cover[np.concatenate([model.regions[n] for n in ("neck",) if n in model.regions])] = True
+    neck = np.zeros(chart.shape)
+    faces = model.faces[cover[model.faces].all(1)]
+    if len(faces):
+        raster, _ = chart.draw(vertices, faces)
+        neck = np.where(raster.covered, 1.0 - raster.depth, 0.0)
+    collar = _collar(chart, portrait, radius)
+    # Where there is cloth it lies over the neck; elsewhere the neck comes out of it.
+    points = chart.points(np.maximum(radius, neck) + OVER_NECK)
+    pixels = portrait.camera.project(points)
+    cloth = portrait.sample(portrait.regions[..., CLOTHING], pixels) > 0.5
+    front = np.cos(chart.azimuth - portrait.azimuth) > 0.2
+    inside = ((pixels > 0) & (pixels < portrait.size)).all(-1)
+    cloth = np.where(front[None] & inside, cloth, np.arange(chart.shape[0])[:, None] >= collar[None])
+    under = np.where(neck > 0, np.minimum(radius, neck - OVER_NECK), radius)
+    share = _smooth(cloth.astype(float), 1.0)
+    radius = share * np.maximum(radius, neck + OVER_NECK) + (1 - share) * under
+    return TorsoSurface(chart, _smooth(radius, 0.6), collar, np.clip(2 * share - 1, 0, 1))
+
+
+def tuck_neck(vertices: np.ndarray, surface: TorsoSurface) -> np.ndarray:
+    """Points (n, 3) of a head with those below the collar drawn inside the torso."""
+    column, row, radius = surface.chart.coordinates(vertices)
+    at = [np.clip(row, 0, surface.chart.shape[0] - 1), column]
+    outside = ndimage.map_coordinates(surface.radius, at, order=1, mode="nearest")
+    worn = ndimage.map_coordinates(surface.worn, at, order=1, mode="nearest") * (row > 0)
+    inner = np.minimum(radius, outside - TUCK) / np.maximum(radius, 1e-6)
+    factor = 1 + worn * (inner - 1)
+    axis = surface.chart.centre[[0, 2]]
+    moved = vertices.copy()
+    moved[:, [0, 2]] = axis + factor[:, None] * (vertices[:, [0, 2]] - axis)
+    return moved
+
+
+def _template(model: HeadModel, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """A torso for this head: its own where the head model has one, else the open head's, moved to its neck."""
+    if "torso" in model.regions:
+        member = np.zeros(len(vertices), bool)
+        member[model.regions["torso"]] = member[model.regions["neck"]] = True
+        return vertices, model.faces[member[model.faces].all(1)], float(vertices[model.regions["neck"], 1].min())
+    other = load_head_model(default_head_path())
+    member = np.zeros(len(other.v_template), bool)
+    member[other.regions["torso"]] = True
+    shift = model.rest_joints(vertices)[1] - other.rest_joints(other.v_template)[1]
+    body = other.v_template + shift
+    return body, other.faces[member[other.faces].all(1)], float(body[other.regions["neck"], 1].min())
+
+
+def _axis_depth(body: np.ndarray, neck_base: float) -> float:
+    ring = body[np.abs(body[:, 1] - neck_base) < 0.03]
+    return float((ring[:, 2].min() + ring[:, 2].max()) / 2)
+
+
+def _rows_below(base: np.ndarray, body: np.ndarray, chart: RadialChart) -> np.ndarray:
+    """The template ends above the photo's lower edge, and has holes for arms: from the shoulders down it stays."""
+    end = int(np.clip((chart.centre[1] - np.quantile(body[:, 1], 0.12)) / chart.step, 4, len(base) - 1))
+    base = _smooth(base, 1.5)
+    base = np.maximum.accumulate(base[: end + 1], 0)
+    rest = np.repeat(base[-1:], chart.shape[0] - len(base), 0)
+    return np.concatenate([base, rest])
+
+
+def _outline(chart: RadialChart, portrait: Portrait) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For the right side and the left: cosines (columns,) to it, and how far the person reaches there (rows,), metres."""
+    origins, directions = chart.rays()
+    person = (portrait.alpha > 0.5) & (portrait.regions[..., CLOTHING] + portrait.regions[..., SKIN] > 0.4)
+    turned = (chart.azimuth - portrait.azimuth + np.pi) % (2 * np.pi) - np.pi
+    found = []
+    for sign in (-1, 1):
+        column = int(np.argmin(np.abs(turned - sign * np.pi / 2)))
+        far = portrait.outline(person, origins[:, column], directions[:, column], REACH)
+        found.append((np.sin(turned) * sign, smooth_rows(far, 1.5)))
+    return found
+
+
+def _at_shoulder_height(base: np.ndarray, widths: list, chart: RadialChart) -> np.ndarray:
+    """The template moved up or down to where its shoulders are as wide as the person's."""
+    rows = np.arange(len(base))
+    best, least = 0, np.inf
+    for shift in range(-int(MAX_SHIFT / chart.step), int(MAX_SHIFT / chart.step) + 1):
+        moved = base[np.clip(rows - shift, 0, len(base) - 1)]
+        misfit = SHIFT_COST * abs(shift * chart.step)
+        for cosine, far in widths:
+            if not np.isnan(far).any():
+                misfit += np.mean(np.log(far / moved[:, int(np.argmax(cosine))]) ** 2)
+        if misfit < least:
+            best, least = shift, misfit
+    return base[np.clip(rows - best, 0, len(base) - 1)]
+
+
+def _meet_outline(chart: RadialChart, base: np.ndarray, widths: list) -> np.ndarray:
+    """The template widened or narrowed row by row, so that its sides meet the person's outline."""
+    grown = []
+    for cosine, far in widths:
+        ratio = far / base[:, int(np.argmax(cosine))]
+        grown.append(np.where(np.isnan(ratio), 1.0, np.clip(ratio, 0.4, 2.5)))
+    middle = np.clip(1 + DEPTH_SHARE * (np.mean(grown, 0) - 1), 0.92, 1.15)
+    shares = [np.clip(cosine, 0, 1)[None] ** 1.5 for cosine, _ in widths]
+    factor = sum(share * ratio[:, None] for share, ratio in zip(shares, grown, strict=True))
+    return _smooth(base * (factor + (1 - sum(shares)) * middle[:, None]), 1.0)
+
+
+def _collar(chart: RadialChart, portrait: Portrait, radius: np.ndarray) -> np.ndarray:
+    """(columns,) row where clothing begins: as the photo shows at both sides of the neck, and level round the back."""
+    pixels = portrait.camera.project(chart.points(radius))
+    cloth = portrait.sample(portrait.regions[..., CLOTHING], pixels) > 0.5
+    turned = (chart.azimuth - portrait.azimuth + np.pi) % (2 * np.pi) - np.pi
+    tops = []
+    for sign in (-1, 1):
+        beside = (np.degrees(turned * sign) > 40) & (np.degrees(turned * sign) < 95)
+        first = np.where(cloth[:, beside].any(0), cloth[:, beside].argmax(0), np.nan)
+        tops.append(np.nanquantile(first, 0.25) if np.isfinite(first).any() else np.nan)
+    known = [t for t in tops if np.isfinite(t)]
+    fallback = float(np.mean(known)) if known else float(ABOVE / chart.step)
+    left_right = [t if np.isfinite(t) else fallback for t in tops]
+    right = 0.5 + 0.5 * np.sin(turned)
+    return (1 - right) * left_right[0] + right * left_right[1]
+
+
+def _smooth(grid: np.ndarray, sigma: float) -> np.ndarray:
+    smooth = ndimage.gaussian_filter(grid[:, :-1], (sigma, sigma), mode=("nearest", "wrap"))
+    return np.concatenate([smooth, smooth[:, :1]], 1)
