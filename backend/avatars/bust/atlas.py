@@ -80,14 +80,18 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     pure = portrait.sample(cv2.erode(cover, np.ones((5, 5))), texels.pixels)
     known = texels.seen * smoothstep(pure, 0.4, 0.8)
     known = np.minimum(known, cv2.GaussianBlur(known, (0, 0), 3) * 1.2).astype(np.float32)
+    square_on = smoothstep(texels.facing, 0.2, 0.5)
     lends = (known > 0.8) & (texels.facing > LENDS)
-    color = _continued(portrait.sample(portrait.color, texels.pixels), known, lends)
+    photo = portrait.sample(portrait.color, texels.pixels)
+    color = _continued(photo, known, lends)
     # Towards the outline a pixel is a wide strip of the surface: its neighbours count as well.
     wide = portrait.sample(cv2.dilate(cover, np.ones((5, 5))), texels.pixels)
-    square_on = smoothstep(texels.facing, 0.2, 0.5)
     shown = shown * square_on + wide * (1 - square_on)
+    # A hairline is as the photo mixes it with the skin: taken whole, it stays soft from every side.
+    shown = smoothstep(shown, 0.02, 0.4)
+    mixed = (square_on * texels.inside * (shown > 0))[..., None]
+    color = photo * mixed + color * (1 - mixed)
     # That the photo shows hair counts sooner than that it shows none.
-    shown = np.clip(shown * 1.1 - 0.05, 0, 1)
     hidden = texels.resample(surface.hidden) * (1 - smoothstep(texels.facing, 0.2, 0.45) * texels.inside)
     alpha = np.maximum(hidden, shown * smoothstep(texels.facing, 0.05, 0.2) * texels.inside)
     return Layer(np.dstack([color, 255 * alpha]).astype(np.float32), known * (alpha > 0.5))
@@ -147,10 +151,12 @@ def paint_head(
     behind = portrait.camera.to_camera(vertices)[:, 2] - portrait.sample(np.where(np.isfinite(depth), depth, 9).astype(np.float32), pixels)
     own = portrait.regions[..., SKIN] + portrait.regions[..., EYEWEAR]
     pure = cv2.erode(portrait.regions[..., SKIN], np.ones((7, 7)))
-    known = smoothstep(facing, *SEEN) * (behind < 0.008) * portrait.sample(pure, pixels) ** 2
+    inner = cv2.erode(portrait.regions[..., SKIN], np.ones((9, 9))) ** 2
+    known = smoothstep(facing, *SEEN) * (behind < 0.008) * portrait.sample(inner, pixels)
     inside = ((pixels > 1) & (pixels < portrait.size - 1)).all(1)
     known = known * inside
-    soft = cv2.GaussianBlur(portrait.color, (0, 0), 2.0)
+    soft = cv2.GaussianBlur(portrait.color * inner[..., None], (0, 0), 3.0)
+    soft /= np.maximum(cv2.GaussianBlur(inner, (0, 0), 3.0), 1e-4)[..., None]
     colors = portrait.sample(soft, pixels)
     base = fill_vertices(faces, normals, vertices, colors, known * skin)
     if hair is not None:

@@ -22,7 +22,7 @@ from backend.avatars.bust.chart import RadialChart
 from backend.avatars.bust.hair import build_hair, head_chart, skull_radius
 from backend.avatars.bust.islands import Box, unwrap_head
 from backend.avatars.bust.mouth import Teeth, build_teeth, lip_seal, mouth_share
-from backend.avatars.bust.outline import fit_skull, meet_outline, scale_radially
+from backend.avatars.bust.outline import fit_skull, keep_inside, meet_outline, scale_radially
 from backend.avatars.bust.portrait import Portrait
 from backend.avatars.bust.shading import face_alphas
 from backend.avatars.bust.torso import build_torso, tuck_neck
@@ -80,7 +80,7 @@ def build_bust(tracked: TrackedPortrait, portrait: Portrait, model: HeadModel) -
     head_faces = _faces_outside(model, "torso")
     vertices = _fitted(portrait, model, vertices, head_faces, lowest)
     hair = build_hair(portrait, model, vertices, lowest)
-    torso = build_torso(portrait, model, vertices, lowest)
+    torso = build_torso(portrait, model, vertices, _seen(camera, vertices, head_faces).covered, lowest)
     vertices = tuck_neck(vertices, torso)
     raster = _seen(camera, vertices, head_faces)
 
@@ -136,7 +136,8 @@ def _fitted(portrait: Portrait, model: HeadModel, vertices: np.ndarray, faces: n
     normals = vertex_normals(vertices, model.faces)
     ears = np.zeros(len(vertices), bool)
     ears[model.regions["ear_left"]] = ears[model.regions["ear_right"]] = True
-    return meet_outline(portrait, vertices, normals, head & ~eyes, ears, _seen(portrait.camera, vertices, faces))
+    vertices = meet_outline(portrait, vertices, normals, head & ~eyes, ears, _seen(portrait.camera, vertices, faces))
+    return keep_inside(portrait, vertices, head & ~eyes)
 
 
 def _lowest(tracked: TrackedPortrait, vertices: np.ndarray) -> float:

@@ -9,6 +9,8 @@ from scipy import ndimage
 
 from backend.rasterizer import Raster, rasterize
 
+POLE_ROWS = 9
+"""Rows around the pole over which a surface becomes round."""
 REACH = 1.0
 """Metres from the axis beyond which nothing is drawn into a chart."""
 
@@ -131,3 +133,15 @@ def _from_neighbours(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     nearest = ndimage.distance_transform_edt(~np.tile(known[:, :-1], 3), return_distances=False, return_indices=True)
     middle = np.tile(values[:, :-1], 3)[tuple(nearest)][:, columns - 1 : 2 * columns - 2]
     return np.concatenate([middle, middle[:, :1]], 1)
+
+
+def smooth(grid: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian smoothing over the chart, periodic in azimuth (the last column repeats the first)."""
+    blurred = ndimage.gaussian_filter(grid[:, :-1], (sigma, sigma), mode=("nearest", "wrap"))
+    return np.concatenate([blurred, blurred[:, :1]], 1)
+
+
+def round_pole(radius: np.ndarray) -> np.ndarray:
+    """Radii (rows, columns) that draw together at the pole, where all azimuths are one place."""
+    share = np.clip(1 - np.arange(len(radius)) / POLE_ROWS, 0, 1)[:, None]
+    return share * radius[:, :-1].mean(1, keepdims=True) + (1 - share) * smooth(radius, 1.2)

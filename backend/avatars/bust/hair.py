@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import factorized
 
-from backend.avatars.bust.chart import RadialChart
+from backend.avatars.bust.chart import RadialChart, round_pole, smooth
 from backend.avatars.bust.portrait import HAIR, HEADWEAR, SKIN, Portrait, smooth_rows
 from flame import HeadModel
 
@@ -18,8 +18,6 @@ LEAST = 0.0015
 EDGE = 0.0025
 """Metres of hair at a hairline."""
 OVER_EAR = 0.004
-POLE_ROWS = 9
-"""Rows around the pole over which the surface becomes round."""
 REACH = 0.45
 PRESENT = 0.02
 """Share of the scalp's part of the photo below which a head is bald."""
@@ -53,7 +51,7 @@ def head_chart(model: HeadModel, vertices: np.ndarray, lowest: float) -> RadialC
 def skull_radius(chart: RadialChart, model: HeadModel, vertices: np.ndarray) -> np.ndarray:
     """(rows, columns) metres: the head without its ears."""
     bare = _faces_without(model, "torso", "mouth_interior", "tongue", "eye_socket", "ear_left", "ear_right")
-    return _smooth(chart.radius_of(vertices, model.faces[bare]), 1.0)
+    return smooth(chart.radius_of(vertices, model.faces[bare]), 1.0)
 
 
 def build_hair(portrait: Portrait, model: HeadModel, vertices: np.ndarray, lowest: float) -> HairSurface | None:
@@ -76,7 +74,7 @@ def build_hair(portrait: Portrait, model: HeadModel, vertices: np.ndarray, lowes
     for side in sides:
         if side.ear_covered:
             radius = np.where(side.half, np.maximum(radius, side.ear_radius + OVER_EAR), radius)
-    return HairSurface(chart, skull, _smooth(radius, 0.8), hidden)
+    return HairSurface(chart, skull, smooth(radius, 0.8), hidden)
 
 
 class _Side:
@@ -158,30 +156,22 @@ def _radius(chart: RadialChart, portrait: Portrait, skull: np.ndarray, sides: li
     level = radius[chart.cap_rows]
     below = np.arange(rows)[:, None] > chart.cap_rows
     hanging = np.maximum(radius, level[None] * 0.97 * hangs + radius * (1 - hangs))
-    return _smooth(np.where(below, hanging, radius), 0.7)
+    return smooth(np.where(below, hanging, radius), 0.7)
 
 
 def _inside_hull(chart: RadialChart, portrait: Portrait, skull: np.ndarray, radius: np.ndarray) -> np.ndarray:
     """Radii (rows, columns) no larger than what the portrait's outline allows at any place of the surface."""
     person = portrait.cover + portrait.regions[..., SKIN] > 0.5
-    hull = portrait.outline(person, *chart.rays(), REACH)
+    hull = portrait.hull(person, *chart.rays(), REACH)
     thickness = radius - skull
-    room = np.clip((np.where(np.isnan(hull), radius, hull) - skull) / thickness, 0, 1)
+    room = np.clip((np.minimum(hull, radius) - skull) / thickness, 0, 1)
     # As a whole near the pole, so that a crown stays round; then place by place where the photo sees it.
     crown = ndimage.gaussian_filter1d(np.where(np.arange(len(room)) < 0.45 * chart.cap_rows, room.min(1), 1.0), 2.0, mode="nearest")
-    radius = _round_pole(skull + np.maximum(thickness * crown[:, None], LEAST))
+    radius = round_pole(skull + np.maximum(thickness * crown[:, None], LEAST))
     front = np.cos(chart.azimuth - portrait.azimuth)[None]
     calm = np.clip(0.2 - 2 * front, 0, 1)
-    radius = calm * _smooth(radius, 3.0) + (1 - calm) * radius
-    seen = front > -0.1
-    limit = np.where(np.isnan(hull) | ~seen, np.inf, np.maximum(hull, skull + LEAST))
-    return np.minimum(radius, limit)
-
-
-def _round_pole(radius: np.ndarray) -> np.ndarray:
-    """Radii (rows, columns) that draw together at the pole, where all azimuths are one place."""
-    share = np.clip(1 - np.arange(len(radius)) / POLE_ROWS, 0, 1)[:, None]
-    return share * radius[:, :-1].mean(1, keepdims=True) + (1 - share) * _smooth(radius, 1.2)
+    radius = calm * smooth(radius, 3.0) + (1 - calm) * radius
+    return np.minimum(radius, np.maximum(hull, skull + LEAST))
 
 
 def thin_plate(goal: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -250,7 +240,7 @@ def _scalp(chart: RadialChart, model: HeadModel, vertices: np.ndarray, faces: np
     member = np.zeros(len(vertices), bool)
     member[model.regions["scalp"]] = True
     mask = chart.covered_by(vertices, model.faces[faces], member).astype(float)
-    return np.clip(_smooth(mask, 1.5) * 1.6 - 0.2, 0, 1)
+    return np.clip(smooth(mask, 1.5) * 1.6 - 0.2, 0, 1)
 
 
 def _faces_without(model: HeadModel, *names: str) -> np.ndarray:
@@ -260,9 +250,3 @@ def _faces_without(model: HeadModel, *names: str) -> np.ndarray:
         member[model.regions[name]] = True
     member[model.regions["eye_left"]] = member[model.regions["eye_right"]] = True
     return ~member[model.faces].any(1)
-
-
-def _smooth(grid: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian smoothing over the chart, periodic in azimuth (the last column repeats the first)."""
-    smooth = ndimage.gaussian_filter(grid[:, :-1], (sigma, sigma), mode=("nearest", "wrap"))
-    return np.concatenate([smooth, smooth[:, :1]], 1)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from backend.avatars.bust.chart import RadialChart
+from backend.avatars.bust.chart import RadialChart, round_pole
 from backend.avatars.bust.portrait import SKIN, Portrait, sample
 from backend.rasterizer import Raster
 
@@ -57,7 +57,7 @@ def fit_skull(chart: RadialChart, portrait: Portrait, skull: np.ndarray) -> np.n
     # The face is the landmarks'.
     face = np.clip(1.5 - np.abs(turned) / np.radians(50), 0, 1)[None] * np.clip((np.arange(rows) - 0.5 * chart.cap_rows) / 6, 0, 1)[:, None]
     factors = 1 + (factors - 1) * (1 - face)
-    return np.concatenate([factors, factors[:, :1]], 1)
+    return round_pole(np.concatenate([factors, factors[:, :1]], 1))
 
 
 def scale_radially(chart: RadialChart, factors: np.ndarray, vertices: np.ndarray) -> np.ndarray:
@@ -101,3 +101,19 @@ def meet_outline(portrait: Portrait, points: np.ndarray, normals: np.ndarray, mo
     shift *= (free * movable)[:, None]
     depth = camera.to_camera(points)[:, 2]
     return camera.unproject(pixels + shift, depth)
+
+
+def keep_inside(portrait: Portrait, points: np.ndarray, movable: np.ndarray) -> np.ndarray:
+    """Points (V, 3) in head space of which the movable ones (V,) bool that stick out of the person's outline are moved
+    to its nearest place, at their depth."""
+    size, camera = portrait.size, portrait.camera
+    safe = ndimage.binary_erosion(portrait.alpha > 0.5, iterations=2, border_value=1)
+    if not safe.any():
+        return points
+    pixels = camera.project(points)
+    column, row = np.clip(pixels.astype(int), 0, size - 1).T
+    out = movable & ~safe[row, column] & ((pixels >= 0) & (pixels < [size, portrait.bottom])).all(1)
+    rows, columns = ndimage.distance_transform_edt(~safe, return_distances=False, return_indices=True)
+    moved = pixels.copy()
+    moved[out] = np.stack([columns[row[out], column[out]], rows[row[out], column[out]]], 1) + 0.5
+    return np.where(out[:, None], camera.unproject(moved, camera.to_camera(points)[:, 2]), points)

@@ -12,6 +12,8 @@ from scipy import ndimage
 from backend.protocol.camera import Camera
 
 BACKGROUND, SKIN, HAIR, HEADWEAR, CLOTHING, EYEWEAR = range(6)
+BORDER = 4
+"""Pixels from the picture's edge within which an outline is the edge's, not the person's."""
 RAY_STEP = 0.0006
 """Metres between the places along a ray that are looked up."""
 
@@ -62,6 +64,14 @@ class Portrait:
         """How far along rays (n, 3) the last pixel of a mask (S, S) bool lies, metres; nan where there is none."""
         projection = self.camera.intrinsics @ self.camera.extrinsics[:3]
         return _last_inside(np.ascontiguousarray(mask), projection, origins.reshape(-1, 3), directions.reshape(-1, 3), reach).reshape(origins.shape[:-1])
+
+
+    def hull(self, mask: np.ndarray, origins: np.ndarray, directions: np.ndarray, reach: float) -> np.ndarray:
+        """As `outline`, with inf where a ray leaves the picture inside the mask, or never meets the mask."""
+        far = self.outline(mask, origins, directions, reach)
+        pixels = self.camera.project(origins + np.nan_to_num(far)[..., None] * directions)
+        open_end = (pixels < BORDER).any(-1) | (pixels > [self.size - BORDER, self.bottom - BORDER]).any(-1)
+        return np.where(np.isnan(far) | open_end, np.inf, far)
 
 
 @njit(cache=True, parallel=True, nogil=True)

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from backend.avatars.bust.chart import RadialChart
+from backend.avatars.bust.chart import RadialChart, smooth
 from backend.avatars.bust.portrait import CLOTHING, SKIN, Portrait, smooth_rows
 from flame import HeadModel, default_head_path, load_head_model
 
-COLUMNS, STEP = 145, 0.004
-ABOVE = 0.03
+COLUMNS, STEP = 145, 0.003
+ABOVE = 0.1
 """Metres above the neck's lower end at which the surface begins, inside the neck."""
+INSIDE = 0.8
+"""Share of the neck's radius at which the surface lies where neither clothes nor a chest show."""
 REACH = 0.6
 TUCK = 0.004
 """Metres that a neck keeps inside its clothing."""
@@ -40,15 +42,21 @@ class TorsoSurface:
     worn: np.ndarray
 
 
-def build_torso(portrait: Portrait, model: HeadModel, vertices: np.ndarray, lowest: float) -> TorsoSurface:
-    """The torso below a head with vertices (V, 3) in head space, down to the height `lowest`, metres."""
+def build_torso(
+    portrait: Portrait, model: HeadModel, vertices: np.ndarray, head_covered: np.ndarray, lowest: float
+) -> TorsoSurface:
+    """The torso below a head with vertices (V, 3) in head space, down to the height `lowest`, metres.
+
+    Args:
+        head_covered: (S, S) bool, where the portrait shows the head and neck of the fitted model.
+    """
     body, body_faces, neck_base = _template(model, vertices)
     centre = np.array([0.5 * (body[:, 0].min() + body[:, 0].max()), neck_base + ABOVE, _axis_depth(body, neck_base)])
     rows = max(int((centre[1] - lowest) / STEP), 12)
     chart = RadialChart(centre, 0, rows, COLUMNS, STEP)
     base = chart.radius_of(body, body_faces)
     base = _rows_below(base, body, chart)
-    widths = _outline(chart, portrait)
+    widths = _outline(chart, portrait, head_covered)
     base = _at_shoulder_height(base, widths, chart)
     radius = _meet_outline(chart, base, widths)
     cover = np.zeros(len(model.v_template), bool)
@@ -67,9 +75,11 @@ def build_torso(portrait: Portrait, model: HeadModel, vertices: np.ndarray, lowe
     inside = ((pixels > 0) & (pixels < portrait.size)).all(-1)
     cloth = np.where(front[None] & inside, cloth, np.arange(chart.shape[0])[:, None] >= collar[None])
     under = np.where(neck > 0, np.minimum(radius, neck - OVER_NECK), radius)
-    share = _smooth(cloth.astype(float), 1.0)
+    share = smooth(cloth.astype(float), 1.0)
     radius = share * np.maximum(radius, neck + OVER_NECK) + (1 - share) * under
-    return TorsoSurface(chart, _smooth(radius, 0.6), collar, np.clip(2 * share - 1, 0, 1))
+    hull = portrait.hull(portrait.alpha > 0.5, *chart.rays(), REACH)
+    radius = np.minimum(smooth(radius, 0.6), np.maximum(hull, 0.5 * radius))
+    return TorsoSurface(chart, radius, collar, np.clip(2 * share - 1, 0, 1))
 
 
 def tuck_neck(vertices: np.ndarray, surface: TorsoSurface) -> np.ndarray:
@@ -108,23 +118,31 @@ def _axis_depth(body: np.ndarray, neck_base: float) -> float:
 def _rows_below(base: np.ndarray, body: np.ndarray, chart: RadialChart) -> np.ndarray:
     """The template ends above the photo's lower edge, and has holes for arms: from the shoulders down it stays."""
     end = int(np.clip((chart.centre[1] - np.quantile(body[:, 1], 0.12)) / chart.step, 4, len(base) - 1))
-    base = _smooth(base, 1.5)
+    base = smooth(base, 1.5)
     base = np.maximum.accumulate(base[: end + 1], 0)
     rest = np.repeat(base[-1:], chart.shape[0] - len(base), 0)
     return np.concatenate([base, rest])
 
 
-def _outline(chart: RadialChart, portrait: Portrait) -> list[tuple[np.ndarray, np.ndarray]]:
+def _outline(chart: RadialChart, portrait: Portrait, head_covered: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """For the right side and the left: cosines (columns,) to it, and how far the person reaches there (rows,), metres."""
     origins, directions = chart.rays()
-    person = (portrait.alpha > 0.5) & (portrait.regions[..., CLOTHING] + portrait.regions[..., SKIN] > 0.4)
+    chest = portrait.regions[..., SKIN] * ~ndimage.binary_dilation(head_covered, iterations=3)
+    person = (portrait.alpha > 0.5) & (portrait.regions[..., CLOTHING] + chest > 0.4)
     turned = (chart.azimuth - portrait.azimuth + np.pi) % (2 * np.pi) - np.pi
     found = []
     for sign in (-1, 1):
         column = int(np.argmin(np.abs(turned - sign * np.pi / 2)))
         far = portrait.outline(person, origins[:, column], directions[:, column], REACH)
-        found.append((np.sin(turned) * sign, smooth_rows(far, 1.5)))
+        found.append((np.sin(turned) * sign, np.where(_since_first(far), smooth_rows(far, 0.8), np.nan)))
     return found
+
+
+def _since_first(far: np.ndarray) -> np.ndarray:
+    """(rows,) bool: from the first of three rows in a row that are known."""
+    known = ~np.isnan(far)
+    run = known & np.roll(known, -1) & np.roll(known, -2)
+    return np.arange(len(far)) >= (run.argmax() if run.any() else len(far))
 
 
 def _at_shoulder_height(base: np.ndarray, widths: list, chart: RadialChart) -> np.ndarray:
@@ -135,8 +153,9 @@ def _at_shoulder_height(base: np.ndarray, widths: list, chart: RadialChart) -> n
         moved = base[np.clip(rows - shift, 0, len(base) - 1)]
         misfit = SHIFT_COST * abs(shift * chart.step)
         for cosine, far in widths:
-            if not np.isnan(far).any():
-                misfit += np.mean(np.log(far / moved[:, int(np.argmax(cosine))]) ** 2)
+            known = ~np.isnan(far)
+            if known.any():
+                misfit += np.mean(np.log(far[known] / moved[known, int(np.argmax(cosine))]) ** 2)
         if misfit < least:
             best, least = shift, misfit
     return base[np.clip(rows - best, 0, len(base) - 1)]
@@ -147,11 +166,11 @@ def _meet_outline(chart: RadialChart, base: np.ndarray, widths: list) -> np.ndar
     grown = []
     for cosine, far in widths:
         ratio = far / base[:, int(np.argmax(cosine))]
-        grown.append(np.where(np.isnan(ratio), 1.0, np.clip(ratio, 0.4, 2.5)))
+        grown.append(np.where(np.isnan(ratio), INSIDE, np.clip(ratio, 0.4, 2.5)))
     middle = np.clip(1 + DEPTH_SHARE * (np.mean(grown, 0) - 1), 0.92, 1.15)
     shares = [np.clip(cosine, 0, 1)[None] ** 1.5 for cosine, _ in widths]
     factor = sum(share * ratio[:, None] for share, ratio in zip(shares, grown, strict=True))
-    return _smooth(base * (factor + (1 - sum(shares)) * middle[:, None]), 1.0)
+    return smooth(base * (factor + (1 - sum(shares)) * middle[:, None]), 0.7)
 
 
 def _collar(chart: RadialChart, portrait: Portrait, radius: np.ndarray) -> np.ndarray:
@@ -169,8 +188,3 @@ def _collar(chart: RadialChart, portrait: Portrait, radius: np.ndarray) -> np.nd
     left_right = [t if np.isfinite(t) else fallback for t in tops]
     right = 0.5 + 0.5 * np.sin(turned)
     return (1 - right) * left_right[0] + right * left_right[1]
-
-
-def _smooth(grid: np.ndarray, sigma: float) -> np.ndarray:
-    smooth = ndimage.gaussian_filter(grid[:, :-1], (sigma, sigma), mode=("nearest", "wrap"))
-    return np.concatenate([smooth, smooth[:, :1]], 1)
