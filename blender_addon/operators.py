@@ -92,7 +92,7 @@ class RegisterPortrait(bpy.types.Operator, ImportHelper):
 
     filename_ext = ".jpg"
     filter_glob: bpy.props.StringProperty(default=IMAGE_FILES, options={"HIDDEN"})
-    maker: bpy.props.StringProperty(name="Maker", description="How the backend makes the avatar", default="relief")
+    maker: bpy.props.StringProperty(name="Maker", description="How the backend makes the avatar", default="bust")
     head_model: bpy.props.StringProperty(
         name="Head model", description="The backend's head model that is fitted", default="open_head"
     )

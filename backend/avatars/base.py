@@ -50,7 +50,8 @@ class Avatar(Protocol):
     """A registered person.
 
     Attributes:
-        id: hex digest of the portrait's bytes, the maker and the head model: the same portrait gives the same id.
+        id: hex digest of the portrait's bytes, the maker, the head model and the texture: what looks the same has the
+            same id.
         tracked: what tracking found in the portrait (camera, parameters, reference image).
     """
 
@@ -65,6 +66,10 @@ class Avatar(Protocol):
 
     def mesh(self) -> RiggedMesh | None:
         """The avatar as a mesh that a host can draw by itself, or None where it is no mesh."""
+
+    def with_texture(self, texture: np.ndarray) -> Avatar:
+        """The same avatar with another texture (H, W, 4) uint8 sRGB on its mesh, of any size; itself where its views do
+        not come of the mesh."""
 
     def bounds(self, camera: Camera, parameters: HeadParameters) -> tuple[float, float, float] | None:
         """The square (x0, y0, side), in pixels, that frames the head as the portrait was framed; None if unseen."""

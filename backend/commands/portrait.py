@@ -28,7 +28,7 @@ console = Console(stderr=True)
 def register(
     portrait: Portrait,
     preview: Annotated[Path | None, typer.Option(help="Save the portrait beside its avatar here (PNG).")] = None,
-    maker: Maker = "relief",
+    maker: Maker = "bust",
     head_model: HeadModelName = "open_head",
     backend: BackendOption = "",
     keys: KeysOption = None,
@@ -54,7 +54,7 @@ def render(
     refined: Annotated[bool, typer.Option("--refined/--raw", help="Refine the views, all together.")] = True,
     preset: Annotated[str, typer.Option(help="Refiner preset; `turboportrait models` lists them.")] = "compact",
     noise_level: Annotated[float, typer.Option(min=0.0, max=1.0, help="How far the refiner may depart.")] = 0.1,
-    maker: Maker = "relief",
+    maker: Maker = "bust",
     head_model: HeadModelName = "open_head",
     backend: BackendOption = "",
     keys: KeysOption = None,

@@ -26,6 +26,8 @@ Progress = Callable[[float, str], None]
 Maker = Callable[[bytes, HeadModel, Progress], "Avatar"]
 """Makes an avatar from the bytes of an image file."""
 
+SUCCESSORS = {"relief": "bust"}
+"""Makers that are no more, as files and requests may still name them, and what they get."""
 _HEAD_MODEL_SUFFIXES = (".npz", ".pkl")
 
 
@@ -78,7 +80,7 @@ class Catalog:
         """What is installed: our makers, the open head and the files in `models_folder`, the presets' folders."""
         return cls(
             makers={
-                "relief": partial(_attribute, "backend.avatars.relief", "register_relief"),
+                "bust": partial(_attribute, "backend.avatars.bust", "register_bust"),
                 "gpavatar": partial(_attribute, "backend.avatars.gpavatar", "register_gpavatar"),
             },
             head_models={name: partial(load_head_model, path) for name, path in head_model_files().items()},

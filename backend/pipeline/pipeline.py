@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from backend.avatars.base import RenderedView
-from backend.pipeline.catalog import Catalog, Progress, Refiner
+from backend.pipeline.catalog import SUCCESSORS, Catalog, Progress, Refiner
 from backend.pipeline.moments import Crops, Moment, reference_state, usable_square
 from backend.pipeline.store import AvatarStore, Registration
 from backend.pipeline.temporal import refine_in_order
@@ -35,7 +35,7 @@ class Pipeline:
         self.device = device
         self._head_models: dict[str, HeadModel] = {}
         self._refiners: dict[str, Refiner] = {}
-        self._known: dict[tuple[str, str, str], str] = {}
+        self._known: dict[tuple[str, str, str, str], str] = {}
 
     def capabilities(self) -> Capabilities:
         """What can be asked for."""
@@ -58,24 +58,42 @@ class Pipeline:
             if name == "compact" or self.device.startswith("cuda"):
                 self.refiner(name)
 
-    def register(self, photo: bytes, maker: str, head_model: str, progress: Progress) -> Registration:
+    def register(
+        self, photo: bytes, maker: str, head_model: str, progress: Progress, texture: np.ndarray | None = None
+    ) -> Registration:
         """Make an avatar of a photo (the bytes of an image file), or find the one that was made of it before.
+
+        Args:
+            texture: (H, W, 4) uint8, see `Register`.
 
         Raises:
             TurboPortraitError: unknown_maker, unknown_head_model; and tracking's errors.
         """
+        maker = SUCCESSORS.get(maker, maker)
         make = self.catalog.maker(maker)
         model = self._head_model(head_model)
-        key = (hashlib.sha256(photo).hexdigest(), maker, model.checksum)
-        if self._known.get(key) in self.store.ids:
-            return self.store.get(self._known[key])
-        avatar = make(photo, model, progress)
+        made_of = (hashlib.sha256(photo).hexdigest(), maker, model.checksum)
+        key = (*made_of, "" if texture is None else hashlib.sha256(np.ascontiguousarray(texture)).hexdigest())
+        if found := self._find_known(key):
+            return found
+        if texture is None:
+            avatar = make(photo, model, progress)
+        else:
+            # Whoever paints changes the texture alone, again and again.
+            like = next(filter(None, (self._find_known(k) for k in self._known if k[:3] == made_of)), None)
+            avatar = (like.avatar if like else make(photo, model, progress)).with_texture(texture)
+        if avatar.id in self.store.ids:
+            self._known[key] = avatar.id
+            return self.store.get(avatar.id)
         tracked = avatar.tracked
         matte = np.rint(np.clip(tracked.matte, 0, 1) * 255).astype(np.uint8)
         registration = Registration(avatar, np.dstack([tracked.image, matte]), model.checksum)
         self.store.put(registration)
         self._known[key] = avatar.id
         return registration
+
+    def _find_known(self, key: tuple[str, str, str, str]) -> Registration | None:
+        return self.store.get(self._known[key]) if self._known.get(key) in self.store.ids else None
 
     def find(self, avatar_id: str) -> Registration:
         """Raises TurboPortraitError unknown_avatar."""

@@ -14,6 +14,8 @@ MAX_REQUEST_FRAME_BYTES = 2 * MAX_PHOTO_BYTES
 """A request's frame above this ends the connection before its bytes are read (ZMQ_MAXMSGSIZE)."""
 MAX_REPLY_FRAME_BYTES = 1024 * MIB
 
+MAX_TEXTURE_SIDE = 4096
+"""Texels along one side of a texture that is sent with a portrait; at least 2."""
 MAX_VIEWS = 16
 """Views in one render request."""
 MAX_IMAGE_SIDE = 8192

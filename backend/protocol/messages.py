@@ -44,16 +44,22 @@ class Hello(Message):
 class Register(Message):
     """Make an avatar from a portrait. Answered by `Registered`.
 
-    `photo` is (N,) uint8, the bytes of an image file.
+    Attributes:
+        photo: (N,) uint8, the bytes of an image file.
+        texture: (H, W, 4) uint8 sRGB, straight alpha, top row first: what the avatar's mesh shows in place of what the
+            backend would make of the photo, such as the texture that another backend made, or that was painted on.
     """
 
     id: Id
     photo: np.ndarray
-    maker: Name = "relief"
+    maker: Name = "bust"
     head_model: Name = "open_head"
+    texture: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         _expect(self.photo, "photo", np.uint8, (None,))
+        if self.texture is not None:
+            _expect(self.texture, "texture", np.uint8, (None, None, 4))
 
 
 class View(Struct, frozen=True, forbid_unknown_fields=True):
@@ -174,7 +180,7 @@ class Registered(Message):
     """An avatar is ready.
 
     Attributes:
-        avatar: its id; the same portrait, maker and head model give the same.
+        avatar: its id; the same portrait, maker, head model and texture give the same.
         camera, parameters: what tracking found: rendering with these gives the portrait again.
         betas: (B,) float32, the fitted identity of the head model.
         reference: (S, S, 4) uint8, the portrait as tracking cropped it, with its matte.

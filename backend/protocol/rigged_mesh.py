@@ -22,15 +22,10 @@ class RiggedMesh:
         joints: (5, 3) float32, rest positions in the order of `JOINTS`.
         parents: (5,) int32, -1 for the root.
         skin_weights: (N, 5) float32, rows sum to 1.
-        uv: (N, 2) float32, texture coordinates in [0, 1], v up from the bottom edge.
-        texture: (H, W, 4) uint8 sRGB, straight alpha: the photo, filled where it saw nothing.
-        photo_weight: (N,) float32 in [0, 1]: how much of the texture at `uv` shows; the rest is the fill.
-        photo_facing: (N,) float32: |cos| between the surface and the photo's ray; a view that sees the surface more
-            squarely than the photo did fades to the fill (see FADE_START).
-        fill_uv: (N, 2) float32: where the texture is borrowed from when `uv` is not to be trusted (hair continues
-            as its own mirror image).
-        fill_weight: (N,) float32 in [0, 1]: the fill is the texture at `fill_uv` by this weight, else `base_color`.
-        base_color: (N, 3) uint8 sRGB: a smooth colour.
+        uv: (T, 2) float32, texture coordinates in [0, 1], v up from the bottom edge.
+        uv_faces: (F, 3) int32, the texture coordinate of each corner of `faces`: a seam needs no second vertex.
+        texture: (H, W, 4) uint8 sRGB, straight alpha, the light of the photo in it; colours go on under low alpha.
+        confidence: (H, W) uint8, how well the portrait saw each texel: 0 for made up, 255 for seen squarely.
     """
 
     vertices: np.ndarray
@@ -42,14 +37,6 @@ class RiggedMesh:
     parents: np.ndarray
     skin_weights: np.ndarray
     uv: np.ndarray
+    uv_faces: np.ndarray
     texture: np.ndarray
-    photo_weight: np.ndarray
-    photo_facing: np.ndarray
-    fill_uv: np.ndarray
-    fill_weight: np.ndarray
-    base_color: np.ndarray
-
-    FADE_START = 0.25
-    FADE_LENGTH = 0.25
-    """photo = photo_weight * clip((photo_facing / view_facing - FADE_START) / FADE_LENGTH, 0, 1);
-    color = photo * texture(uv) + (1 - photo) * (fill_weight * texture(fill_uv) + (1 - fill_weight) * base_color)"""
+    confidence: np.ndarray

@@ -17,8 +17,11 @@ def check_request(request: Request) -> None:
     Raises:
         TurboPortraitError: bad_parameters, bad_camera, unsupported_lens, message_too_large or malformed_message.
     """
-    if isinstance(request, Register) and request.photo.nbytes > limits.MAX_PHOTO_BYTES:
-        raise TurboPortraitError("message_too_large", f"a photograph of {request.photo.nbytes >> 20} MiB")
+    if isinstance(request, Register):
+        if request.photo.nbytes > limits.MAX_PHOTO_BYTES:
+            raise TurboPortraitError("message_too_large", f"a photograph of {request.photo.nbytes >> 20} MiB")
+        if request.texture is not None:
+            check_texture(request.texture)
     if isinstance(request, Render):
         if len({view.key for view in request.views}) != len(request.views):
             raise TurboPortraitError("malformed_message", "two views have the same key")
@@ -27,6 +30,20 @@ def check_request(request: Request) -> None:
             check_camera(view.camera)
         if sum(view.camera.width * view.camera.height for view in request.views) > limits.MAX_REQUEST_PIXELS:
             raise TurboPortraitError("message_too_large", f"more than {limits.MAX_REQUEST_PIXELS} pixels")
+
+
+def check_texture(texture: np.ndarray) -> None:
+    """A texture (H, W, 4) of a size within the limits.
+
+    Raises:
+        TurboPortraitError: message_too_large or malformed_message.
+    """
+    height, width = texture.shape[:2]
+    if max(height, width) > limits.MAX_TEXTURE_SIDE:
+        said = f"a texture of {width} x {height}, {limits.MAX_TEXTURE_SIDE} on a side are possible"
+        raise TurboPortraitError("message_too_large", said)
+    if min(height, width) < 2:
+        raise TurboPortraitError("malformed_message", f"a texture of {width} x {height}")
 
 
 def check_parameters(parameters: HeadParameters) -> None:

@@ -44,7 +44,10 @@ class Job:
     @property
     def photo_bytes(self) -> int:
         """What the request holds in memory while it waits."""
-        return self.request.photo.nbytes if isinstance(self.request, Register) else 0
+        if not isinstance(self.request, Register):
+            return 0
+        texture = self.request.texture
+        return self.request.photo.nbytes + (0 if texture is None else texture.nbytes)
 
     @property
     def wanted(self) -> list[View]:

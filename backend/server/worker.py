@@ -99,7 +99,9 @@ class Worker(threading.Thread):
             job.check()
             self._report(job, fraction, stage)
 
-        registration = self._pipeline.register(bytes(request.photo), request.maker, request.head_model, progress)
+        registration = self._pipeline.register(
+            bytes(request.photo), request.maker, request.head_model, progress, request.texture
+        )
         tracked = registration.avatar.tracked
         self._send(
             job,

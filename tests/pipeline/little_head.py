@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import hashlib
 import io
 
@@ -56,6 +58,14 @@ class LittleHead:
     def mesh(self) -> RiggedMesh:
         return self._mesh
 
+    def with_texture(self, texture: np.ndarray) -> LittleHead:
+        if np.array_equal(texture, self._mesh.texture):
+            return self
+        other = copy.copy(self)
+        other._mesh = dataclasses.replace(self._mesh, texture=texture)
+        other.id = hashlib.sha256(self.id.encode() + texture.tobytes()).hexdigest()
+        return other
+
     def render(self, cameras, parameters: HeadParameters) -> list[RenderedView]:
         mesh = self._mesh
         vertices = pose_vertices(
@@ -72,9 +82,10 @@ class LittleHead:
         points = camera.to_camera(vertices.astype(float))
         screen = np.column_stack([camera.project(vertices.astype(float)), points[:, 2]]).astype(np.float32)
         raster = rasterize(screen, self._mesh.faces, camera.width, camera.height)
-        color = interpolate(raster, self._mesh.faces, self._mesh.base_color.astype(np.float32))
-        alpha = raster.covered[..., None] * 255
-        rgba = np.concatenate([color, alpha], axis=2).round().astype(np.uint8)
+        mesh = self._mesh
+        height, width = mesh.texture.shape[:2]
+        texels = np.column_stack([mesh.uv[:, 0] * width, (1 - mesh.uv[:, 1]) * height]).astype(int)
+        rgba = interpolate(raster, mesh.faces, mesh.texture[texels[:, 1], texels[:, 0]]).round().astype(np.uint8)
         return RenderedView(rgba, raster.depth, raster.covered.astype(np.float32))
 
     def portrait_place(self, size: int) -> None:
@@ -159,6 +170,9 @@ def _ball(color: np.ndarray) -> RiggedMesh:
     weights[:, 1] = 1
     joints = np.zeros((5, 3), np.float32)
     joints[1, 1] = -0.1
+    # Each vertex has a texel of its own.
+    texture = np.full((24, 48, 4), 255, np.uint8)
+    texture[..., :3] = shaded.reshape(24, 48, 3)
     return RiggedMesh(
         vertices=vertices,
         faces=faces,
@@ -168,13 +182,10 @@ def _ball(color: np.ndarray) -> RiggedMesh:
         joints=joints,
         parents=np.array([-1, 0, 1, 1, 1], np.int32),
         skin_weights=weights,
-        uv=np.zeros((count, 2), np.float32),
-        texture=np.zeros((8, 8, 4), np.uint8),
-        photo_weight=np.zeros(count, np.float32),
-        photo_facing=np.ones(count, np.float32),
-        fill_uv=np.zeros((count, 2), np.float32),
-        fill_weight=np.zeros(count, np.float32),
-        base_color=shaded.astype(np.uint8),
+        uv=np.float32(np.stack([(np.arange(count) % 48 + 0.5) / 48, 1 - (np.arange(count) // 48 + 0.5) / 24], 1)),
+        uv_faces=faces,
+        texture=texture,
+        confidence=np.full((24, 48), 255, np.uint8),
     )
 
 

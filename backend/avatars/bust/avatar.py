@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+import cv2
 import numpy as np
 
 from backend.avatars.base import RenderedView
+from backend.avatars.bust.build import build_bust
+from backend.avatars.bust.portrait import Portrait
 from backend.avatars.bust.shading import LEAST_ALPHA, MOST_ALPHA, face_alphas, peel, shade
 from backend.avatars.framing import HeadFraming
 from backend.avatars.posing import posed_vertices
 from backend.protocol.camera import Camera
 from backend.protocol.head_parameters import JOINTS, HeadParameters
-from backend.tracking import TrackedPortrait
+from backend.protocol.rigged_mesh import RiggedMesh
+from backend.tracking import TrackedPortrait, track
+from flame import HeadModel
 from flame.geometry import vertex_normals
 
 SAMPLES = 2
@@ -24,27 +31,39 @@ EYES = [JOINTS.index("eye_left"), JOINTS.index("eye_right")]
 class BustAvatar:
     """See `backend.avatars.base.Avatar`."""
 
-    def __init__(self, identifier: str, tracked: TrackedPortrait, mesh):
-        self.id = identifier
+    def __init__(self, identity: str, tracked: TrackedPortrait, mesh: RiggedMesh, cloth: np.ndarray):
+        """`identity` tells what the mesh was made of; `cloth` (N,) bool, the vertices that follow no head."""
+        self._identity, self._cloth = identity, cloth
+        texture = np.ascontiguousarray(mesh.texture)
+        self.id = hashlib.sha256(f"{identity}:{texture.shape}".encode() + hashlib.sha256(texture).digest()).hexdigest()
         self.tracked = tracked
         self._mesh = mesh
         self._framing = HeadFraming.of(tracked, mesh.joints, mesh.parents)
-        self._head = np.where(mesh.cloth, 0, 1 - mesh.skin_weights[:, 0]).astype(np.float32)
+        self._head = np.where(cloth, 0, 1 - mesh.skin_weights[:, 0]).astype(np.float32)
         self._places = (mesh.vertices - mesh.joints[EYES].mean(0)).astype(np.float32)
         at_portrait = posed_vertices(mesh, tracked.parameters)
         self._portrait_pixels = tracked.camera.project(at_portrait.astype(float)).astype(np.float32)
         normals = vertex_normals(at_portrait, mesh.faces)
         self._portrait_facing = _facing(normals, at_portrait, tracked.camera)
         height, width = mesh.texture.shape[:2]
-        self._texels = np.column_stack([mesh.uv[:, 0] * width - 0.5, (1 - mesh.uv[:, 1]) * height - 0.5]).astype(np.float32)
+        texels = [mesh.uv[:, 0] * width - 0.5, (1 - mesh.uv[:, 1]) * height - 0.5]
+        self._texels = np.column_stack(texels).astype(np.float32)
         self._atlas = np.ascontiguousarray(np.dstack([mesh.texture, mesh.confidence]))
         low, high = face_alphas(self._texels, mesh.uv_faces, mesh.texture[..., 3])
         solid, clear = low >= MOST_ALPHA, (low < MOST_ALPHA) & (high > LEAST_ALPHA)
         pick = lambda chosen: (np.ascontiguousarray(mesh.faces[chosen]), np.ascontiguousarray(mesh.uv_faces[chosen]))  # noqa: E731
         self._solid, self._clear = pick(solid), pick(clear)
 
-    def mesh(self):
+    def mesh(self) -> RiggedMesh:
         return self._mesh
+
+    def with_texture(self, texture: np.ndarray) -> BustAvatar:
+        """The same avatar with another texture (H, W, 4) uint8 sRGB, of any size."""
+        confidence = self._mesh.confidence
+        if confidence.shape != texture.shape[:2]:
+            confidence = cv2.resize(confidence, texture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        mesh = replace(self._mesh, texture=texture, confidence=confidence)
+        return BustAvatar(self._identity, self.tracked, mesh, self._cloth)
 
     def render(self, cameras: Sequence[Camera], parameters: HeadParameters) -> list[RenderedView]:
         """Raw views of one pose, one per camera, of any size. A camera that sees nothing gives an empty view."""
@@ -82,3 +101,26 @@ def _facing(normals: np.ndarray, vertices: np.ndarray, camera: Camera) -> np.nda
     """(N,) |cos| between unit normals and the way to a camera."""
     way = camera.center - vertices
     return np.abs((normals * way).sum(1)) / np.maximum(np.linalg.norm(way, axis=1), 1e-9)
+
+
+def register_bust(
+    photo: bytes, model: HeadModel, progress: Callable[[float, str], None] = lambda fraction, stage: None
+) -> BustAvatar:
+    """Make a bust from the bytes of an image file.
+
+    Args:
+        progress: called with a fraction in [0, 1] and the name of the stage that begins.
+
+    Raises:
+        TrackingError: no image, no face, and the like.
+    """
+    progress(0.0, "tracking")
+    tracked = track(photo, model)
+    progress(0.5, "building")
+    regions = tracked.regions
+    bottom = np.flatnonzero(tracked.valid.any(1)).max() + 1.0
+    color = regions.foreground.astype(np.float32)
+    portrait = Portrait(tracked.camera, regions.probabilities, regions.alpha, color, float(bottom))
+    mesh, cloth = build_bust(tracked, portrait, model)
+    progress(1.0, "done")
+    return BustAvatar(f"bust:{tracked.image_digest}:{model.checksum}", tracked, mesh, cloth)

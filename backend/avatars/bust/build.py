@@ -26,6 +26,7 @@ from backend.avatars.bust.outline import fit_skull, keep_inside, meet_outline, s
 from backend.avatars.bust.portrait import Portrait
 from backend.avatars.bust.shading import face_alphas
 from backend.avatars.bust.torso import build_torso, tuck_neck
+from backend.protocol.rigged_mesh import RiggedMesh
 from backend.rasterizer import interpolate, rasterize
 from backend.tracking import TrackedPortrait
 from backend.tracking.landmarks import FACE_OVAL
@@ -56,24 +57,12 @@ class Part:
     offsets: np.ndarray | None = None
 
 
-@dataclass(frozen=True)
-class BustMesh:
-    vertices: np.ndarray
-    faces: np.ndarray
-    uv: np.ndarray
-    uv_faces: np.ndarray
-    texture: np.ndarray
-    confidence: np.ndarray
-    expression_vertices: np.ndarray
-    expression_offsets: np.ndarray
-    expression_names: tuple
-    joints: np.ndarray
-    parents: np.ndarray
-    skin_weights: np.ndarray
-    cloth: np.ndarray
+def build_bust(tracked: TrackedPortrait, portrait: Portrait, model: HeadModel) -> tuple[RiggedMesh, np.ndarray]:
+    """The mesh, and which of its vertices (N,) bool are the torso's: they follow no head.
 
-
-def build_bust(tracked: TrackedPortrait, portrait: Portrait, model: HeadModel) -> BustMesh:
+    Args:
+        portrait: the same portrait as `tracked`, with its regions.
+    """
     camera, size = tracked.camera, tracked.camera.width
     vertices = tracked.vertices.astype(float)
     lowest = _lowest(tracked, vertices)
@@ -195,7 +184,7 @@ def _teeth_part(teeth: Teeth, camera, portrait: Portrait, atlas: np.ndarray) -> 
     return Part(teeth.points @ to_head[:3, :3].T + to_head[:3, 3], teeth.faces, at[teeth.faces], weights)
 
 
-def _joined(tracked, model, parts: list[Part], atlas, confidence, head_count) -> BustMesh:
+def _joined(tracked, model, parts: list[Part], atlas, confidence, head_count) -> tuple[RiggedMesh, np.ndarray]:
     starts = np.cumsum([0, *(len(p.vertices) for p in parts[:-1])])
     vertices = np.concatenate([p.vertices for p in parts])
     faces = np.concatenate([p.faces + s for p, s in zip(parts, starts, strict=True)])
@@ -224,18 +213,18 @@ def _joined(tracked, model, parts: list[Part], atlas, confidence, head_count) ->
     uv = np.stack([uv[:, 0], SIZE - uv[:, 1]], 1) / SIZE
     cloth = np.zeros(len(vertices), bool)
     cloth[starts[-2] : starts[-1]] = True
-    return BustMesh(
-        np.ascontiguousarray(neutral[used], np.float32),
-        np.ascontiguousarray(index[faces], np.int32),
-        uv.astype(np.float32),
-        np.ascontiguousarray(uv_faces.reshape(-1, 3), np.int32),
-        np.clip(np.rint(atlas), 0, 255).astype(np.uint8),
-        np.clip(np.rint(confidence * 255), 0, 255).astype(np.uint8),
-        index[moving].astype(np.int32),
-        np.ascontiguousarray(offsets[:, moving], np.float32),
-        model.expression_names,
-        model.rest_joints(tracked.neutral_vertices).astype(np.float32),
-        model.parents.astype(np.int32),
-        np.ascontiguousarray(weights[used], np.float32),
-        cloth[used],
+    mesh = RiggedMesh(
+        vertices=np.ascontiguousarray(neutral[used], np.float32),
+        faces=np.ascontiguousarray(index[faces], np.int32),
+        expression_vertices=index[moving].astype(np.int32),
+        expression_offsets=np.ascontiguousarray(offsets[:, moving], np.float32),
+        expression_names=model.expression_names,
+        joints=model.rest_joints(tracked.neutral_vertices).astype(np.float32),
+        parents=model.parents.astype(np.int32),
+        skin_weights=np.ascontiguousarray(weights[used], np.float32),
+        uv=uv.astype(np.float32),
+        uv_faces=np.ascontiguousarray(uv_faces.reshape(-1, 3), np.int32),
+        texture=np.clip(np.rint(atlas), 0, 255).astype(np.uint8),
+        confidence=np.clip(np.rint(confidence * 255), 0, 255).astype(np.uint8),
     )
+    return mesh, cloth[used]

@@ -117,6 +117,10 @@ class GPAvatar:
         """The head model with the photo on it, for previews; the views come from the network."""
         return self._mesh
 
+    def with_texture(self, texture: np.ndarray) -> GPAvatar:
+        """Itself: the views come from the network, whatever the preview looks like."""
+        return self
+
     def portrait_place(self, size: int) -> None:
         """A volume has no surface whose places are known."""
 

@@ -12,10 +12,12 @@ from flame.geometry import vertex_normals
 STILL = 1e-5
 """Metres; a vertex that no expression moves by more is not stored."""
 IN_MATTE = 0.5
+PATCH = 16
+"""Columns of the texture that are plain skin."""
 
 
 def preview_mesh(tracked: TrackedPortrait, model: HeadModel) -> RiggedMesh:
-    """The fitted head model as a rigged mesh, coloured by the photo where it faced the photo's camera."""
+    """The fitted head model as a rigged mesh: the photo where it faced the photo's camera, else plain skin."""
     vertices = tracked.neutral_vertices.astype(np.float32)
     camera, size = tracked.camera, tracked.camera.width
     towards = camera.center - tracked.vertices
@@ -28,22 +30,23 @@ def preview_mesh(tracked: TrackedPortrait, model: HeadModel) -> RiggedMesh:
     skin = np.median(tracked.image[row, column][seen & (facing > 0.5)], axis=0) if seen.any() else np.full(3, 128)
     basis = np.moveaxis(model.expressiondirs, 2, 0)
     moving = np.flatnonzero(np.abs(basis).max((0, 2)) > STILL)
-    uv = np.stack([pixels[:, 0], size - pixels[:, 1]], 1).astype(np.float32) / size
-    count = len(vertices)
+    # Beside the photo lies a patch of skin, for what the photo did not see.
+    texture = np.full((size, size + PATCH, 4), 255, np.uint8)
+    texture[:, :size, :3], texture[:, size:, :3] = tracked.image, skin
+    places = np.concatenate([pixels, [[size + PATCH / 2, size / 2]]])
+    uv = np.stack([places[:, 0], size - places[:, 1]], 1) / [size + PATCH, size]
+    faces = model.faces.astype(np.int32)
     return RiggedMesh(
         vertices=vertices,
-        faces=model.faces.astype(np.int32),
+        faces=faces,
         expression_vertices=moving.astype(np.int32),
         expression_offsets=np.ascontiguousarray(basis[:, moving], np.float32),
         expression_names=model.expression_names,
         joints=model.rest_joints(vertices).astype(np.float32),
         parents=model.parents.astype(np.int32),
         skin_weights=model.lbs_weights.astype(np.float32),
-        uv=uv,
-        texture=np.dstack([tracked.image, np.full((size, size), 255, np.uint8)]),
-        photo_weight=seen.astype(np.float32),
-        photo_facing=np.clip(facing, 0, 1).astype(np.float32),
-        fill_uv=uv,
-        fill_weight=np.zeros(count, np.float32),
-        base_color=np.tile(skin.astype(np.uint8), (count, 1)),
+        uv=np.clip(uv, 0, 1).astype(np.float32),
+        uv_faces=np.where(seen[faces].all(1)[:, None], faces, len(vertices)).astype(np.int32),
+        texture=texture,
+        confidence=np.repeat(np.uint8([[255] * size + [0] * PATCH]), size, 0),
     )

@@ -78,7 +78,6 @@ def rigged_mesh(head_model) -> RiggedMesh:
     uv = ((vertices - low) / (high - low))[:, :2].astype(np.float32)
     rows, columns = np.mgrid[0:256, 0:256]
     texture = np.stack([rows, columns, 255 - rows, np.full_like(rows, 255)], -1).astype(np.uint8)
-    one = np.ones(len(vertices), np.float32)
     return RiggedMesh(
         vertices=vertices,
         faces=model.faces,
@@ -89,12 +88,9 @@ def rigged_mesh(head_model) -> RiggedMesh:
         parents=model.parents,
         skin_weights=model.lbs_weights,
         uv=uv,
+        uv_faces=model.faces,
         texture=texture,
-        photo_weight=one,
-        photo_facing=one,
-        fill_uv=uv,
-        fill_weight=0 * one,
-        base_color=np.full((len(vertices), 3), 128, np.uint8),
+        confidence=np.full((256, 256), 255, np.uint8),
     )
 
 

@@ -1,0 +1,5 @@
+"""The default avatar: a head model with hair and torso over one texture, posed and filmed as any character."""
+
+from backend.avatars.bust.avatar import BustAvatar, register_bust
+
+__all__ = ["BustAvatar", "register_bust"]
