@@ -11,7 +11,7 @@ from scipy import ndimage
 from backend.avatars.bust.fill import continue_detail, fill_vertices, pull_push
 from backend.avatars.bust.hair import HairSurface
 from backend.avatars.bust.islands import Box
-from backend.avatars.bust.portrait import BACKGROUND, CLOTHING, EYEWEAR, SKIN, Portrait
+from backend.avatars.bust.portrait import BACKGROUND, CLOTHING, EYEWEAR, HEADWEAR, SKIN, Portrait
 from backend.avatars.bust.torso import TorsoSurface
 from backend.rasterizer import interpolate, rasterize
 
@@ -83,7 +83,8 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     square_on = smoothstep(texels.facing, 0.2, 0.5)
     lends = (known > 0.8) & (texels.facing > LENDS)
     photo = portrait.sample(portrait.color, texels.pixels)
-    color = _continued(photo, known, lends)
+    worn = portrait.regions[..., HEADWEAR].sum() / max(cover.sum(), 1e-6)
+    color = _continued(photo, known, lends, DETAIL * (1 - 0.6 * worn))
     # Towards the outline a pixel is a wide strip of the surface: its neighbours count as well.
     wide = portrait.sample(cv2.dilate(cover, np.ones((5, 5))), texels.pixels)
     shown = shown * square_on + wide * (1 - square_on)
@@ -118,6 +119,9 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     worn = ndimage.gaussian_filter1d(lends.max(1), 6)[:, None]
     lends = (lends * worn + known * (1 - worn)).astype(np.float32)
     filled = _continued(photo, lends, (lends > 0.8) & (texels.facing > LENDS))
+    # Bare skin is never filled with cloth, however steeply it is seen.
+    bare = smoothstep(chest + neck, 0.4, 0.8) * smoothstep(texels.facing, 0.0, 0.06) * texels.inside
+    known = np.maximum(known, bare).astype(np.float32)
     color = photo * known[..., None] + filled * (1 - known[..., None])
     seen = smoothstep(texels.facing, 0.05, 0.25) * texels.inside
     collar = np.interp(texels.column, np.arange(len(surface.collar)), surface.collar)
@@ -179,12 +183,11 @@ def paint_head(
     return Layer(np.dstack([color, np.full(color.shape[:2], 255.0)]).astype(np.float32), seen[..., 0].astype(np.float32))
 
 
-def _continued(photo: np.ndarray, known: np.ndarray, lends: np.ndarray) -> np.ndarray:
+def _continued(photo: np.ndarray, known: np.ndarray, lends: np.ndarray, share: float = DETAIL) -> np.ndarray:
     """A chart's colours (H, W, 3): the photo where it is known, else soft colours with detail of what lends it."""
-    soft = pull_push(photo, known**2)
-    low = cv2.GaussianBlur(soft, (0, 0), FINE)
+    low = pull_push(photo, known**2)
     detail = photo - cv2.GaussianBlur(photo, (0, 0), FINE)
-    made = low + DETAIL * continue_detail(detail, lends)
+    made = low + share * continue_detail(detail, lends)
     return np.clip(photo * known[..., None] + made * (1 - known[..., None]), 0, 255)
 
 

@@ -133,17 +133,17 @@ def _lowest(tracked: TrackedPortrait, vertices: np.ndarray) -> float:
     """The height in head space, metres, at which the photo ends below."""
     rows = np.flatnonzero(tracked.valid.any(1))
     depth = tracked.camera.to_camera(vertices)[:, 2].mean()
-    bottom = np.array([[tracked.camera.width / 2, rows.max() + 1.0]])
-    return float(tracked.camera.unproject(bottom, np.array([depth]))[0, 1]) - 0.04
+    corners = np.array([[0.0, rows.max() + 1.0], [tracked.camera.width, rows.max() + 1.0]])
+    return float(tracked.camera.unproject(corners, np.array([depth, depth]))[:, 1].min()) - 0.04
 
 
 def _faces_outside(model: HeadModel, name: str) -> np.ndarray:
-    """(F, 3) the faces that are not of a region; without the region, those that the root joint does not move alone."""
+    """(F, 3) the faces that do not touch a region; without the region, those that the root joint does not move alone."""
     member = model.lbs_weights[:, 0] >= 0.9
     if name in model.regions:
         member = np.zeros(len(model.v_template), bool)
         member[model.regions[name]] = True
-    return model.faces[~member[model.faces].all(1)]
+    return model.faces[~member[model.faces].any(1)]
 
 
 def _seen(camera, vertices, faces):

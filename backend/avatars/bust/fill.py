@@ -10,6 +10,8 @@ from scipy.sparse.linalg import factorized
 LEVELS = 9
 PATCH = 96
 """Texels along a patch's sides."""
+SOFT = 3.0
+"""Texels, at half the size, of the blur that takes the detail out of what is known."""
 ENOUGH = 0.02
 """Weight of a neighbourhood from which its mean counts wholly."""
 
@@ -21,9 +23,12 @@ def pull_push(image: np.ndarray, weight: np.ndarray) -> np.ndarray:
         image: (H, W, C) float32. weight: (H, W) float32 in [0, 1], how far a pixel is known.
 
     Returns:
-        (H, W, C) float32: the image where it is known, smooth where it is not.
+        (H, W, C) float32, smooth: what is known without its detail, carried into the unknown.
     """
-    height, width = weight.shape
+    whole = weight.shape[::-1]
+    image, weight = cv2.pyrDown(image * weight[..., None]), cv2.pyrDown(weight)
+    image = image / np.maximum(weight, 1e-6)[..., None]
+    width = weight.shape[1]
     # The seam is laid where most is known, with a quarter turn more on both sides.
     margin, half = width // 4, width // 2
     wrap = lambda a: np.concatenate([(a := np.roll(a, half, 1))[:, -margin:], a, a[:, :margin]], 1)  # noqa: E731
@@ -38,7 +43,7 @@ def pull_push(image: np.ndarray, weight: np.ndarray) -> np.ndarray:
     result = level / np.maximum(known, 1e-6)[..., None]
     total = known[..., None]
     if known.max() <= 1e-6:
-        return image
+        return np.zeros((*whole[::-1], image.shape[2]), np.float32)
     mean = (level * 1.0).sum((0, 1)) / known.sum()
     result = np.where(total > 1e-6, result, mean).astype(np.float32)
     while stack:
@@ -47,7 +52,8 @@ def pull_push(image: np.ndarray, weight: np.ndarray) -> np.ndarray:
         share = np.clip(known / ENOUGH, 0, 1)[..., None] if len(stack) else known[..., None]
         here = level / np.maximum(known, 1e-6)[..., None]
         result = (here * share + coarse * (1 - share)).astype(np.float32)
-    return np.roll(result[:, margin : margin + width], -half, 1)
+    result = cv2.GaussianBlur(np.roll(result[:, margin : margin + width], -half, 1), (0, 0), SOFT)
+    return cv2.resize(result, whole, interpolation=cv2.INTER_LINEAR)
 
 
 def continue_detail(detail: np.ndarray, known: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -17,6 +17,8 @@ LEAST = 0.0015
 """Metres of hair that anything which is hair has."""
 EDGE = 0.0025
 """Metres of hair at a hairline."""
+STIFFNESS = 0.05
+"""What a squared Laplacian of the thickness counts beside a squared metre of misfit."""
 OVER_EAR = 0.004
 REACH = 0.45
 PRESENT = 0.02
@@ -145,7 +147,7 @@ def _radius(chart: RadialChart, portrait: Portrait, skull: np.ndarray, sides: li
     prior = np.nanmedian([np.nanmedian(s.thickness[: s.last + 1]) if s.last >= 0 else np.nan for s in sides])
     weak = weight == 0
     goal[weak], weight[weak] = min(prior, 0.03), 2e-4
-    thickness = thin_plate(goal, weight)
+    thickness = _thin_plate_coarse(goal, weight)
     thickness = np.concatenate([thickness, thickness[:, :1]], 1)
     radius = skull + np.maximum(thickness, LEAST)
     # Long hair hangs from the occiput; short hair follows the nape.
@@ -171,7 +173,20 @@ def _inside_hull(chart: RadialChart, portrait: Portrait, skull: np.ndarray, radi
     front = np.cos(chart.azimuth - portrait.azimuth)[None]
     calm = np.clip(0.2 - 2 * front, 0, 1)
     radius = calm * smooth(radius, 3.0) + (1 - calm) * radius
-    return np.minimum(radius, np.maximum(hull, skull + LEAST))
+    # A little too wide, then cut by the outline: so the surface reaches it everywhere.
+    return np.minimum(ndimage.grey_dilation(radius, (3, 3)), np.maximum(hull, skull + LEAST))
+
+
+def _thin_plate_coarse(goal: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """`thin_plate` on every second row and column, and linear between."""
+    rows, period = goal.shape
+    pad = rows % 2
+    blocks = [np.pad(a, ((0, pad), (0, 0)), mode="edge").reshape((rows + pad) // 2, 2, period // 2, 2) for a in (goal * weight, weight)]
+    total, weights = (block.sum((1, 3)) for block in blocks)
+    coarse = thin_plate(total / np.maximum(weights, 1e-12), weights)
+    wide = np.concatenate([coarse[:, -1:], coarse, coarse[:, :1]], 1)
+    y, x = (np.arange(n) / 2 - 0.25 for n in (rows, period))
+    return ndimage.map_coordinates(wide, np.meshgrid(y, x + 1, indexing="ij"), order=1, mode="nearest")
 
 
 def thin_plate(goal: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -182,10 +197,10 @@ def thin_plate(goal: np.ndarray, weight: np.ndarray) -> np.ndarray:
     around = sparse.diags([1.0, -2.0, 1.0], [-1, 0, 1], (period, period), format="lil")
     around[0, -1] = around[-1, 0] = 1
     # Around the pole the columns draw together.
-    polar = np.clip((np.arange(rows) + 0.5) / CAP_ROWS, 0, 1) * np.pi / 2
+    polar = np.clip((np.arange(rows) + 0.5) / (CAP_ROWS / 2), 0, 1) * np.pi / 2
     nearer = sparse.diags(np.minimum(1 / np.sin(polar) ** 2, 100))
     laplacian = sparse.kron(vertical, sparse.identity(period)) + sparse.kron(nearer, around)
-    system = 0.05 * laplacian.T @ laplacian + sparse.diags(weight.ravel())
+    system = STIFFNESS * laplacian.T @ laplacian + sparse.diags(weight.ravel())
     return factorized(system.tocsc())(weight.ravel() * goal.ravel()).reshape(rows, period)
 
 

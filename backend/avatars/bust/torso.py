@@ -78,7 +78,8 @@ def build_torso(
     share = smooth(cloth.astype(float), 1.0)
     radius = share * np.maximum(radius, neck + OVER_NECK) + (1 - share) * under
     hull = portrait.hull(portrait.alpha > 0.5, *chart.rays(), REACH)
-    radius = np.minimum(smooth(radius, 0.6), np.maximum(hull, 0.5 * radius))
+    # A little too wide, then cut by the outline: so the surface reaches it everywhere.
+    radius = np.minimum(ndimage.grey_dilation(smooth(radius, 0.6), (5, 3)), np.maximum(hull, 0.5 * radius))
     return TorsoSurface(chart, radius, collar, np.clip(2 * share - 1, 0, 1))
 
 
@@ -134,7 +135,7 @@ def _outline(chart: RadialChart, portrait: Portrait, head_covered: np.ndarray) -
     for sign in (-1, 1):
         column = int(np.argmin(np.abs(turned - sign * np.pi / 2)))
         far = portrait.outline(person, origins[:, column], directions[:, column], REACH)
-        found.append((np.sin(turned) * sign, np.where(_since_first(far), smooth_rows(far, 0.8), np.nan)))
+        found.append((np.sin(turned) * sign, np.where(_since_first(far), np.fmax(smooth_rows(far, 0.8), far), np.nan)))
     return found
 
 
