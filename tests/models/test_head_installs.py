@@ -97,10 +97,11 @@ def test_an_npz_that_would_unpack_to_gigabytes_is_refused(tmp_path):
 
 def test_names_are_plain_and_never_taken_twice(tmp_path):
     path = pickled(tmp_path / "x.pkl")
-    for name in ("../x", "a b", "", ".x", "x" * 70):
+    for name in ("../x", "a b", "", ".x", "x" * 70, "con", "LPT1", "aux"):
         if name:
             refused("bad_model_name", path, name=name)
-    assert "ships" in refused("bad_model_name", path, name="open_head")
+    for name in ("open_head", "Open_Head"):
+        assert "ships" in refused("bad_model_name", path, name=name)
     install_head_model(path, "a licence")
     refused("model_exists", path)
 
