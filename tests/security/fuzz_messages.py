@@ -1,0 +1,145 @@
+"""Hostile messages to a real server: mutations of valid ones, and bytes that are no message at all."""
+
+from __future__ import annotations
+
+import random
+import socket
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import zmq
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
+
+from little_head import PORTRAIT, little_catalog, photo
+
+from backend.pipeline import Pipeline
+from backend.protocol import decode_reply, encode
+from backend.protocol.head_parameters import HeadParameters
+from backend.protocol.messages import (
+    Cancel,
+    Done,
+    ErrorReply,
+    Forget,
+    GetMesh,
+    Heartbeat,
+    Hello,
+    Register,
+    Render,
+    Status,
+    View,
+)
+from backend.server import Server
+
+VALID = [
+    encode(message)
+    for message in (
+        Heartbeat(),
+        Hello(id=1, client="fuzz"),
+        Register(id=2, photo=np.frombuffer(photo(), np.uint8), maker="little"),
+        Render(id=3, avatar="x", parameters=HeadParameters(), views=(View("a", PORTRAIT), View("b", PORTRAIT))),
+        GetMesh(id=4, avatar="x"),
+        Cancel(id=5, target=3),
+        Forget(id=6, avatar="x"),
+    )
+]
+TOGETHER = 50
+"""Messages that are sent before their answers are awaited."""
+LAST = 2**40
+"""The id of the request that says that all before it were handled."""
+ANSWER_SECONDS = 60
+
+
+def run(count: int, seed: int) -> dict[str, int]:
+    """See the package. One in fifty is a connection that speaks no ZeroMQ, or cuts its greeting short."""
+    chance = random.Random(seed)
+    outcomes: Counter[str] = Counter()
+    with _server() as server, closing(_connected(server)) as client:
+        for begin in range(0, count, TOGETHER):
+            for _ in range(min(TOGETHER, count - begin)):
+                if chance.random() < 0.02:
+                    _garbage(server, chance)
+                    outcomes["no ZeroMQ"] += 1
+                else:
+                    client.send_multipart(_mutated(chance))
+                    outcomes["unanswered"] += 1
+            client.send_multipart(encode(Status(id=LAST)))
+            for outcome in _answers(client, f"seed {seed}, message {begin}"):
+                outcomes[outcome] += 1
+                outcomes["unanswered"] -= 1
+    return dict(outcomes)
+
+
+@contextmanager
+def _server() -> Iterator[Server]:
+    server = Server(Pipeline(little_catalog(), device="cpu"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        thread.join()
+        server.close()
+
+
+def _connected(server: Server) -> zmq.Socket:
+    client = zmq.Context.instance().socket(zmq.DEALER)
+    client.linger = 0
+    client.connect(server.endpoint)
+    return client
+
+
+def _answers(client: zmq.Socket, where: str) -> Iterator[str]:
+    """The outcome of each request until the last is done."""
+    while True:
+        assert client.poll(ANSWER_SECONDS * 1000), f"the server does not answer any more: {where}"
+        match decode_reply(client.recv_multipart()):
+            case Done(id=id_) if id_ == LAST:
+                return
+            case Done():
+                yield "done"
+            case ErrorReply(code="internal", sentence=sentence):
+                raise AssertionError(f"{sentence}: {where}")
+            case ErrorReply(code=code):
+                yield code
+
+
+def _mutated(chance: random.Random) -> list[bytes]:
+    if chance.random() < 0.1:
+        return [chance.randbytes(chance.randrange(200)) for _ in range(chance.randint(1, 5))]
+    frames = [bytearray(frame) for frame in chance.choice(VALID)]
+    for _ in range(chance.randint(1, 4)):
+        frame = chance.choice(frames)
+        at = chance.randrange(len(frame) + 1)
+        match chance.choice(("flip", "cut", "insert", "drop", "double", "number")):
+            case "flip" if at < len(frame):
+                frame[at] ^= chance.randint(1, 255)
+            case "cut":
+                del frame[at:]
+            case "insert":
+                frame[at:at] = chance.randbytes(chance.randrange(20))
+            case "drop" if len(frames) > 1:
+                frames.remove(frame)
+            case "double":
+                frames.append(bytearray(frame))
+            case "number":
+                # What msgpack reads as the largest numbers, infinities, long strings and deep lists.
+                mark = chance.choice((b"\xcf", b"\xd3", b"\xcb\x7f\xf0", b"\xcb\xff\xf8", b"\xdb", b"\xdd", b"\x91"))
+                frame[at : at + 9] = mark + b"\xff" * (9 - len(mark))
+    return [bytes(frame) for frame in frames]
+
+
+def _garbage(server: Server, chance: random.Random) -> None:
+    address = urlsplit(server.endpoint)
+    with socket.create_connection((address.hostname, address.port), ANSWER_SECONDS) as stranger:
+        greeting = b"\xff" + bytes(8) + b"\x7f\x03\x01" + chance.choice((b"NULL", b"CURVE", b"PLAIN")).ljust(20, b"\0")
+        greeting = greeting.ljust(64, b"\0") + chance.randbytes(chance.randrange(200))
+        sent = greeting[: chance.randrange(len(greeting))] if chance.random() < 0.7 else chance.randbytes(300)
+        stranger.sendall(sent)
