@@ -29,6 +29,8 @@ WHEELS = (ROOM / "wheels", ROOM / "environment")
 CONSTRAINTS = ROOM / "environment" / "constraints.txt"
 SUITABLE = ((3, 11), (3, 12))
 """Pythons that all of the backend's packages have wheels for."""
+OURS = "turboportrait-environment"
+"""A file that says that a folder was made by us, so that what lies in it may be thrown away."""
 COMPLETE = "turboportrait-complete"
 """A file that says that an environment was installed to its end."""
 _COLLECTING = re.compile(r"^(?:Collecting|Processing) ([\w.-]+)", re.MULTILINE)
@@ -38,12 +40,12 @@ COLLECTING_SHARE = 0.5
 
 
 def default_folder() -> Path:
-    """Where the environment lies unless the preferences say otherwise."""
+    """Where the backend is installed unless the preferences say otherwise."""
     return state_folder() / "environment"
 
 
 def folder() -> Path:
-    """Where the environment lies or would lie."""
+    """Where the backend is installed or would be: our marks, and the environment in a folder of its own."""
     addon = bpy.context.preferences.addons.get(__package__)
     chosen = addon.preferences.environment if addon and addon.preferences else ""
     return Path(bpy.path.abspath(chosen)) if chosen else default_folder()
@@ -55,9 +57,8 @@ def python_of(environment: Path) -> Path:
 
 
 def installed_python() -> str | None:
-    """The Python of a complete environment; None without one."""
-    environment = folder()
-    return str(python_of(environment)) if (environment / COMPLETE).exists() else None
+    """The Python of a complete installation; None without one."""
+    return str(python_of(folder() / "venv")) if (folder() / COMPLETE).exists() else None
 
 
 def can_install() -> str:
@@ -83,14 +84,16 @@ def find_python() -> tuple[str, ...] | None:
     return None
 
 
-def installing(environment: Path, python: Sequence[str]) -> Steps:
-    """Steps to a complete environment; given up, they end the process at work.
+def installing(place: Path, python: Sequence[str]) -> Steps:
+    """Steps to a complete environment in the folder `place`; given up, they end the process at work.
 
     Raises:
-        TurboPortraitError: backend_not_started, with the last line of the log.
+        TurboPortraitError: backend_not_started, with the last line of the log, or where the folder is not ours.
     """
-    wheels = [str(path) for place in WHEELS for path in sorted(place.glob("turboportrait3d*.whl"))]
-    (environment / COMPLETE).unlink(missing_ok=True)
+    _claim(place)
+    environment = place / "venv"
+    wheels = [str(path) for wheels in WHEELS for path in sorted(wheels.glob("turboportrait3d*.whl"))]
+    (place / COMPLETE).unlink(missing_ok=True)
     install_log_path().parent.mkdir(parents=True, exist_ok=True)
     install_log_path().write_bytes(b"")
     making = rpt_("Making the environment")
@@ -98,8 +101,28 @@ def installing(environment: Path, python: Sequence[str]) -> Steps:
     pip = [str(python_of(environment)), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
     options = ["--progress-bar", "off", "--constraint", str(CONSTRAINTS)]
     yield from _running([*pip, *options, *wheels], lambda said: _progress(environment, said))
-    (environment / COMPLETE).touch()
-    return environment
+    (place / COMPLETE).touch()
+    return place
+
+
+def _claim(place: Path) -> None:
+    """Mark a new or empty folder as ours; what was in it before is nobody's but ours.
+
+    Raises:
+        TurboPortraitError: backend_not_started.
+    """
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (place / OURS).is_file():
+            if any(place.iterdir()):
+                raise TurboPortraitError(
+                    "backend_not_started",
+                    sentence=rpt_("The folder for the backend holds other files: {folder}.").format(folder=place),
+                    hint=rpt_("Choose a new or an empty folder in the preferences."),
+                )
+            (place / OURS).touch()
+    except OSError as error:
+        raise TurboPortraitError("backend_not_started", f"{place}: {error.strerror}") from error
 
 
 def _running(command: list[str], progress: Callable[[str], Progress]) -> Steps:
