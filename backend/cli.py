@@ -30,7 +30,7 @@ app.add_typer(shots, name="shots")
 _APPS = {
     "demo": "backend.demo",
     "bench": "backend.bench",
-    "data": "backend.data.cli",
+    "data": "backend.commands.data",
     "train": "backend.training.cli",
     "evaluate": "backend.evaluation.cli",
 }

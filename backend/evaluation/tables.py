@@ -21,10 +21,10 @@ from backend.evaluation.multistep import refine_in_steps
 from backend.evaluation.regions import INSIDE, regions_of
 from backend.evaluation.subject import PAIR, Subject, groups_of
 from backend.evaluation.views import BLIND, REFINED, UNATTENDED, baselines, over_grey, view_of, with_color
+from backend.people.shards import Identity
 from backend.refiner import Refiner
 from backend.refiner.refinement import ReferenceState
 from backend.tracking.errors import TrackingError
-from backend.training.corpus import Identity
 from backend.training.samples import NOISE_LEVELS
 from flame import HeadModel
 

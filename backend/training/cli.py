@@ -45,8 +45,8 @@ def synthesize(
     held_out_only: bool = typer.Option(False, "--held-out-only", help="Of these only those to evaluate on."),
 ) -> None:
     """Make synthetic identities; what is there already is kept."""
-    from backend.training.corpus import NONE_HELD_OUT, SynthesisConfig
-    from backend.training.corpus import synthesize as make
+    from backend.people.shards import NONE_HELD_OUT, SynthesisConfig
+    from backend.people.shards import synthesize as make
 
     settings = SynthesisConfig(**tomllib.loads(config.read_text()))
     settings = replace(settings, folder=str(output or settings.folder), identities=identities or settings.identities,

@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from backend.interruption import Interruption
 from backend.protocol.errors import TurboPortraitError
 from backend.training.checkpoint import load_checkpoint, save_checkpoint, save_folder
 from backend.training.config import RunConfig
-from backend.training.interruption import Interruption
 from backend.training.run_log import RunLog
 
 log = logging.getLogger(__name__)

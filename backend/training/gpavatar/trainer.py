@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from backend.avatars.gpavatar.network import GPAvatarNetwork
 from backend.avatars.gpavatar.volume import Rays, render_rays
+from backend.people.shards import is_held_out, seed_of, shards
 from backend.protocol.errors import TurboPortraitError
-from backend.training.corpus import is_held_out, seed_of, shards
 from backend.training.gpavatar.batches import HeadBatch, collate, draw_batch, make_sample
 from backend.training.gpavatar.config import GPAvatarTrainingConfig
 from backend.training.gpavatar.heads import HeadViews, load_heads
