@@ -14,7 +14,7 @@ from backend.commands.models import models
 from backend.commands.portrait import register, render
 from backend.commands.serve import serve
 from backend.commands.shots import shots
-from backend.protocol.errors import TurboPortraitError
+from backend.protocol.errors import TurboPortraitError, describe, storage_code
 
 app = typer.Typer(
     name="turboportrait",
@@ -42,8 +42,11 @@ def main() -> None:
     _add_apps(sys.argv[1:])
     try:
         app()
-    except TurboPortraitError as error:
-        typer.echo(f"error: {error}", err=True)
+    except Exception as error:
+        # Also where a library writes by itself.
+        if not isinstance(error, TurboPortraitError) and not storage_code(error):
+            raise
+        typer.echo(f"error: {describe(error)}", err=True)
         sys.exit(2)
 
 

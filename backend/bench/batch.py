@@ -20,6 +20,7 @@ from rich.table import Table
 
 from backend.bench.report import machine
 from backend.evaluation.portraits import real_portraits
+from backend.protocol.files import write_file
 from backend.protocol.pose_file import COLUMNS, Head, Header, PoseFile
 from backend.protocol.shots import RAW, Shot
 
@@ -51,7 +52,7 @@ def batch(
             table.add_row(name, f"{what.replace('_', ' ')}: {value}")
     Console().print(table)
     if output:
-        output.write_text(json.dumps({"machine": machine(), **figures}, indent=2) + "\n")
+        write_file(output, json.dumps({"machine": machine(), **figures}, indent=2) + "\n")
 
 
 def astronaut_poses(frames: int, size: int) -> PoseFile:

@@ -16,6 +16,7 @@ from backend.client import Client
 from backend.commands.session import BackendOption, backend_client
 from backend.evaluation.portraits import real_portraits
 from backend.protocol.camera import Camera
+from backend.protocol.files import write_file
 from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.messages import Registered, View
 
@@ -42,9 +43,8 @@ def bench(
         device = client.status().device
     _print(figures, device)
     if output:
-        output.write_text(
-            json.dumps({"machine": machine(), "device": device, "milliseconds": figures}, indent=2) + "\n"
-        )
+        report = {"machine": machine(), "device": device, "milliseconds": figures}
+        write_file(output, json.dumps(report, indent=2) + "\n")
 
 
 def registrations(client: Client, photo: bytes) -> list[float]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 import msgspec
 
 from backend.protocol.codec import VERSION
+from backend.protocol.files import write_file
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -43,11 +43,9 @@ def endpoint_file() -> Path:
 def publish(endpoint: Endpoint, path: Path | None = None) -> Path:
     """Write the file in one step, readable by its owner only."""
     path = path or endpoint_file()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mkstemp gives mode 0600
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(msgspec.json.encode(endpoint))
-    os.replace(temporary, path)
+    with contextlib.suppress(OSError):  # write_file tells better why
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_file(path, msgspec.json.encode(endpoint), mode=0o600)
     return path
 
 

@@ -36,10 +36,9 @@ def inspect(
     size: int = SIZE,
 ) -> None:
     """Read and align what lies in a folder; print what can be used, what not and why; save a contact sheet."""
-    from PIL import Image
-
     from backend.people.captures.loading import Summary, load_subjects, open_source
     from backend.people.captures.sheet import contact_sheet
+    from backend.picture_files import save_picture
 
     source = open_source(folder)
     people = source.identities()[:identities]
@@ -52,7 +51,7 @@ def inspect(
             progress.advance(task)
     _save(summary, output)
     if shown:
-        Image.fromarray(contact_sheet(shown)).save(output / "contact_sheet.jpg", quality=92)
+        save_picture(output / "contact_sheet.jpg", contact_sheet(shown))
     _print(summary, len(people))
     console.print(f"Summary{' and contact sheet are' if shown else ' is'} in {output}.")
 
@@ -129,13 +128,9 @@ def _convert_people(folder: Path, output: Path, identities: int | None, size: in
 
 
 def _save(summary: Summary, folder: Path) -> None:
-    from backend.protocol.errors import TurboPortraitError
+    from backend.protocol.files import write_file
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "summary.json").write_text(json.dumps(summary.as_dict(), indent=2) + "\n")
-    except OSError as error:
-        raise TurboPortraitError("cannot_write", f"{folder / 'summary.json'}: {error}") from error
+    write_file(folder / "summary.json", json.dumps(summary.as_dict(), indent=2) + "\n")
 
 
 def _print(summary: Summary, people: int) -> None:

@@ -131,8 +131,7 @@ def _read(path: Path) -> bytes:
 
 
 def _save(image: np.ndarray, path: Path) -> None:
-    from PIL import Image
+    from backend.picture_files import save_picture
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(path)
+    save_picture(path, image)
     typer.echo(str(path))

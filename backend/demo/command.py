@@ -20,6 +20,7 @@ from backend.commands.session import backend_client
 from backend.demo import measure, pictures
 from backend.evaluation.portraits import real_portraits
 from backend.protocol.errors import TurboPortraitError
+from backend.protocol.files import write_file
 
 app = typer.Typer(help="Animate a portrait from end to end: Blender, backend, frames, movie, report.")
 console = Console()
@@ -45,7 +46,7 @@ def demo(
         stale.unlink()
     photo = portrait.resolve() if portrait else output / "portrait.png"
     if not portrait:
-        photo.write_bytes(real_portraits()["astronaut"])
+        write_file(photo, real_portraits()["astronaut"])
     if not photo.is_file():
         raise TurboPortraitError("not_an_image", sentence=f"There is no file {photo}.", hint="Check the path.")
     size -= size % 2
@@ -70,14 +71,15 @@ def demo(
             "identity_similarity_note": "no face recognition model is bundled",
             "seconds_in_all": round(time.perf_counter() - started, 1),
         }
-    (output / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+    write_file(output / "report.json", json.dumps(report, indent=2, ensure_ascii=False) + "\n")
     _tell(output, report)
 
 
 def _render(photo: Path, output: Path, frames: int, size: int) -> dict:
     """Have headless Blender make the frames; its measurements."""
     settings = output / "settings.json"
-    settings.write_text(json.dumps({"portrait": str(photo), "output": str(output), "frames": frames, "size": size}))
+    asked = {"portrait": str(photo), "output": str(output), "frames": frames, "size": size}
+    write_file(settings, json.dumps(asked))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     registration, seconds = None, []
     with Progress(*columns, console=console) as progress:

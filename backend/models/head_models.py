@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from backend.models.folders import models_folder
 from backend.models.names import checked_name
 from backend.models.record import Record, sha256
 from backend.protocol.errors import TurboPortraitError
+from backend.protocol.files import atomic_file
 from flame import HeadModel, load_head_model
 from flame.files import MAX_FILE_BYTES, HeadModelError
 from flame.unpickler import load_restricted
@@ -38,7 +38,7 @@ def install_head_model(path: Path, licence: str, name: str = "") -> tuple[str, H
         The name, and the model as it is loaded from now on.
 
     Raises:
-        TurboPortraitError: bad_head_model, bad_model_name, model_exists.
+        TurboPortraitError: bad_head_model, bad_model_name, model_exists; and as `atomic_file`.
     """
     name = checked_name(name or path.stem, {OPEN_HEAD})
     folder = head_models_folder()
@@ -46,20 +46,14 @@ def install_head_model(path: Path, licence: str, name: str = "") -> tuple[str, H
         raise TurboPortraitError("model_exists", name)
     _check_unpacked(path)
     _load(path)
-    folder.mkdir(parents=True, exist_ok=True)
-    # The suffix stays .npz: numpy adds it otherwise.
-    part = folder / f".{name}.part.npz"
-    try:
+    target = folder / f"{name}.npz"
+    with atomic_file(target) as part:
         if zipfile.is_zipfile(path):
             part.write_bytes(path.read_bytes())
         else:
-            with open(path, "rb") as file:
-                np.savez_compressed(part, **_arrays(load_restricted(file)))
+            with open(path, "rb") as file, open(part, "wb") as output:
+                np.savez_compressed(output, **_arrays(load_restricted(file)))
         model = _load(part)
-        target = folder / f"{name}.npz"
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
     Record(source=path.name, source_sha256=sha256(path), licence=licence, files={target.name: model.checksum}).save(
         folder / f"{name}.json"
     )

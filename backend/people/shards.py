@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from backend.protocol.errors import TurboPortraitError
+from backend.protocol.files import append_file, atomic_file
 
 FORMAT = 3
 HELD_OUT_EVERY = 8
@@ -128,8 +128,7 @@ def rejections(folder: str | Path) -> list[tuple[int, str]]:
 
 def reject(folder: str | Path, seed: int, reason: str) -> None:
     """Note that a seed did not enter, so that it is not tried again."""
-    with (Path(folder) / REJECTED_NAME).open("a") as file:
-        file.write(json.dumps({"seed": seed, "reason": reason}) + "\n")
+    append_file(Path(folder) / REJECTED_NAME, json.dumps({"seed": seed, "reason": reason}).encode() + b"\n")
 
 
 def load_identities(folder: str | Path, held_out: bool) -> list[Identity]:
@@ -178,13 +177,12 @@ def write_identity(folder: str | Path, identity: Identity, **more: np.ndarray) -
 
     Raises:
         ValueError: the arrays do not fit each other.
+        TurboPortraitError: as `atomic_file`.
     """
     _check(identity)
     path = Path(folder) / f"identity_{identity.seed:06d}.npz"
-    partial = path.with_suffix(f".{os.getpid()}.part")
-    with partial.open("wb") as file:
+    with atomic_file(path) as part, open(part, "wb") as file:
         np.savez_compressed(file, format=FORMAT, **(asdict(identity) | more))
-    partial.rename(path)
 
 
 def _check(identity: Identity) -> None:

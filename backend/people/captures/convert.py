@@ -17,6 +17,7 @@ from backend.people.captures.subject import Subject, Unusable, View
 from backend.people.shards import Identity, write_identity
 from backend.protocol.camera import Camera
 from backend.protocol.errors import TurboPortraitError
+from backend.protocol.files import append_file
 from backend.tracking.matte import matte_person
 from backend.tracking.photo import encode_photo
 from flame import HeadModel
@@ -60,7 +61,7 @@ class Ledger:
         """The subject's number: the one that it had before, or a new one, which is kept on the disk at once.
 
         Raises:
-            TurboPortraitError: `cannot_write`.
+            TurboPortraitError: `disk_full`, `read_only`, `cannot_write`.
         """
         key = (subject.source, subject.identity, subject.moment)
         for entry in self.entries:
@@ -71,11 +72,7 @@ class Ledger:
         while seed in self._taken or shards.is_held_out(seed) != held_out:
             seed += 1
         entry = Entry(seed, *key)
-        try:
-            with self._path.open("a") as file:
-                file.write(json.dumps(vars(entry)) + "\n")
-        except OSError as error:
-            raise TurboPortraitError("cannot_write", f"{self._path}: {error}") from error
+        append_file(self._path, json.dumps(vars(entry)).encode() + b"\n")
         self.entries.append(entry)
         self._taken.add(seed)
         return seed
@@ -91,7 +88,7 @@ def write_shard(folder: Path, seed: int, subject: Subject, model: HeadModel) -> 
 
     Raises:
         Unusable: it cannot be registered, or the fitted head is not where the calibration says it is.
-        TurboPortraitError: `cannot_write`, with nothing left behind.
+        TurboPortraitError: `disk_full`, `read_only`, `cannot_write`, with nothing left behind.
     """
     try:
         avatar = register_relief(encode_photo(subject.photo), model)
@@ -121,13 +118,7 @@ def write_shard(folder: Path, seed: int, subject: Subject, model: HeadModel) -> 
         "betas": np.float32(tracked.betas),
         **{f"flame_{name}": values for name, values in subject.flame.items()},
     }
-    try:
-        write_identity(folder, identity, **more)
-    except OSError as error:
-        for partial in folder.glob(f"identity_{seed:06d}.*.part"):
-            partial.unlink(missing_ok=True)
-        raise TurboPortraitError("cannot_write", f"identity_{seed:06d}.npz in {folder}: {error}; "
-                                 "the same command goes on from here") from error  # fmt: skip
+    write_identity(folder, identity, **more)
 
 
 def _place(landmarks: np.ndarray, fitted: np.ndarray) -> Similarity:

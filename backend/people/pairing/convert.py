@@ -16,10 +16,11 @@ from backend.people import shards
 from backend.people.captures.loading import Skipped
 from backend.people.pairing.reference import Rejected
 from backend.people.shards import one_thread
-from backend.people.synthesis.driver import DISK_FULL, write_summary
+from backend.people.synthesis.driver import write_summary
 from backend.people.synthesis.files import people, read_person
 from backend.people.synthesis.processes import Interrupted, spread
-from backend.protocol.errors import TurboPortraitError
+from backend.protocol.errors import TurboPortraitError, storage_code
+from backend.protocol.files import remove_parts, storage_error
 
 
 @dataclass
@@ -57,15 +58,15 @@ def write_people_shards(
         report: called after each person with its folder, the reason if it was left out, and how many are left.
 
     Raises:
-        TurboPortraitError: `bad_corpus`: the output has shards of another making; `cannot_write`; `disk_full`.
+        TurboPortraitError: `bad_corpus`: the output has shards of another making; `disk_full`,
+            `read_only`, `cannot_write`.
         Interrupted: a signal ended it.
     """
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TurboPortraitError("cannot_write", f"{output}: {error}") from error
-    for part in output.glob("identity_*.part"):
-        part.unlink(missing_ok=True)
+        raise storage_error(error, output) from error
+    remove_parts(output)
     found = people(folder)[:most]
     turned_away = dict(shards.rejections(output))
     there = {shards.seed_of(path): path for path in shards.shards(output)}
@@ -144,12 +145,8 @@ def _write_shard(person: Path, output: Path, size: int) -> _Answer:
         shards.write_identity(output, identity, **more)
     except Rejected as reason:
         return _Answer(str(reason), rejected=True)
-    except OSError as error:
-        for part in output.glob(f"identity_{_number(person):06d}.*.part"):
-            part.unlink(missing_ok=True)
-        return _Answer(f"{person.name}: {error}", disk_full=error.errno in DISK_FULL)
-    except TurboPortraitError as error:
-        return _Answer(str(error))
+    except (OSError, TurboPortraitError) as error:
+        return _Answer(f"{person.name}: {error}", disk_full=storage_code(error) == "disk_full")
     except Exception as error:
         return _Answer(f"{type(error).__name__}: {error}")
     return _Answer()

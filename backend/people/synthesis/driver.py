@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import json
 import os
 import time
@@ -16,13 +16,12 @@ import numpy as np
 
 from backend.people.shards import seeds_of
 from backend.people.synthesis import developing, light
-from backend.people.synthesis.files import is_written, remove_parts, write_person
+from backend.people.synthesis.files import is_written, write_person
 from backend.people.synthesis.processes import Interrupted, spread
-from backend.protocol.errors import TurboPortraitError
+from backend.protocol.errors import TurboPortraitError, storage_code
+from backend.protocol.files import storage_error, write_file
 
 SUMMARY = "summary.json"
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""No room, none within the user's share of it, or none within the largest file allowed."""
 
 
 @dataclass(frozen=True)
@@ -103,16 +102,15 @@ def synthesize_people(config: CorpusConfig, report: Callable[[Outcome], None]) -
         report: called after each person.
 
     Raises:
-        TurboPortraitError: `bad_corpus`: the folder has people of another size; `cannot_write`; `disk_full`;
-            `no_blender`.
+        TurboPortraitError: `bad_corpus`: the folder has people of another size; `disk_full`, `read_only`,
+            `cannot_write`; `no_blender`.
         Interrupted: a signal ended it.
     """
     start, folder = time.perf_counter(), Path(config.folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TurboPortraitError("cannot_write", f"{folder}: {error}") from error
-    remove_parts(folder)
+        raise storage_error(error, folder) from error
     seeds = config.seeds
     missing = [seed for seed in seeds if not is_written(folder, seed, config.size, config.views)]
     summary = CorpusSummary(there=len(seeds) - len(missing))
@@ -140,13 +138,9 @@ def synthesize_people(config: CorpusConfig, report: Callable[[Outcome], None]) -
 
 def write_summary(folder: Path, summary: dict) -> None:
     """Put what a run did beside what it made, as JSON, if there is room for it."""
-    part = folder / f"{SUMMARY}.part"
-    try:
-        part.write_text(json.dumps(summary, indent=1) + "\n")
-        part.rename(folder / SUMMARY)
-    except OSError:
-        # What was made counts; a full disk is told by what it stopped.
-        part.unlink(missing_ok=True)
+    # What was made counts; a full disk is told by what it stopped.
+    with contextlib.suppress(TurboPortraitError):
+        write_file(folder / SUMMARY, json.dumps(summary, indent=1) + "\n")
 
 
 class _Worker:
@@ -235,10 +229,8 @@ def _make(seed: int) -> Outcome:
     start = time.perf_counter()
     try:
         return _worker.make(seed)
-    except OSError as error:
-        full = error.errno in DISK_FULL
+    except (OSError, TurboPortraitError) as error:
+        full = storage_code(error) == "disk_full"
         return Outcome(seed, str(error), seconds=time.perf_counter() - start, disk_full=full)
-    except TurboPortraitError as error:
-        return Outcome(seed, str(error), seconds=time.perf_counter() - start)
     except Exception as error:
         return Outcome(seed, f"{type(error).__name__}: {error}", seconds=time.perf_counter() - start)

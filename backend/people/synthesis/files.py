@@ -14,8 +14,6 @@ person_000123/
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ from PIL import Image, UnidentifiedImageError
 
 from backend.protocol.camera import Camera
 from backend.protocol.errors import TurboPortraitError
+from backend.protocol.files import atomic_folder
 from backend.protocol.head_parameters import HeadParameters
 
 FORMAT = 1
@@ -107,26 +106,13 @@ def write_person(
         about: for person.json. arrays: for views.npz. images: uint8 by the stem of the file.
 
     Raises:
-        OSError: the disk is full or cannot be written; nothing is left behind.
+        TurboPortraitError: as `atomic_folder`.
     """
-    final = person_folder(folder, seed)
-    part = final.with_name(f"{final.name}.{os.getpid()}.part")
-    try:
-        part.mkdir(parents=True)
+    with atomic_folder(person_folder(folder, seed)) as part:
         for stem, pixels in images.items():
             Image.fromarray(pixels).save(part / f"{stem}.png", compress_level=4)
         np.savez_compressed(part / "views.npz", format=np.array(FORMAT), **arrays)
         (part / "person.json").write_text(json.dumps(about, indent=1) + "\n")
-        part.rename(final)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-
-
-def remove_parts(folder: Path) -> None:
-    """Remove what runs that were killed left half written."""
-    for part in Path(folder).glob("person_*.part"):
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def people(folder: Path) -> list[Path]:

@@ -6,9 +6,11 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from backend.people.synthesis.files import person_folder
+from backend.picture_files import save_picture
 
 CELL, GAP = 192, 4
 
@@ -23,5 +25,4 @@ def save_sheet(folder: Path, seeds: Iterable[int], output: Path) -> None:
         with Image.open(path) as portrait:
             place = (k % columns * (CELL + GAP), k // columns * (CELL + GAP))
             sheet.paste(portrait.resize((CELL, CELL), Image.Resampling.LANCZOS), place)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(output, **({"quality": 92} if output.suffix.lower() in (".jpg", ".jpeg") else {}))
+    save_picture(output, np.asarray(sheet))

@@ -132,7 +132,6 @@ class GPAvatarTrainer(Run):
 
     def write_result(self, folder: Path) -> None:
         """The network's weights, and its sizes beside them."""
-        folder.mkdir(parents=True)
         weights = {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
         save_file(weights, folder / WEIGHTS_NAME)
         (folder / "config.json").write_text(json.dumps(asdict(self.sizes), indent=2) + "\n")

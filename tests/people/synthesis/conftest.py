@@ -23,7 +23,7 @@ def model():
 def corpus(tmp_path_factory):
     pytest.importorskip("bpy")
     folder = tmp_path_factory.mktemp("corpus")
-    killed = folder / "person_000099.1.part"
+    killed = folder / ".person_000011.part"
     killed.mkdir()
     done = synthesize(folder, "--sheet", folder / "sheet.png")
     assert done.returncode == 0, done.stdout + done.stderr
