@@ -11,7 +11,7 @@ from backend.models.folders import models_folder
 from backend.models.names import checked_name
 from backend.models.record import Record, sha256
 from backend.protocol.errors import TurboPortraitError
-from backend.protocol.files import atomic_file
+from backend.protocol.files import atomic_file, npz_bytes
 from flame import HeadModel, load_head_model
 from flame.files import MAX_FILE_BYTES, HeadModelError
 from flame.unpickler import load_restricted
@@ -51,8 +51,8 @@ def install_head_model(path: Path, licence: str, name: str = "") -> tuple[str, H
         if zipfile.is_zipfile(path):
             part.write_bytes(path.read_bytes())
         else:
-            with open(path, "rb") as file, open(part, "wb") as output:
-                np.savez_compressed(output, **_arrays(load_restricted(file)))
+            with open(path, "rb") as file:
+                part.write_bytes(npz_bytes(**_arrays(load_restricted(file))))
         model = _load(part)
     Record(source=path.name, source_sha256=sha256(path), licence=licence, files={target.name: model.checksum}).save(
         folder / f"{name}.json"

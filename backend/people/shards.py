@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from backend.protocol.errors import TurboPortraitError
-from backend.protocol.files import append_file, atomic_file
+from backend.protocol.files import append_file, npz_bytes, write_file
 
 FORMAT = 3
 HELD_OUT_EVERY = 8
@@ -181,8 +181,7 @@ def write_identity(folder: str | Path, identity: Identity, **more: np.ndarray) -
     """
     _check(identity)
     path = Path(folder) / f"identity_{identity.seed:06d}.npz"
-    with atomic_file(path) as part, open(part, "wb") as file:
-        np.savez_compressed(file, format=FORMAT, **(asdict(identity) | more))
+    write_file(path, npz_bytes(format=FORMAT, **(asdict(identity) | more)))
 
 
 def _check(identity: Identity) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
 
 from backend.protocol.errors import TurboPortraitError, storage_code
 
@@ -46,6 +49,13 @@ def write_file(path: str | Path, data: bytes | str, parts: Path | None = None, m
     """Write bytes, or text as UTF-8; see `atomic_file`."""
     with atomic_file(path, parts, mode) as part:
         part.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+def npz_bytes(**arrays: np.ndarray) -> bytes:
+    """Arrays as a compressed .npz file: numpy itself prints a traceback where the disk is full."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
 
 
 def append_file(path: str | Path, data: bytes) -> None:

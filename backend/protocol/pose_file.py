@@ -16,7 +16,7 @@ import numpy as np
 from backend.protocol import limits
 from backend.protocol.camera import Camera
 from backend.protocol.errors import TurboPortraitError
-from backend.protocol.files import atomic_file
+from backend.protocol.files import npz_bytes, write_file
 from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.shots import Shot
 
@@ -124,8 +124,7 @@ class PoseFile:
             arrays[name] = np.ascontiguousarray(self.columns[name], kind)
         for digest, photo in self.portraits.items():
             arrays[PORTRAIT + digest] = np.frombuffer(photo, np.uint8)
-        with atomic_file(path) as part, open(part, "wb") as file:
-            np.savez_compressed(file, **arrays)
+        write_file(path, npz_bytes(**arrays))
 
     @classmethod
     def load(cls, path: str | Path) -> PoseFile:

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from backend.protocol.errors import TurboPortraitError
-from backend.protocol.files import atomic_file
+from backend.protocol.files import npz_bytes, write_file
 from backend.tracking.landmarks import (
     FACE_OVAL,
     LEFT_IRIS,
@@ -173,6 +173,6 @@ def _cached(model: HeadModel) -> LandmarkEmbedding:
     except (OSError, KeyError, ValueError):
         embedding = compute_embedding(model)
     # A read-only home only costs the seconds again.
-    with contextlib.suppress(TurboPortraitError), atomic_file(path) as part, open(part, "wb") as file:
-        np.savez(file, **vars(embedding))
+    with contextlib.suppress(TurboPortraitError):
+        write_file(path, npz_bytes(**vars(embedding)))
     return embedding

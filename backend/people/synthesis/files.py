@@ -24,7 +24,7 @@ from PIL import Image, UnidentifiedImageError
 
 from backend.protocol.camera import Camera
 from backend.protocol.errors import TurboPortraitError
-from backend.protocol.files import atomic_folder
+from backend.protocol.files import atomic_folder, npz_bytes
 from backend.protocol.head_parameters import HeadParameters
 
 FORMAT = 1
@@ -111,7 +111,7 @@ def write_person(
     with atomic_folder(person_folder(folder, seed)) as part:
         for stem, pixels in images.items():
             Image.fromarray(pixels).save(part / f"{stem}.png", compress_level=4)
-        np.savez_compressed(part / "views.npz", format=np.array(FORMAT), **arrays)
+        (part / "views.npz").write_bytes(npz_bytes(format=np.array(FORMAT), **arrays))
         (part / "person.json").write_text(json.dumps(about, indent=1) + "\n")
 
 
