@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import datetime
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from backend.models.folder_files import read_text_file
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.files import atomic_folder, write_file
 
@@ -43,8 +45,8 @@ class Record(msgspec.Struct, frozen=True):
     def load(cls, path: Path) -> Record | None:
         """None where there is none, or none that can be read."""
         try:
-            return msgspec.json.decode(path.read_bytes(), type=cls)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return msgspec.json.decode(read_text_file(path), type=cls)
+        except (OSError, ValueError, RecursionError, msgspec.MsgspecError):
             return None
 
     def verify(self, folder: Path) -> None:
@@ -69,7 +71,7 @@ def installing(folder: Path, replace: bool = False) -> Iterator[Path]:
         TurboPortraitError: model_exists: `folder` is there already, and shall not be replaced; and as
             `atomic_folder`.
     """
-    if folder.exists() and not replace:
+    if os.path.lexists(folder) and not replace:
         raise TurboPortraitError("model_exists", folder.name)
     with atomic_folder(folder) as stage:
         yield stage

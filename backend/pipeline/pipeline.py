@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from safetensors import SafetensorError
 
 from backend.avatars.base import RenderedView
 from backend.pipeline.catalog import Catalog, Progress, Refiner
@@ -200,7 +201,7 @@ class Pipeline:
                 self._refiners[preset] = self.catalog.refiner(preset, self._settle_device())
             except OSError as error:
                 raise TurboPortraitError("weights_missing", str(error)[:300]) from error
-            except ValueError as error:
+            except (ValueError, LookupError, SafetensorError) as error:
                 raise TurboPortraitError("bad_refiner", str(error)[:300]) from error
         return self._refiners[preset]
 

@@ -90,24 +90,33 @@ def atomic_folder(folder: str | Path) -> Iterator[Path]:
     part, old = folder.with_name(f".{folder.name}.part"), folder.with_name(f".{folder.name}.old")
     with _writing(folder):
         try:
-            shutil.rmtree(part, ignore_errors=True)
+            discard(part)
             part.mkdir(parents=True)
             yield part
             for path in part.rglob("*"):
                 _sync_names(path) if path.is_dir() else _sync(path)
-            if folder.exists():
-                shutil.rmtree(old, ignore_errors=True)
+            if os.path.lexists(folder):
+                discard(old)
                 os.replace(folder, old)
             try:
                 os.replace(part, folder)
             except OSError:
-                if old.exists():
+                if os.path.lexists(old):
                     os.replace(old, folder)
                 raise
             _sync_names(folder.parent)
-            shutil.rmtree(old, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                discard(old)
         finally:
             shutil.rmtree(part, ignore_errors=True)
+
+
+def discard(path: Path) -> None:
+    """Remove a file or folder if it is there; of a link only the link itself."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def commit(part: Path, path: Path) -> None:
