@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 
 import typer
 
+from backend.client.isolation import SAFE_PATH
 from backend.commands.batch import batch
 from backend.commands.doctor import doctor
 from backend.commands.models import models
@@ -39,6 +41,8 @@ _APPS = {
 
 def main() -> None:
     """Run the command line; errors that a user can meet are a line each, not a traceback."""
+    # For what libraries start: multiprocessing, Ray, torch's launcher.
+    os.environ.update(SAFE_PATH)
     _add_apps(sys.argv[1:])
     try:
         app()

@@ -5,9 +5,7 @@ It runs as two processes after each other, `venv` and `pip`, whose output goes t
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -19,6 +17,7 @@ from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.client import TurboPortraitError
 from backend.client.discovery import state_folder
+from backend.client.isolation import find_program, isolated, python_module
 
 from .backend_log import install_log_path
 from .steps import Progress, Steps
@@ -77,9 +76,9 @@ def find_python() -> tuple[str, ...] | None:
     if sys.version_info[:2] in SUITABLE and Path(sys.executable).stem.startswith("python"):
         return (sys.executable,)
     for major, minor in SUITABLE:
-        if found := shutil.which(f"python{major}.{minor}"):
+        if found := find_program(f"python{major}.{minor}"):
             return (found,)
-    if sys.platform == "win32" and (found := shutil.which("py")):
+    if sys.platform == "win32" and (found := find_program("py")):
         return (found, "-3.11")
     return None
 
@@ -97,8 +96,9 @@ def installing(place: Path, python: Sequence[str]) -> Steps:
     install_log_path().parent.mkdir(parents=True, exist_ok=True)
     install_log_path().write_bytes(b"")
     making = rpt_("Making the environment")
-    yield from _running([*python, "-m", "venv", "--clear", str(environment)], lambda said: Progress(making, fraction=0))
-    pip = [str(python_of(environment)), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
+    venv = [*python, "-P", "-m", "venv", "--clear", str(environment.absolute())]
+    yield from _running(venv, lambda said: Progress(making, fraction=0))
+    pip = [*python_module("pip", python_of(environment)), "--disable-pip-version-check", "--no-input", "install"]
     options = ["--progress-bar", "off", "--constraint", str(CONSTRAINTS)]
     yield from _running([*pip, *options, *wheels], lambda said: _progress(environment, said))
     (place / COMPLETE).touch()
@@ -127,13 +127,12 @@ def _claim(place: Path) -> None:
 
 def _running(command: list[str], progress: Callable[[str], Progress]) -> Steps:
     """Run a process to its end; `progress` tells from what it has said how far it is."""
-    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
     flags = {"creationflags": 0x08000000} if sys.platform == "win32" else {}
     begin = install_log_path().stat().st_size
     with install_log_path().open("ab") as output:
         try:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment, **flags
+                **isolated(command), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, **flags
             )
         except OSError as error:
             raise TurboPortraitError("backend_not_started", f"{command[0]}: {error.strerror}") from error

@@ -19,6 +19,8 @@ from pathlib import Path
 
 from bpy.app.translations import pgettext_rpt as rpt_
 
+from backend.client.isolation import isolated
+
 FILE = "progress.jsonl"
 ALIVE_SECONDS = 20.0
 """A run touches its lock every five seconds."""
@@ -146,18 +148,14 @@ class BatchRun:
         """
         (output / "job").mkdir(parents=True, exist_ok=True)
         path = output / "job" / FILE
-        # Blender's own Python paths must not reach the backend's Python.
-        environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
         flags = {"creationflags": 0x08000200} if sys.platform == "win32" else {"start_new_session": True}
         with open(path, "ab") as said, open(output / "job" / "batch.log", "wb") as log:
             offset = said.tell()
             process = subprocess.Popen(
-                [*command, "--output", str(output), "--json"],
+                **isolated([*command, "--output", str(output), "--json"]),
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=log,
-                cwd=output,
-                env=environment,
                 **flags,
             )
         return cls(output, process, offset)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import tempfile
@@ -13,6 +14,7 @@ import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.client import TurboPortraitError
+from backend.client.isolation import isolated
 from backend.protocol.shots import RAW, Shot
 
 from . import preferences
@@ -32,7 +34,7 @@ def output_folder(scene: bpy.types.Scene) -> Path | None:
     path = scene.turboportrait_shots.output
     if not path or (path.startswith("//") and not bpy.data.filepath):
         return None
-    return Path(bpy.path.abspath(path))
+    return Path(bpy.path.abspath(path)).absolute()
 
 
 def run_of(scene: bpy.types.Scene) -> BatchRun | None:
@@ -83,7 +85,7 @@ def command(scene: bpy.types.Scene, blend: Path, names: list[str] | None) -> lis
     shots, settings = scene.turboportrait_shots, scene.turboportrait
     words = [*base_command(), "batch"]
     if shots.file:
-        words.append(bpy.path.abspath(shots.file))
+        words.append(os.path.abspath(bpy.path.abspath(shots.file)))
         rate = scene.render.fps / scene.render.fps_base
         words += ["--fps", f"{rate:.6g}"] if shots.file.lower().endswith(".edl") else []
     words += ["--blend", str(blend), "--quality", RAW if settings.output == "RAW" else settings.preset]
@@ -132,11 +134,13 @@ def reading(path: str, rate: float) -> Steps:
     Raises:
         TurboPortraitError: batch_refused, with everything that is wrong; backend_not_started.
     """
-    words = [*base_command(), "shots", "show", path, "--json"]
+    words = [*base_command(), "shots", "show", os.path.abspath(path), "--json"]
     words += ["--fps", f"{rate:.6g}"] if path.lower().endswith(".edl") else []
     with tempfile.TemporaryFile() as said:
         try:
-            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.DEVNULL)
+            process = subprocess.Popen(
+                **isolated(words), stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.DEVNULL
+            )
         except OSError as error:
             raise TurboPortraitError("backend_not_started", str(error)) from error
         try:

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 from backend.batch.checksums import installed
 from backend.batch.work import Outcome, Work, Worker, WorkerLost, WorkerSettings
+from backend.client.discovery import state_folder
+from backend.client.isolation import SAFE_PATH
 from backend.protocol.errors import TurboPortraitError
 
 QUEUED = 2
@@ -76,6 +78,7 @@ class RayPool:
             "OMP_NUM_THREADS": str(threads),
             "NUMBA_NUM_THREADS": str(threads),
             "OMP_WAIT_POLICY": "PASSIVE",
+            **SAFE_PATH,
         }
         # Fractions of cores and GPUs let several workers share one where more are asked for than there are.
         self._options = {
@@ -170,7 +173,11 @@ def _connect(ray: Any, address: str) -> None:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     options = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES} if not address else {}
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **options)
+        # Ray puts the current folder on the path of every worker: it shall be ours.
+        folder = state_folder()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.chdir(folder):
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         raise TurboPortraitError("no_ray", _first_line(error)) from error
     finally:

@@ -76,6 +76,8 @@ def batch(
             for problem in refused.problems:
                 tell({"event": "problem", "line": problem.line, "sentence": problem.sentence})
             raise
+        for sentence in plan.poses.header.notes:
+            tell({"event": "note", "sentence": sentence})
         if plan_only:
             tell(planned(plan, *split_done(plan, job.records(), job.output)))
             return

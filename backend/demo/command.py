@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from backend.bench.product import latencies
 from backend.bench.report import machine
+from backend.client.isolation import isolated, python_module
 from backend.commands.session import backend_client
 from backend.demo import measure, pictures
 from backend.evaluation.portraits import real_portraits
@@ -98,11 +98,10 @@ def _render(photo: Path, output: Path, frames: int, size: int) -> dict:
 
 def _blender(settings: Path, log: Path) -> Iterator[dict]:
     """Run the scene's script; yields what it tells."""
-    root = Path(__file__).resolve().parents[2]
-    command = [sys.executable, "-m", "blender_addon.demo", str(settings)]
+    start = isolated([*python_module("blender_addon.demo"), str(settings)])
     with (
         open(log, "w") as words,
-        subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process,
+        subprocess.Popen(**start, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process,
     ):
         for line in process.stdout:
             if line.startswith(PROGRESS):

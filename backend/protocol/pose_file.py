@@ -64,6 +64,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         shots: those that the rows' `shot` counts, with the sizes that were rendered for.
         background: linear RGB behind the heads in movies; pictures keep their alpha.
         problems: shot (or empty) and sentence of what could not be evaluated.
+        notes: sentences on what was evaluated otherwise than Blender shows it.
     """
 
     blend_sha256: str
@@ -73,6 +74,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shots: tuple[Shot, ...]
     background: tuple[float, float, float] = (0.0, 0.0, 0.0)
     problems: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
     format: str = "turboportrait poses"
     version: int = VERSION
 

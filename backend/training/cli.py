@@ -13,6 +13,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from backend.client.isolation import isolated, python_module
+
 if TYPE_CHECKING:
     from backend.training.run import Run
 
@@ -162,7 +164,9 @@ def _tell(trainer: Run) -> None:
 
 def _launch(processes: int, options: list[str]) -> NoReturn:
     """Become the launcher of several processes that run this command and know of each other."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    launcher = [*python_module("torch.distributed.run"), "--standalone", f"--nproc-per-node={processes}"]
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
-    # In place of this process, so that signals reach the launcher, which passes them on and waits.
-    os.execv(sys.executable, [*launcher, "-m", "backend.training", "refiner", *options])
+    start = isolated([*launcher, "-m", "backend.training", "refiner", *options])
+    # In place of this process, so that signals reach the launcher, which passes them on and waits. The options may
+    # name files from the current folder, so it stays; it is on no path.
+    os.execve(sys.executable, start["args"], start["env"])

@@ -23,10 +23,15 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture
-def workers_find_the_tests(monkeypatch):
-    """Ray's worker processes import the little pipeline by its name."""
+def workers_find_the_tests(monkeypatch, tmp_path_factory):
+    """Ray's worker processes import the little pipeline by its name, and nothing from a stranger's current folder."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), str(HERE.parent / "pipeline")]))
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    folder = tmp_path_factory.mktemp("stranger")
+    (folder / "backend.py").write_text(f"open({str(folder / 'ran')!r}, 'w')")
+    monkeypatch.chdir(folder)
+    yield
+    assert not (folder / "ran").exists()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from backend.client.isolation import blender_without_window, isolated
 from backend.people.synthesis.scene import Scene
 from backend.protocol.errors import TurboPortraitError
 
@@ -29,15 +29,15 @@ class Studio:
 
     def __init__(self, blender: str | None = None, threads: int = 2) -> None:
         self.threads = threads
-        command = [blender, "-b", "-P"] if blender else [sys.executable]
-        command.append(str(STUDIO))
-        root = str(Path(__file__).parents[3])
-        paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+        command = [*blender_without_window(blender), "--python"] if blender else [sys.executable, "-P"]
         try:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                env=os.environ | {"PYTHONPATH": paths},
-            )  # fmt: skip
+                **isolated([*command, str(STUDIO)]),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
         except OSError as error:
             raise TurboPortraitError("no_blender", str(error), sentence="Blender could not be started.") from error
         self._answer()

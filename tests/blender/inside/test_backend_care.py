@@ -65,8 +65,14 @@ def layout(state, tmp_path, monkeypatch):
     return room
 
 
-def test_an_environment_is_installed_and_then_used(layout, state, monkeypatch, capsys):
-    """By the button, which in a Blender without a window has the console tell how far it is."""
+def test_an_environment_is_installed_and_then_used(layout, state, monkeypatch, capsys, tmp_path):
+    """By the button, which in a Blender without a window has the console tell how far it is.
+
+    Blender works in the folder of the .blend that it was opened with: what lies there is not run.
+    """
+    for name in ("venv.py", "pip.py", "ensurepip.py"):
+        (tmp_path / name).write_text("raise SystemExit('a stranger’s code was run')")
+    monkeypatch.chdir(tmp_path)
     assert installer.installed_python() is None
     monkeypatch.setattr(installer, "can_install", lambda: "")
     monkeypatch.setattr(installer, "find_python", lambda: (sys.executable,))

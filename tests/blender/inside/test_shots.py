@@ -161,9 +161,13 @@ def test_what_is_wrong_with_a_batch_is_shown(shooting, tmp_path):
     assert "line 3: the frames 2 to 2" in str(error.value)
 
 
-def test_a_batch_is_rendered_beside_blender_and_resumed(shooting, tmp_path):
+def test_a_batch_is_rendered_beside_blender_and_resumed(shooting, tmp_path, monkeypatch):
     if not bpy.app.version_string.startswith("5.0"):
         pytest.skip("one real batch is enough: it runs in a process of its own")
+    # Whoever made the folder gets no code into that process.
+    (tmp_path / "out" / "backend").mkdir(parents=True)
+    (tmp_path / "out" / "backend" / "__init__.py").write_text("raise SystemExit('a stranger’s code was run')")
+    monkeypatch.chdir(tmp_path / "out")
     bpy.ops.turboportrait.shots_from_markers()
     shooting.turboportrait_shots.items["wide"].chosen = False
     assert bpy.ops.turboportrait.render_shots(chosen_only=True) == {"FINISHED"}
