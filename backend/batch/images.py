@@ -80,7 +80,7 @@ def read_rgba(path: Path) -> np.ndarray:
             linear = file.channels()["RGBA"].pixels.astype(np.float32)
         alpha = np.rint(np.clip(linear[..., 3:], 0, 1) * 255).astype(np.uint8)
         return np.concatenate([to_srgb(linear[..., :3]), alpha], axis=2)
-    return np.asarray(Image.open(path).convert("RGBA"))
+    return np.asarray(Image.open(path, formats=["PNG"]).convert("RGBA"))
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
@@ -90,5 +90,5 @@ def read_metadata(path: Path) -> dict[str, Any]:
 
         with OpenEXR.File(str(path), header_only=True) as file:
             return json.loads(file.header().get(KEY, "{}"))
-    with Image.open(path) as image:
+    with Image.open(path, formats=["PNG"]) as image:
         return json.loads(image.text.get(KEY, "{}"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,8 +19,8 @@ from backend.batch.patterns import pattern_problem
 from backend.batch.plan import Plan, Settings, make_plan
 from backend.batch.problems import BatchRefused, Problem
 from backend.batch.shot_lists import ShotList, read_shot_list
+from backend.photos import decode_photo, read_photo
 from backend.protocol.errors import TurboPortraitError
-from backend.protocol.limits import MAX_PHOTO_BYTES
 from backend.protocol.pose_file import PoseFile
 from backend.protocol.shots import RAW, Shot
 
@@ -111,21 +110,15 @@ def ready_presets(names: Sequence[str]) -> set[str]:
 
 def _photos(shots: Sequence[Shot], problems: list[Problem]) -> dict[str, tuple[str, bytes]]:
     """Path -> SHA-256 and bytes of the portraits that shots name."""
-    from PIL import Image
-
     read: dict[str, tuple[str, bytes]] = {}
     for shot in shots:
         if not shot.portrait or shot.portrait in read:
             continue
         try:
-            path = Path(shot.portrait)
-            if path.stat().st_size > MAX_PHOTO_BYTES:
-                raise OSError(f"more than {MAX_PHOTO_BYTES >> 20} MiB")
-            data = path.read_bytes()
-            Image.open(io.BytesIO(data)).verify()
-        # Image files of strangers make Pillow raise more than OSError.
-        except Exception as error:
-            why = getattr(error, "strerror", None) or str(error)
+            data = read_photo(Path(shot.portrait))
+            decode_photo(data)
+        except TurboPortraitError as error:
+            why = f"{error.sentence} {error.hint}"
             problems.append(Problem(shot.line, f"the portrait '{shot.portrait}' cannot be used: {why}"[:300]))
             continue
         read[shot.portrait] = (hashlib.sha256(data).hexdigest(), data)

@@ -19,6 +19,7 @@ from backend.client.isolation import isolated, python_module
 from backend.commands.session import backend_client
 from backend.demo import measure, pictures
 from backend.evaluation.portraits import real_portraits
+from backend.photos import read_photo
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.files import write_file
 
@@ -57,7 +58,7 @@ def demo(
         raise TurboPortraitError("internal", f"{len(rendered)} of {frames} frames were rendered; see blender.log")
     pictures.movie(rendered, output / "demo.mp4")
     with console.status("Measuring"), backend_client() as client:
-        registered = client.register(photo.read_bytes())
+        registered = client.register(read_photo(photo))
         pictures.contact_sheet(
             registered.reference[..., :3], measure.sheet_views(client, registered, size), output / "sheet.png"
         )

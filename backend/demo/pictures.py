@@ -54,7 +54,7 @@ def movie(frames: Sequence[Path], path: Path, frames_per_second: int = 24) -> No
         stream = container.add_stream("h264", rate=Fraction(frames_per_second))
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": "16"}
-        stream.width, stream.height = Image.open(frames[0]).size
+        stream.width, stream.height = Image.open(frames[0], formats=["PNG"]).size
         for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_image(Image.open(frame).convert("RGB"))))
+            container.mux(stream.encode(av.VideoFrame.from_image(Image.open(frame, formats=["PNG"]).convert("RGB"))))
         container.mux(stream.encode())

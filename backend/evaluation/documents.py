@@ -86,7 +86,7 @@ def place_pictures(document: Path, folder: Path) -> list[str]:
         target = document.parent / match[1]
         source = folder / f"{target.stem}.png"
         if source.is_file():
-            save_picture(target, np.asarray(Image.open(source).convert("RGB")), quality=88)
+            save_picture(target, np.asarray(Image.open(source, formats=["PNG"]).convert("RGB")), quality=88)
             placed.append(target.name)
     return placed
 

@@ -17,9 +17,9 @@ from rich.progress import Progress
 
 from backend.commands.portrait import orbit
 from backend.compositing import over_grey
+from backend.photos import read_photo
 from backend.pipeline import Pipeline
 from backend.protocol.errors import TurboPortraitError
-from backend.tracking import TrackingError
 
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
 PAGE = "index.html"
@@ -73,7 +73,7 @@ def sheets(
                 continue
             try:
                 write_sheet(pipeline, name, path, rendering, output)
-            except (TurboPortraitError, TrackingError) as error:
+            except TurboPortraitError as error:
                 failures[name] = str(error)
                 progress.console.print(f"{name}: {error}", markup=False)
     page = write_page(output, list(photos), failures)
@@ -95,9 +95,9 @@ def write_sheet(pipeline: Pipeline, name: str, photo: Path, rendering: Rendering
     """Render a portrait and write its pictures, then its sheet: the portrait, and raw above refined views.
 
     Raises:
-        TrackingError: no face and the like. TurboPortraitError: an unknown maker, head model or preset.
+        TurboPortraitError: no face and the like; an unknown maker, head model or preset.
     """
-    registration = pipeline.register(photo.read_bytes(), rendering.maker, rendering.head_model, lambda *_: None)
+    registration = pipeline.register(read_photo(photo), rendering.maker, rendering.head_model, lambda *_: None)
     tracked = registration.avatar.tracked
     cameras = [orbit(tracked.camera, yaw, 0.0, rendering.size) for yaw in rendering.yaws]
     raw = pipeline.render_raw(registration, cameras, tracked.parameters)

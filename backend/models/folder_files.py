@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 
 from backend.protocol.errors import TurboPortraitError
+from backend.protocol.reading import read_bounded
 
 MAX_TEXT_BYTES = 1 << 20
 """Of a config or a record."""
@@ -17,13 +17,7 @@ def read_text_file(path: Path) -> bytes:
     Raises:
         OSError: it is missing, no ordinary file (a pipe would never end), or has too many bytes.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(f"{path.name} is no file")
-    with open(path, "rb") as file:
-        content = file.read(MAX_TEXT_BYTES + 1)
-    if len(content) > MAX_TEXT_BYTES:
-        raise OSError(f"{path.name} has more than {MAX_TEXT_BYTES} bytes, far too many")
-    return content
+    return read_bounded(path, MAX_TEXT_BYTES)
 
 
 def check_inside(files: list[Path], folder: Path, code: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from backend.avatars.base import RenderedView
+from backend.photos import start_decoder
 from backend.pipeline.catalog import Catalog, Progress, Refiner
 from backend.pipeline.moments import Crops, Moment, reference_state, usable_square
 from backend.pipeline.store import AvatarStore, Registration
@@ -49,6 +50,7 @@ class Pipeline:
 
     def warm_up(self) -> None:
         """Load and compile what every request needs, so that the first is not slow."""
+        start_decoder()
         self._settle_device()
         for name in self.catalog.makers:
             self.catalog.maker(name)

@@ -9,7 +9,7 @@ ERRORS: dict[str, tuple[str, str]] = {
     # The portrait.
     "not_an_image": (
         "The file is not an image that can be read.",
-        "Choose a JPEG, PNG, WebP or TIFF photograph; if it is one, save it again from an image editor.",
+        "Choose a JPEG, PNG, HEIC, WebP, AVIF or TIFF photograph; if it is one, save it again from an image editor.",
     ),
     "image_too_large": (
         "The image has too many pixels.",

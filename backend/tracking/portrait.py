@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from backend.photos import decode_photo
 from backend.protocol.camera import Camera
 from backend.protocol.head_parameters import HeadParameters
 from backend.tracking.embedding import with_landmarks
@@ -14,7 +15,7 @@ from backend.tracking.errors import TrackingError
 from backend.tracking.fit import fit_head
 from backend.tracking.landmarks import find_faces, find_landmarks
 from backend.tracking.matte import matte_person
-from backend.tracking.photo import crop_around, crop_box, decode_photo, to_crop, to_photo
+from backend.tracking.photo import crop_around, crop_box, to_crop, to_photo
 from flame import HeadModel
 
 SEARCH_SIZE = 512
@@ -69,10 +70,11 @@ def track(photo: bytes, model: HeadModel, size: int = 512) -> TrackedPortrait:
         size: of the crop, pixels.
 
     Raises:
-        TrackingError: not_an_image, image_too_large, no_face, face_cut, face_too_small.
+        TurboPortraitError: as `decode_photo`.
+        TrackingError: no_face, face_cut, face_too_small.
     """
     model = with_landmarks(model)
-    pixels = decode_photo(photo)
+    pixels = decode_photo(photo).rgb
     face, warnings = _find_face(pixels)
     crop = crop_around(pixels, face[:468], size)
     # Found once more in the crop: this is the framing in which renders are compared with the portrait.

@@ -22,6 +22,7 @@ from PIL import Image
 from backend.people.captures.files import decode, matrix, read_json, read_member
 from backend.people.captures.source import choose_moments
 from backend.people.captures.subject import Capture, Picture, SourceCamera, Unusable
+from backend.photos.formats import DATA_FORMATS
 
 FULL_WIDTH, FULL_HEIGHT = 2668, 4096
 MILLIMETRE = 1e-3
@@ -114,7 +115,7 @@ def _picture(archive: Path, entry: dict, frame: int) -> Picture:
 
 def _size(archive: Path, member: str) -> tuple[int, int]:
     try:
-        with Image.open(io.BytesIO(read_member(archive, member))) as picture:
+        with Image.open(io.BytesIO(read_member(archive, member)), formats=DATA_FORMATS) as picture:
             return picture.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise Unusable(f"{member} is damaged: {error}") from error

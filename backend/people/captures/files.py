@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from backend.people.captures.subject import Unusable
+from backend.photos.formats import DATA_FORMATS
 
 MOST_JSON_BYTES = 256 * 2**20
 MOST_PICTURE_BYTES = 64 * 2**20
@@ -56,7 +57,7 @@ def decode(data: bytes, name: str, labels: bool = False) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as picture:
+            with Image.open(io.BytesIO(data), formats=DATA_FORMATS) as picture:
                 if picture.width * picture.height > MOST_PIXELS:
                     raise Unusable(f"{name} has {picture.width} x {picture.height} pixels, too many")
                 if not labels:
@@ -81,7 +82,7 @@ def read_picture(path: Path, labels: bool = False) -> np.ndarray:
 def picture_size(path: Path) -> tuple[int, int]:
     """Width and height without reading the pixels; raises Unusable."""
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=DATA_FORMATS) as picture:
             return picture.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise Unusable(f"{path.name} is damaged or missing: {error}") from error

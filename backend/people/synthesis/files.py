@@ -176,7 +176,7 @@ def read_person(path: Path) -> PersonViews:
 
 
 def _image(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    with Image.open(path) as image:
+    with Image.open(path, formats=["PNG"]) as image:
         if image.size != shape[1::-1]:
             raise ValueError(f"{path.name} has {image.size} pixels")
         pixels = np.asarray(image)

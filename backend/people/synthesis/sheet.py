@@ -22,7 +22,7 @@ def save_sheet(folder: Path, seeds: Iterable[int], output: Path) -> None:
     rows = max(1, math.ceil(len(paths) / columns))
     sheet = Image.new("RGB", (columns * (CELL + GAP) - GAP, rows * (CELL + GAP) - GAP), "white")
     for k, path in enumerate(paths):
-        with Image.open(path) as portrait:
+        with Image.open(path, formats=["PNG"]) as portrait:
             place = (k % columns * (CELL + GAP), k // columns * (CELL + GAP))
             sheet.paste(portrait.resize((CELL, CELL), Image.Resampling.LANCZOS), place)
     save_picture(output, np.asarray(sheet))
