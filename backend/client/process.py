@@ -117,7 +117,7 @@ class BackendProcess:
         """End it: by a message, else by a signal, else by force. Waits for its end."""
         with contextlib.suppress(TurboPortraitError):
             if endpoint := self.endpoint:
-                with Client(endpoint.address, name="stop") as client:
+                with Client(endpoint, name="stop") as client:
                     client.shutdown(timeout)
         for end in (lambda: None, self.process.terminate, self.process.kill):
             end()

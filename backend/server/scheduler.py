@@ -101,7 +101,11 @@ class Scheduler:
             stale = self._supersede(queue, job) if job.live else []
             if len(queue) >= limits.MAX_QUEUED_REQUESTS:
                 raise TurboPortraitError("too_many_requests", f"{len(queue)} of this client")
-            if job.photo_bytes + sum(waiting.photo_bytes for waiting in queue.batch) > limits.MAX_QUEUED_BYTES:
+            bytes_of_all = job.photo_bytes + sum(map(_photo_bytes, self._queues.values()))
+            if (
+                job.photo_bytes + _photo_bytes(queue) > limits.MAX_QUEUED_BYTES
+                or bytes_of_all > limits.MAX_QUEUED_BYTES_OF_ALL
+            ):
                 raise TurboPortraitError("too_many_requests", "too many photographs wait to be registered")
             (queue.live if job.live else queue.batch).append(job)
             self._changed.notify()
@@ -209,3 +213,7 @@ class Scheduler:
     def _first_live(queue: _Queue) -> Job | None:
         """The first whose raw views are yet to be rendered."""
         return next((job for job in queue.live if job.raw is None), None)
+
+
+def _photo_bytes(queue: _Queue) -> int:
+    return sum(job.photo_bytes for job in queue.batch)

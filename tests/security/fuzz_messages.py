@@ -92,7 +92,8 @@ def _server() -> Iterator[Server]:
 def _connected(server: Server) -> zmq.Socket:
     client = zmq.Context.instance().socket(zmq.DEALER)
     client.linger = 0
-    client.connect(server.endpoint)
+    server.endpoint.keys.apply_to_client(client)
+    client.connect(server.endpoint.address)
     return client
 
 
@@ -137,7 +138,7 @@ def _mutated(chance: random.Random) -> list[bytes]:
 
 
 def _garbage(server: Server, chance: random.Random) -> None:
-    address = urlsplit(server.endpoint)
+    address = urlsplit(server.endpoint.address)
     with socket.create_connection((address.hostname, address.port), ANSWER_SECONDS) as stranger:
         greeting = b"\xff" + bytes(8) + b"\x7f\x03\x01" + chance.choice((b"NULL", b"CURVE", b"PLAIN")).ljust(20, b"\0")
         greeting = greeting.ljust(64, b"\0") + chance.randbytes(chance.randrange(200))

@@ -83,7 +83,7 @@ def drain(client, handles):
 def test_hello_tells_version_and_capabilities(server, connect):
     hello = connect(server.endpoint).backend
     assert hello.protocol_version == VERSION
-    assert hello.session == server.session
+    assert hello.session == server.endpoint.session
     assert hello.capabilities.makers == ("little",)
     assert hello.capabilities.presets == ("compact",)
     assert hello.capabilities.head_models == ("open_head",)
