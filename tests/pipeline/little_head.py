@@ -48,6 +48,8 @@ def photo(color: tuple[int, int, int] = (200, 120, 90)) -> bytes:
 class LittleHead:
     """See `backend.avatars.base.Avatar`."""
 
+    per_pixel = True
+
     def __init__(self, identifier: str, image: np.ndarray) -> None:
         self.id = identifier
         self.tracked = _tracked(image)
