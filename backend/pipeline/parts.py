@@ -15,6 +15,9 @@ from backend.protocol.head_parameters import HeadParameters
 PART_PIXELS = 1 << 22
 """Of one part: 2048 x 2048."""
 
+_PICTURES = ("rgba", "depth", "confidence", "head", "place", "warped")
+"""Fields of a rendered view that have a value for each pixel."""
+
 Result = TypeVar("Result")
 Parts = Generator[None, None, Result]
 """Work that can be left between its parts."""
@@ -36,11 +39,7 @@ def rendering(avatar: Avatar, cameras: Sequence[Camera], parameters: HeadParamet
         together = _fitting(cameras[len(views) :])
         first = bands(together[0]) if getattr(avatar, "per_pixel", False) else []
         if len(first) > 1:
-            shown = []
-            for band in first:
-                shown += avatar.render([band], parameters)
-                yield
-            views.append(_stacked(shown))
+            views.append((yield from _by_bands(avatar, first, together[0].height, parameters)))
         else:
             views += avatar.render(together, parameters)
             yield
@@ -66,10 +65,19 @@ def _fitting(cameras: Sequence[Camera]) -> Sequence[Camera]:
     return cameras[: max(1, int(np.searchsorted(pixels, PART_PIXELS, "right")))]
 
 
-def _stacked(views: Sequence[RenderedView]) -> RenderedView:
-    whole = {
-        name: np.concatenate([getattr(view, name) for view in views])
-        for name in ("rgba", "depth", "confidence", "head", "place", "warped")
-        if getattr(views[0], name) is not None
-    }
-    return replace(views[0], **whole)
+def _by_bands(
+    avatar: Avatar, cameras: Sequence[Camera], height: int, parameters: HeadParameters
+) -> Parts[RenderedView]:
+    """One view; each band is put into the whole at once, so that no two copies of it are held."""
+    whole: dict[str, np.ndarray] = {}
+    top = 0
+    for camera in cameras:
+        (band,) = avatar.render([camera], parameters)
+        for name in _PICTURES:
+            picture = getattr(band, name)
+            if picture is not None:
+                whole.setdefault(name, np.empty((height, *picture.shape[1:]), picture.dtype))
+                whole[name][top : top + camera.height] = picture
+        top += camera.height
+        yield
+    return replace(band, **whole)
