@@ -16,6 +16,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from backend.protocol.errors import TurboPortraitError
 from backend.protocol.pose_file import COLUMNS, Head, Header, PoseFile
 from backend.protocol.shots import Shot, decode_request, plain
 
@@ -39,7 +40,11 @@ def main(request_path: str) -> None:
     digest = hashlib.sha256(Path(request.blend).read_bytes()).hexdigest()
     shots = marker_shots(scene) if request.shots is None else list(request.shots)
     if request.output:
-        collect(scene, shots, digest).save(request.output)
+        try:
+            collect(scene, shots, digest).save(request.output)
+        except TurboPortraitError as error:
+            tell(code=error.code, sentence=error.sentence)
+            raise
     rate = frame_rate(scene)
     tell(
         done=True,

@@ -15,15 +15,17 @@ from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.client import TurboPortraitError
 from backend.client.isolation import isolated
+from backend.protocol.job_lock import LockWatch
 from backend.protocol.shots import RAW, Shot
 
 from . import preferences
 from .shots import marker_shots
-from .shots_process import BatchRun, problem_line
+from .shots_process import BatchRun, lock_watch, problem_line
 from .steps import Steps
 
 TICK_SECONDS = 0.5
 _runs: dict[Path, BatchRun] = {}
+_watches: dict[Path, LockWatch] = {}
 _looked: dict[Path, float] = {}
 """When a folder was last searched for a run of another Blender, seconds of the monotonic clock."""
 LOOK_SECONDS = 2.0
@@ -44,7 +46,7 @@ def run_of(scene: bpy.types.Scene) -> BatchRun | None:
         return None
     if folder not in _runs and time.monotonic() - _looked.get(folder, -LOOK_SECONDS) >= LOOK_SECONDS:
         _looked[folder] = time.monotonic()
-        found = BatchRun.find(folder)
+        found = BatchRun.find(folder, _watches.setdefault(folder, lock_watch(folder)))
         if found is not None:
             _follow(folder, found)
     return _runs.get(folder)
@@ -186,3 +188,4 @@ def unregister() -> None:
         bpy.app.timers.unregister(_tick)
     _runs.clear()
     _looked.clear()
+    _watches.clear()

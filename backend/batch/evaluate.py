@@ -50,7 +50,8 @@ def evaluate(
         What the scene has: fps, cameras, heads, shots, blend_sha256.
 
     Raises:
-        TurboPortraitError: no_blender, with Blender's last words.
+        TurboPortraitError: no_blender, with Blender's last words; disk_full and the like, where the pose file has no
+            room.
     """
     with tempfile.TemporaryDirectory(prefix="turboportrait-") as folder:
         request = Path(folder) / "request.json"
@@ -73,6 +74,8 @@ def evaluate(
                     said = json.loads(line.removeprefix(PROGRESS))
                     if said.get("done"):
                         return said
+                    if "code" in said:
+                        raise TurboPortraitError(said["code"], sentence=said["sentence"])
                     progress(said["frame"], said["frames"])
         except OSError as error:
             raise TurboPortraitError("no_blender", str(error)) from error

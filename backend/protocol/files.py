@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import re
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -65,7 +68,7 @@ def append_file(path: str | Path, data: bytes) -> None:
         TurboPortraitError: as `atomic_file`.
     """
     path = Path(path)
-    with _writing(path), open(path, "ab", buffering=0) as file:
+    with _writing(path), open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as file:
         end = file.seek(0, os.SEEK_END)
         try:
             rest = memoryview(data)
@@ -117,6 +120,27 @@ def discard(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def open_regular(path: str | Path, flags: int = os.O_RDONLY) -> BinaryIO:
+    """Open a file, unbuffered, that lies in a folder of a stranger: a link is not followed, a pipe not waited for.
+
+    Args:
+        flags: as of `os.open`.
+
+    Raises:
+        OSError: also where it is a link or no file.
+    """
+    safe = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags | safe, 0o666)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no file", str(path))
+        mode = {os.O_RDONLY: "rb", os.O_WRONLY: "wb", os.O_RDWR: "r+b"}[flags & (os.O_WRONLY | os.O_RDWR)]
+        return os.fdopen(descriptor, mode, buffering=0)
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def commit(part: Path, path: Path) -> None:

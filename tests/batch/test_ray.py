@@ -17,6 +17,7 @@ from backend.batch.job import Job
 from backend.batch.plan import Settings, make_plan
 from backend.batch.run import Resources, run_job
 from backend.protocol.errors import TurboPortraitError
+from backend.protocol.job_lock import LockWatch
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'turboportrait3d[farm]'")
 HERE = Path(__file__).parent
@@ -198,7 +199,7 @@ def test_a_cluster_that_is_not_there(tmp_path, poses, monkeypatch):
     with pytest.raises(TurboPortraitError) as error:
         run_job(plan, job, Resources(1, "nowhere.invalid:1", pipeline=little_pipeline))
     assert error.value.code == "no_ray"
-    assert not job.lock.path.exists()
+    assert not LockWatch(job.lock.path).running()
 
 
 def test_without_ray_this_process_renders_alone(tmp_path, poses, monkeypatch):
