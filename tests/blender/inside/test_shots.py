@@ -243,6 +243,7 @@ def test_what_a_stranger_linked_is_not_written_over(tmp_path):
     (tmp_path / "out" / "job").mkdir(parents=True)
     for name in ("batch.log", "progress.jsonl"):
         link = tmp_path / "out" / "job" / name
+        link.unlink(missing_ok=True)
         link.symlink_to(mine)
         with pytest.raises(OSError, match=name):
             BatchRun.start([sys.executable, "-c", ""], tmp_path / "out")
