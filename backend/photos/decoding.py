@@ -70,8 +70,12 @@ def _upright(image: "Image.Image", side: int) -> "Image.Image":
     if image.mode.startswith("I"):
         # Sixteen-bit grey: Pillow's own conversion clips instead of scaling.
         image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
-    image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    profile = image.info.get("icc_profile")
+    if image.mode not in ("CMYK", "L", "LAB") or not profile:
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    if profile:
+        image = _to_srgb(image, profile)
     if orientation in _TURNS:
         image = image.transpose(_TURNS[orientation])
     if image.mode == "RGBA":
@@ -80,6 +84,27 @@ def _upright(image: "Image.Image", side: int) -> "Image.Image":
         if alpha.getextrema()[0] < 255:
             image.putalpha(alpha)
     return image
+
+
+def _to_srgb(image: "Image.Image", profile: bytes) -> "Image.Image":
+    """RGB or RGBA, from the colour space of the file's ICC profile; where that is damaged as if there were none."""
+    from PIL import ImageCms
+
+    mode = "RGBA" if image.mode == "RGBA" else "RGB"
+    with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        source = ImageCms.getOpenProfile(io.BytesIO(profile))
+        if ImageCms.getProfileDescription(source).startswith("sRGB"):
+            return image.convert(mode)
+        # What is outside sRGB is clipped; black stays black, as photo software does.
+        return ImageCms.profileToProfile(
+            image,
+            source,
+            ImageCms.createProfile("sRGB"),
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            outputMode=mode,
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+    return image.convert(mode)
 
 
 def _limit(memory: int) -> None:

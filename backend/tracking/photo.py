@@ -39,7 +39,7 @@ def crop_around(photo: np.ndarray, landmarks: np.ndarray, size: int) -> Crop:
     """The square crop around a face that every later step works in.
 
     Args:
-        photo: (H, W, 3) uint8.
+        photo: (H, W, 3) uint8, or one channel of it, (H, W).
         landmarks: (n, 2 or more), the face's landmarks in photo pixels; the box about them is the face.
         size: of the crop, pixels.
     """

@@ -74,7 +74,8 @@ def track(photo: bytes, model: HeadModel, size: int = 512) -> TrackedPortrait:
         TrackingError: no_face, face_cut, face_too_small.
     """
     model = with_landmarks(model)
-    pixels = decode_photo(photo).rgb
+    decoded = decode_photo(photo)
+    pixels = decoded.rgb
     face, warnings = _find_face(pixels)
     crop = crop_around(pixels, face[:468], size)
     # Found once more in the crop: this is the framing in which renders are compared with the portrait.
@@ -82,9 +83,13 @@ def track(photo: bytes, model: HeadModel, size: int = 512) -> TrackedPortrait:
     if landmarks is None:
         landmarks = to_crop(crop, face)
     fit = fit_head(landmarks, model, size)
+    matte = matte_person(crop.image)
+    if decoded.alpha is not None:
+        # What the file itself leaves out is not the person.
+        matte = np.minimum(matte, crop_around(decoded.alpha, face[:468], size).image.astype(np.float32) / 255)
     return TrackedPortrait(
         image=crop.image,
-        matte=matte_person(crop.image),
+        matte=matte,
         valid=crop.valid,
         landmarks=landmarks.astype(np.float32),
         camera=fit.camera,

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from backend.cli import app
 from backend.commands.doctor import _models
+from backend.models.gpavatar import install_gpavatar
 from backend.models.installed import entries, remove
 from backend.models.refiners import install_refiner
 from backend.pipeline import Pipeline
@@ -101,6 +102,14 @@ def test_files_that_never_end_are_refused(whole, models):
     (whole / "config.json").symlink_to("/dev/zero")
     with pytest.raises(TurboPortraitError, match="bad_refiner"):
         install_refiner(whole)
+
+
+def test_a_checkpoint_that_never_ends_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "one_model.ckpt")
+    os.mkfifo(tmp_path / "model.safetensors")
+    for path in (tmp_path / "one_model.ckpt", tmp_path / "model.safetensors", tmp_path):
+        with pytest.raises(TurboPortraitError, match="bad_weights"):
+            install_gpavatar(path, "a licence")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -14,8 +15,9 @@ import psutil
 import pytest
 import skimage.data
 from PIL import Image
+from pillow_heif import from_pillow, register_heif_opener
 
-from backend.photos import decode_photo, decoder, read_photo, start_decoder
+from backend.photos import PHOTO_FORMATS, decode_photo, decoder, read_photo, start_decoder
 from backend.protocol.errors import TurboPortraitError
 
 ROOT = Path(__file__).parents[2]
@@ -62,10 +64,17 @@ def test_every_kind_of_photo_is_read(astronaut, kind):
 
 
 def test_a_heic_photo_is_read(astronaut):
-    pillow_heif = pytest.importorskip("pillow_heif")
     buffer = io.BytesIO()
-    pillow_heif.from_pillow(Image.fromarray(astronaut)).save(buffer, quality=90)
+    from_pillow(Image.fromarray(astronaut)).save(buffer, quality=90)
     assert np.abs(decode_photo(buffer.getvalue()).rgb.astype(int) - astronaut).mean() < 4
+
+
+def test_blenders_file_browser_shows_what_is_read():
+    shown = re.search(r'IMAGE_FILES = "(.*)"', (ROOT / "blender_addon" / "operators.py").read_text())[1]
+    register_heif_opener()
+    Image.init()
+    kinds = Image.registered_extensions()
+    assert {kinds[suffix.removeprefix("*")] for suffix in shown.split(";")} == set(PHOTO_FORMATS)
 
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n{} loop\n"

@@ -1,5 +1,6 @@
 """Photos as users have them, and those that cannot be used."""
 
+import cv2
 import numpy as np
 import pytest
 from image_files import encode
@@ -51,3 +52,13 @@ def test_a_large_photo_is_reduced_and_tracked_alike(open_head, portraits, astron
     alone = portraits["astronaut"]
     np.testing.assert_allclose(tracked.landmarks[:468, :2], alone.landmarks[:468, :2], atol=6)
     assert np.abs(tracked.image[alone.valid].astype(int) - alone.image[alone.valid]).mean() < 8
+
+
+def test_the_files_own_alpha_limits_the_person(open_head, portraits, astronaut):
+    y, x = np.mgrid[:512, :512]
+    disc = ((x - 230) ** 2 + (y - 140) ** 2 < 160**2).astype(np.uint8) * 255
+    tracked = track(encode(np.dstack([astronaut, disc])), open_head)
+    inside = cv2.erode(cv2.warpAffine(disc, tracked.from_photo, (512, 512)), np.ones((5, 5)))
+    outside = cv2.erode(cv2.warpAffine(255 - disc, tracked.from_photo, (512, 512)), np.ones((5, 5)))
+    assert tracked.matte[outside == 255].max() == 0
+    assert tracked.matte[inside == 255].mean() > 0.5
