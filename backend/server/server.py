@@ -6,7 +6,6 @@ import contextlib
 import importlib.metadata
 import logging
 import os
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +13,7 @@ from pathlib import Path
 
 import psutil
 import zmq
-from zmq.auth.thread import ThreadAuthenticator
 
-from backend.client import Endpoint, Keys
 from backend.pipeline import Pipeline
 from backend.protocol import limits
 from backend.protocol.codec import VERSION, decode_request, encode, request_id
@@ -40,9 +37,7 @@ from backend.protocol.messages import (
     error_reply,
 )
 from backend.protocol.validation import check_request
-from backend.server.address import check_address, listening_socket, remove_socket, socket_path
-from backend.server.admission import Admission
-from backend.server.connections import Connections
+from backend.server.door import MESSAGES_IN_FLIGHT, Door
 from backend.server.outbox import Outbox
 from backend.server.scheduler import Job, Scheduler
 from backend.server.worker import Worker
@@ -52,9 +47,7 @@ _OUTLET = "inproc://replies"
 _STOP = b"stop"
 _MAX_OUTBOX = 1024
 """Replies that are kept for a client that takes none in; after that it counts as gone."""
-_MESSAGES_IN_FLIGHT = 64
 _RETRY_SECONDS = 0.02
-_DEAD_PEER_MS = int(limits.LIVENESS_SECONDS * 1000)
 
 
 @dataclass
@@ -89,12 +82,6 @@ class Server:
         Raises:
             TurboPortraitError: bad_address, insecure_address.
         """
-        keys = Keys.for_server(keys_folder) if keys_folder else Keys.new()
-        address = check_address(address, keys_folder is not None)
-        # Whoever can read this user's files has this pair, and nobody else.
-        own = Keys.new(server=keys.public)
-        self._admission = Admission(own.public, keys_folder and keys_folder / "clients")
-        self._socket_path = socket_path(address)
         self._pipeline = pipeline
         self._still_wanted = still_wanted
         self._started = time.monotonic()
@@ -102,32 +89,12 @@ class Server:
         self._held_back: set[bytes] = set()
         self._running = True
         self.context = zmq.Context()
-        self._router = self.context.socket(zmq.ROUTER)
-        self._router.setsockopt(zmq.LINGER, 500)
-        self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # Sending to a client that is gone is an error we can see.
-        self._router.setsockopt(zmq.MAXMSGSIZE, limits.MAX_REQUEST_FRAME_BYTES)
-        self._router.setsockopt(zmq.RCVHWM, _MESSAGES_IN_FLIGHT)
-        self._router.setsockopt(zmq.SNDHWM, _MESSAGES_IN_FLIGHT)
-        self._router.setsockopt(zmq.HANDSHAKE_IVL, int(limits.NEWCOMER_SECONDS * 1000))
-        self._router.setsockopt(zmq.HEARTBEAT_IVL, _DEAD_PEER_MS // 3)
-        self._router.setsockopt(zmq.HEARTBEAT_TIMEOUT, _DEAD_PEER_MS)
-        keys.apply_to_server(self._router)
-        self._authenticator = ThreadAuthenticator(self.context)
-        self._authenticator.start()
-        self._authenticator.configure_curve_callback(credentials_provider=self._admission)
-        self._connections = Connections(self._router)
         try:
-            if self._socket_path:
-                self._router.setsockopt(zmq.USE_FD, listening_socket(self._socket_path).detach())
-            self._router.bind(address)
+            self._door = Door(self.context, address, keys_folder, session)
         except TurboPortraitError:
-            self._free_sockets()
+            self.context.term()
             raise
-        except zmq.ZMQError as error:
-            self._free_sockets()
-            raise TurboPortraitError("bad_address", f"{address}: {error}") from error
-        bound = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
-        self.endpoint = Endpoint(bound, os.getpid(), session or secrets.token_hex(8), keys=own)
+        self.endpoint = self._door.endpoint
         self._outlet = self.context.socket(zmq.PULL)
         self._outlet.setsockopt(zmq.RCVHWM, 0)
         self._outlet.bind(_OUTLET)
@@ -138,18 +105,17 @@ class Server:
         """Serve until `stop`, a shutdown request, or until no longer wanted."""
         self._worker.start()
         poller = zmq.Poller()
-        poller.register(self._router, zmq.POLLIN)
-        poller.register(self._outlet, zmq.POLLIN)
-        poller.register(self._connections.events, zmq.POLLIN)
+        for socket in (self._door.router, self._door.connections.events, self._outlet):
+            poller.register(socket, zmq.POLLIN)
         beat = time.monotonic()
         while self._running:
             pause = max(0.0, beat - time.monotonic())
             ready = dict(poller.poll(1000 * (min(pause, _RETRY_SECONDS) if self._held_back else pause)))
-            if self._connections.events in ready:
-                self._connections.follow()
+            if self._door.connections.events in ready:
+                self._door.connections.follow()
             if self._outlet in ready:
                 self._pass_on()
-            if self._router in ready:
+            if self._door.router in ready:
                 self._receive()
             self._retry()
             if time.monotonic() >= beat:
@@ -172,30 +138,20 @@ class Server:
         else:
             self._worker.discard()
         self._outlet.close(linger=0)
-        self._free_sockets()
-        return True
-
-    def _free_sockets(self) -> None:
-        with contextlib.suppress(zmq.ZMQError, AttributeError):
-            self._router.unbind(self.endpoint.address)
-        self._connections.close()
-        self._authenticator.stop()
-        self._router.close()
+        self._door.close()
         self.context.term()
-        if self._socket_path and hasattr(self, "endpoint"):
-            remove_socket(self._socket_path)
+        return True
 
     # From clients
 
     def _receive(self) -> None:
-        for _ in range(_MESSAGES_IN_FLIGHT):  # Then the replies have their turn.
+        for _ in range(MESSAGES_IN_FLIGHT):  # Then the replies have their turn.
             try:
-                client, *frames = parts = self._router.recv_multipart(zmq.DONTWAIT, copy=False)
+                client, key, frames = self._door.receive()
             except zmq.Again:
                 return
-            key = self._connections.sender(parts)
-            if self._admission.allows(key):
-                self._handle(client.bytes, key, frames)
+            if self._door.allows(key):
+                self._handle(client, key, frames)
 
     def _handle(self, client: bytes, key: str, frames: list[zmq.Frame]) -> None:
         try:
@@ -213,7 +169,7 @@ class Server:
         if client not in self._peers:
             if len(self._peers) >= limits.MAX_CLIENTS:
                 raise TurboPortraitError("too_many_requests", f"{limits.MAX_CLIENTS} clients are connected")
-            self._peers[client] = _Peer(key, Outbox(self._router, client))
+            self._peers[client] = _Peer(key, Outbox(self._door.router, client))
 
     def _answer(self, client: bytes, request: Request) -> None:
         match request:
@@ -288,7 +244,7 @@ class Server:
         peer = self._peers.get(client)
         try:
             if peer is None:  # It is not counted as a client; what it loses is the reason why.
-                self._router.send_multipart([client, *frames], zmq.DONTWAIT, copy=False)
+                self._door.router.send_multipart([client, *frames], zmq.DONTWAIT, copy=False)
                 return
             peer.outbox.send(frames)
         except zmq.ZMQError:
@@ -322,9 +278,9 @@ class Server:
                 self._balance(client, peer)
 
     def _beat(self) -> None:
-        self._connections.check(self._admission.allows)
+        self._door.check()
         for client, peer in list(self._peers.items()):
-            if not self._admission.allows(peer.key):
+            if not self._door.allows(peer.key):
                 self._drop(client)
             elif client not in self._held_back:
                 self._send(client, Heartbeat(session=self.endpoint.session))
