@@ -17,11 +17,10 @@ from rich.progress import Progress
 
 from backend.commands.portrait import orbit
 from backend.compositing import over_grey
-from backend.photos import read_photo
+from backend.photos import find_photos, read_photo
 from backend.pipeline import Pipeline
 from backend.protocol.errors import TurboPortraitError
 
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
 PAGE = "index.html"
 console = Console()
 
@@ -78,12 +77,6 @@ def sheets(
                 progress.console.print(f"{name}: {error}", markup=False)
     page = write_page(output, list(photos), failures)
     console.print(f"{len(photos) - len(failures)} portraits have sheets, {len(failures)} have none; see {page}")
-
-
-def find_photos(folder: Path) -> dict[str, Path]:
-    """All photos below a folder by names that are unique: `male/2.jpg` is male_2."""
-    paths = [path for path in folder.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES]
-    return {"_".join(path.relative_to(folder).with_suffix("").parts): path for path in sorted(paths)}
 
 
 def sheet_path(output: Path, name: str) -> Path:

@@ -9,6 +9,14 @@ from backend.protocol.errors import TurboPortraitError
 from backend.protocol.limits import MAX_PHOTO_BYTES
 from backend.protocol.reading import read_bounded
 
+SUFFIXES = {".avif", ".gif", ".heic", ".jfif", ".jp2", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+
+
+def find_photos(folder: Path) -> dict[str, Path]:
+    """All photos below a folder by names that are unique: `male/2.jpg` is male_2."""
+    paths = [path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES]
+    return {"_".join(path.relative_to(folder).with_suffix("").parts): path for path in sorted(paths)}
+
 
 def read_photo(path: str | Path) -> bytes:
     """The bytes of a picture file.

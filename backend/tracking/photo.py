@@ -35,16 +35,17 @@ def encode_photo(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def crop_around(photo: np.ndarray, landmarks: np.ndarray, size: int) -> Crop:
+def crop_around(photo: np.ndarray, landmarks: np.ndarray, size: int, face_heights: float = FACE_HEIGHTS) -> Crop:
     """The square crop around a face that every later step works in.
 
     Args:
         photo: (H, W, 3) uint8, or one channel of it, (H, W).
         landmarks: (n, 2 or more), the face's landmarks in photo pixels; the box about them is the face.
         size: of the crop, pixels.
+        face_heights: width of the crop.
     """
     low, high = landmarks[:, :2].min(0), landmarks[:, :2].max(0)
-    side = (high[1] - low[1]) * FACE_HEIGHTS
+    side = (high[1] - low[1]) * face_heights
     corner = (low + high) / 2 - side * np.array([0.5, FACE_CENTRE])
     return _crop(photo, corner, side, size)
 

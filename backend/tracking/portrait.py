@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from backend.tracking.errors import TrackingError
 from backend.tracking.fit import fit_head
 from backend.tracking.landmarks import find_faces, find_landmarks
 from backend.tracking.matte import matte_person
+from backend.tracking.parser import Regions
+from backend.tracking.person import find_person
 from backend.tracking.photo import crop_around, crop_box, to_crop, to_photo
 from flame import HeadModel
 
@@ -32,6 +34,7 @@ class TrackedPortrait:
     Attributes:
         image: (S, S, 3) uint8 sRGB, the crop (border pixels repeated where the crop leaves the photo).
         matte: (S, S) float32 in [0, 1], the person.
+        regions: what each pixel shows; alpha and foreground colour.
         valid: (S, S) bool, where the crop lies inside the photo.
         landmarks: (478, 3) float32, mediapipe's landmarks in crop pixels (z in the same unit, relative).
         camera: the portrait's camera over head space, for the crop (S x S). It carries the head's whole rigid pose.
@@ -48,6 +51,7 @@ class TrackedPortrait:
 
     image: np.ndarray
     matte: np.ndarray
+    regions: Regions
     valid: np.ndarray
     landmarks: np.ndarray
     camera: Camera
@@ -76,20 +80,24 @@ def track(photo: bytes, model: HeadModel, size: int = 512) -> TrackedPortrait:
     model = with_landmarks(model)
     decoded = decode_photo(photo)
     pixels = decoded.rgb
-    face, warnings = _find_face(pixels)
+    face, warnings = find_face(pixels)
     crop = crop_around(pixels, face[:468], size)
     # Found once more in the crop: this is the framing in which renders are compared with the portrait.
     landmarks = find_landmarks(crop.image)
     if landmarks is None:
         landmarks = to_crop(crop, face)
     fit = fit_head(landmarks, model, size)
+    regions, doubts = find_person(crop, landmarks)
     matte = matte_person(crop.image)
     if decoded.alpha is not None:
         # What the file itself leaves out is not the person.
-        matte = np.minimum(matte, crop_around(decoded.alpha, face[:468], size).image.astype(np.float32) / 255)
+        shown = crop_around(decoded.alpha, face[:468], size).image.astype(np.float32) / 255
+        matte = np.minimum(matte, shown)
+        regions = replace(regions, alpha=np.minimum(regions.alpha, shown))
     return TrackedPortrait(
         image=crop.image,
         matte=matte,
+        regions=regions,
         valid=crop.valid,
         landmarks=landmarks.astype(np.float32),
         camera=fit.camera,
@@ -98,13 +106,13 @@ def track(photo: bytes, model: HeadModel, size: int = 512) -> TrackedPortrait:
         vertices=fit.vertices,
         neutral_vertices=fit.neutral_vertices,
         residual=fit.residual,
-        warnings=warnings,
+        warnings=warnings + doubts,
         image_digest=hashlib.sha256(photo).hexdigest(),
         from_photo=crop.from_photo,
     )
 
 
-def _find_face(pixels: np.ndarray) -> tuple[np.ndarray, tuple[tuple[str, str], ...]]:
+def find_face(pixels: np.ndarray) -> tuple[np.ndarray, tuple[tuple[str, str], ...]]:
     """The landmarks (478, 3) of the largest face, in photo pixels, and warnings."""
     boxes = find_faces(pixels)
     landmarks = None

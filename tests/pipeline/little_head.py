@@ -15,7 +15,7 @@ from backend.protocol.errors import TurboPortraitError
 from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.rigged_mesh import RiggedMesh
 from backend.rasterizer import interpolate, rasterize
-from backend.tracking import TrackedPortrait
+from backend.tracking import Regions, TrackedPortrait
 from flame import load_head_model, pose_vertices
 
 RADIUS = 0.1
@@ -185,6 +185,7 @@ def _tracked(image: np.ndarray) -> TrackedPortrait:
     return TrackedPortrait(
         image=crop,
         matte=np.ones((256, 256), np.float32),
+        regions=Regions(np.tile(np.eye(6, dtype=np.float32)[1], (256, 256, 1)), np.ones((256, 256), np.float32), crop),
         valid=np.ones((256, 256), bool),
         landmarks=np.zeros((478, 3), np.float32),
         camera=PORTRAIT,
