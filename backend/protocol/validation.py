@@ -43,7 +43,8 @@ def check_parameters(parameters: HeadParameters) -> None:
     for name, values in (("pose", pose), ("expression", expression), ("translation", translation)):
         if not np.isfinite(values).all():
             _refuse(f"the {name} has values that are not finite")
-    if np.linalg.norm(pose.reshape(-1, 3), axis=1).max() > limits.MAX_JOINT_ANGLE:
+    angle = limits.MAX_JOINT_ANGLE
+    if np.abs(pose).max() > angle or np.linalg.norm(pose.reshape(-1, 3), axis=1).max() > angle:
         _refuse("a joint turns by more than a full turn")
     if np.abs(expression).max(initial=0) > limits.MAX_EXPRESSION_COEFFICIENT:
         _refuse(f"an expression coefficient beyond ±{limits.MAX_EXPRESSION_COEFFICIENT:g}")

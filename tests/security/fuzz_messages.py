@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import socket
 import sys
@@ -12,6 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
 import numpy as np
 import zmq
 
@@ -49,6 +51,12 @@ VALID = [
         Forget(id=6, avatar="x"),
     )
 ]
+ODD = (
+    *(None, True, 0, 1, -1, 2**31, 2**53 + 1, 2**63, -(2**63), 0.0, 1e-300, 1e300, float("nan"), float("inf")),
+    *("", "x", "\0", "../..", "little", "compact", "k" * 300, "é" * 256, b"", bytes(100), [], [[]], {}, {"frame": 2}),
+    *([0.0] * 15, [1e308] * 16, [float("nan")] * 9, [[]] * 1000, {"frame": 2, "dtype": "uint8", "shape": [2**40, 0]}),
+)
+"""Values that are put in the place of others."""
 TOGETHER = 50
 """Messages that are sent before their answers are awaited."""
 LAST = 2**40
@@ -113,9 +121,15 @@ def _answers(client: zmq.Socket, where: str) -> Iterator[str]:
 
 
 def _mutated(chance: random.Random) -> list[bytes]:
-    if chance.random() < 0.1:
+    kind = chance.random()
+    if kind < 0.1:
         return [chance.randbytes(chance.randrange(200)) for _ in range(chance.randint(1, 5))]
     frames = [bytearray(frame) for frame in chance.choice(VALID)]
+    if kind < 0.6:
+        fields = msgspec.msgpack.decode(frames[1])
+        for _ in range(chance.randint(1, 3)):
+            _spoil(fields, chance)
+        return [bytes(frames[0]), msgspec.msgpack.encode(fields), *map(bytes, frames[2:])]
     for _ in range(chance.randint(1, 4)):
         frame = chance.choice(frames)
         at = chance.randrange(len(frame) + 1)
@@ -135,6 +149,19 @@ def _mutated(chance: random.Random) -> list[bytes]:
                 mark = chance.choice((b"\xcf", b"\xd3", b"\xcb\x7f\xf0", b"\xcb\xff\xf8", b"\xdb", b"\xdd", b"\x91"))
                 frame[at : at + 9] = mark + b"\xff" * (9 - len(mark))
     return [bytes(frame) for frame in frames]
+
+
+def _spoil(fields: dict | list, chance: random.Random) -> None:
+    """Put an odd value in the place of one, at any depth; the message can still be taken apart."""
+    while fields:
+        key = chance.choice(list(fields) if isinstance(fields, dict) else range(len(fields)))
+        if key == "type":
+            return
+        if not isinstance(fields[key], (dict, list)) or chance.random() < 0.2:
+            alike = [value for value in ODD if type(value) is type(fields[key])]
+            fields[key] = copy.deepcopy(chance.choice(alike if alike and chance.random() < 0.8 else ODD))
+            return
+        fields = fields[key]
 
 
 def _garbage(server: Server, chance: random.Random) -> None:
