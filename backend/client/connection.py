@@ -15,9 +15,7 @@ from backend.protocol.errors import BackendLost, BackendUnreachable, TurboPortra
 from backend.protocol.messages import Heartbeat, Message, Reply
 
 CONNECT_SECONDS = 10.0
-_HANDSHAKE_FAILED = (
-    zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-)
+_REFUSED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 
 
 class Connection:
@@ -35,7 +33,7 @@ class Connection:
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.setsockopt(zmq.MAXMSGSIZE, limits.MAX_REPLY_FRAME_BYTES)
-        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | _HANDSHAKE_FAILED)
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | _REFUSED)
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
@@ -100,7 +98,7 @@ class Connection:
     def _broken(self) -> TurboPortraitError | None:
         broken = None
         while self._monitor.poll(0):
-            if recv_monitor_message(self._monitor)["event"] & _HANDSHAKE_FAILED:
+            if recv_monitor_message(self._monitor)["event"] & _REFUSED:
                 broken = BackendUnreachable("it refused our keys, or asks for some")
             elif self._answered:  # Else ZeroMQ tries again: a busy backend may have sent us away.
                 broken = broken or BackendLost()

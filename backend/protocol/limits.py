@@ -38,8 +38,8 @@ MAX_TRANSLATION = 1000.0
 """Metres, of the head and of a camera from the head."""
 
 MAX_CLIENTS = 64
-MAX_CONNECTIONS = 4 * MAX_CLIENTS
-MAX_NEWCOMERS = 64
+MAX_CONNECTIONS = 512
+MAX_NEWCOMERS = 256
 """Connections that have said nothing yet; where there are more, the oldest is ended."""
 NEWCOMER_SECONDS = 5.0
 """A connection that says nothing for so long is ended."""

@@ -16,7 +16,8 @@ from backend.protocol.errors import TurboPortraitError
 _TCP = re.compile(r"tcp://(?P<host>\[[0-9a-fA-F:.]+\]|[^:\[\]/]+):(?P<port>\d{1,5}|\*)")
 _IPC_PATH_LIMIT = 100
 """Bytes; the system's limit on the path of a Unix socket is a little above it."""
-_BACKLOG = 100
+BACKLOG = 1024
+"""Connections that the system keeps until they are looked at; beyond that a newcomer tries again after a second."""
 
 
 def check_address(address: str, has_keys: bool) -> str:
@@ -57,7 +58,7 @@ def listening_socket(path: Path) -> socket.socket:
             _clear_dead_socket(path)
             listener.bind(str(path))
             path.chmod(0o600)
-            listener.listen(_BACKLOG)
+            listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise TurboPortraitError("bad_address", f"{path}: {error.strerror}") from error

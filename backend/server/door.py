@@ -7,12 +7,11 @@ import secrets
 from pathlib import Path
 
 import zmq
-from zmq.auth.thread import ThreadAuthenticator
 
 from backend.client import Endpoint, Keys
 from backend.protocol import limits
 from backend.protocol.errors import TurboPortraitError
-from backend.server.address import check_address, listening_socket, remove_socket, socket_path
+from backend.server.address import BACKLOG, check_address, listening_socket, remove_socket, socket_path
 from backend.server.admission import Admission
 from backend.server.connections import Connections
 
@@ -26,7 +25,7 @@ class Door:
     Attributes:
         endpoint: where it listens, with the keys made for this start, which only this user may read.
         router: the socket.
-        connections: those of the socket.
+        sockets: those that have something to read when `attend` has something to do; the router is the first.
     """
 
     def __init__(self, context: zmq.Context, address: str, keys_folder: Path | None, session: str) -> None:
@@ -38,15 +37,13 @@ class Door:
         keys = Keys.for_server(keys_folder) if keys_folder else Keys.new()
         address = check_address(address, keys_folder is not None)
         own = Keys.new(server=keys.public)
-        self._admission = Admission(own.public, keys_folder and keys_folder / "clients")
         self._path = socket_path(address)
         listener = listening_socket(self._path) if self._path else None
-        self._authenticator = ThreadAuthenticator(context)
-        self._authenticator.start()
-        self._authenticator.configure_curve_callback(credentials_provider=self._admission)
+        self._admission = Admission(context, own.public, keys_folder and keys_folder / "clients")
         self.router = _router(context)
         keys.apply_to_server(self.router)
-        self.connections = Connections(self.router)
+        self._connections = Connections(self.router)
+        self.sockets = (self.router, self._connections.events, self._admission.requests)
         if listener:
             self.router.setsockopt(zmq.USE_FD, listener.detach())
         try:
@@ -56,6 +53,11 @@ class Door:
             raise TurboPortraitError("bad_address", f"{address}: {error}") from error
         bound = self.router.getsockopt_string(zmq.LAST_ENDPOINT)
         self.endpoint = Endpoint(bound, os.getpid(), session or secrets.token_hex(8), keys=own)
+
+    def attend(self) -> None:
+        """Let in who may come in, and follow who comes and goes; does not wait."""
+        self._admission.answer()
+        self._connections.follow()
 
     def allows(self, key: str) -> bool:
         """Whether a client of this public key may (still) be answered."""
@@ -68,11 +70,11 @@ class Door:
             zmq.Again: there is none.
         """
         parts = self.router.recv_multipart(zmq.DONTWAIT, copy=False)
-        return parts[0].bytes, self.connections.sender(parts), parts[1:]
+        return parts[0].bytes, self._connections.sender(parts), parts[1:]
 
     def check(self) -> None:
         """See `Connections.check`; to be called every second."""
-        self.connections.check(self.allows)
+        self._connections.check(self.allows)
 
     def close(self) -> None:
         """Let nobody in any more, and free the sockets."""
@@ -82,8 +84,8 @@ class Door:
             remove_socket(self._path)
 
     def _close_sockets(self) -> None:
-        self.connections.close()
-        self._authenticator.stop()
+        self._connections.close()
+        self._admission.requests.close()
         self.router.close()
 
 
@@ -94,6 +96,7 @@ def _router(context: zmq.Context) -> zmq.Socket:
     router.setsockopt(zmq.MAXMSGSIZE, limits.MAX_REQUEST_FRAME_BYTES)
     router.setsockopt(zmq.RCVHWM, MESSAGES_IN_FLIGHT)
     router.setsockopt(zmq.SNDHWM, MESSAGES_IN_FLIGHT)
+    router.setsockopt(zmq.BACKLOG, BACKLOG)
     router.setsockopt(zmq.HANDSHAKE_IVL, int(limits.NEWCOMER_SECONDS * 1000))
     router.setsockopt(zmq.HEARTBEAT_IVL, _DEAD_PEER_MS // 3)
     router.setsockopt(zmq.HEARTBEAT_TIMEOUT, _DEAD_PEER_MS)

@@ -105,14 +105,13 @@ class Server:
         """Serve until `stop`, a shutdown request, or until no longer wanted."""
         self._worker.start()
         poller = zmq.Poller()
-        for socket in (self._door.router, self._door.connections.events, self._outlet):
+        for socket in (*self._door.sockets, self._outlet):
             poller.register(socket, zmq.POLLIN)
         beat = time.monotonic()
         while self._running:
             pause = max(0.0, beat - time.monotonic())
             ready = dict(poller.poll(1000 * (min(pause, _RETRY_SECONDS) if self._held_back else pause)))
-            if self._door.connections.events in ready:
-                self._door.connections.follow()
+            self._door.attend()
             if self._outlet in ready:
                 self._pass_on()
             if self._door.router in ready:

@@ -98,7 +98,7 @@ def make_little_head(data: bytes, model, progress) -> LittleHead:
     progress(0.1, "reading")
     try:
         image = np.array(Image.open(io.BytesIO(data)).convert("RGB"))
-    except OSError as error:
+    except (OSError, SyntaxError) as error:  # The second of Pillow's, for a broken PNG.
         raise TurboPortraitError("not_an_image") from error
     progress(0.9, "modelling")
     return LittleHead(hashlib.sha256(b"little" + data + model.checksum.encode()).hexdigest(), image)

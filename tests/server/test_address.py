@@ -113,7 +113,8 @@ def keys(tmp_path):
     return tmp_path / "keys"
 
 
-def test_without_its_keys_a_backend_answers_nothing(serve, connect):
+def test_without_its_keys_a_backend_answers_nothing(serve, connect, monkeypatch):
+    monkeypatch.setattr("backend.client.connection.CONNECT_SECONDS", 1.0)
     here = serve(Pipeline(little_catalog(), device="cpu")).endpoint
     assert refused(with_keys(here, None))
     assert refused(with_keys(here, Keys.new(server=here.keys.server)))

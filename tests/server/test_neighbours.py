@@ -52,7 +52,8 @@ def error_of(client):
             return reply.code
 
 
-def test_idle_connections_keep_nobody_out(server, connect):
+def test_idle_connections_keep_nobody_out(server, connect, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_NEWCOMERS", 64)
     address = urlsplit(server.endpoint.address)
     idle = [socket.create_connection((address.hostname, address.port)) for _ in range(3 * limits.MAX_NEWCOMERS)]
     assert connect(server.endpoint).status().clients == 1
