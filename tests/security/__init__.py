@@ -30,6 +30,6 @@ FUZZERS = (
     Fuzzer("messages", short=500, long=100_000),
     Fuzzer("pickles", short=2_000, long=20_000),
     Fuzzer("pictures", short=1_000, long=15_000),
-    Fuzzer("kills", short=1, long=200),
-    Fuzzer("disks", short=1, long=50, rounds=10),
+    Fuzzer("kills", short=4, long=200),
+    Fuzzer("disks", short=6, long=50, rounds=10),
 )

@@ -1,7 +1,7 @@
-"""A batch on disks without room: small ones, ones with few files, ones that are read only, and files that may not grow.
+"""A batch on disks without room: small ones, ones with few files, read-only ones, and files that may not grow.
 
-Each ends with a line that says so, and goes on where it stopped as soon as there is room. Disks need the right to mount,
-in a namespace of the process's own; where that is not given, files that may not grow are all that is tried.
+Each ends with a line that says so, and goes on where it stopped as soon as there is room. Disks need the right to
+mount, in a namespace of the process's own; where that is not given, files that may not grow are all that is tried.
 """
 
 from __future__ import annotations
