@@ -15,7 +15,7 @@ class AugmentationConfig(Settings):
             shifted: the same of its place.
         cut: the photo ends inside the crop.
         replaced: people and portraits get another background.
-        spectacles: who wears none gets painted ones.
+        spectacles, headwear: who wears none gets painted ones.
         occluded: something stands before the person.
         monochrome, blurred, compressed: the whole picture.
     """
@@ -26,6 +26,7 @@ class AugmentationConfig(Settings):
     cut: Share = 0.3
     replaced: Share = 0.6
     spectacles: Share = 0.2
+    headwear: Share = 0.15
     occluded: Share = 0.1
     monochrome: Share = 0.05
     blurred: Share = 0.25
@@ -55,6 +56,7 @@ class ParserTrainingConfig(RunConfig):
         corpus: what `turboportrait train parser-corpus` wrote: `people` and `portraits`, either may be missing.
         size: pixels of a sample's sides. At half the crop's a step takes a quarter of the time: a first run.
         portraits: the share of portraits among the samples.
+        rare: how much oftener pictures are drawn that show eyewear or headwear.
         folds, fold: the portraits are dealt into so many folds, this one is left out; a fold of -1 leaves none out.
         learning_rate, weight_decay, warmup, cooldown, clip: of AdamW; the rate rises over `warmup` steps and falls
             linearly over the last `cooldown` part of the run.
@@ -63,6 +65,7 @@ class ParserTrainingConfig(RunConfig):
 
     size: Count = 256
     portraits: Share = 0.5
+    rare: Weight = 3.0
     folds: Count = 5
     fold: int = -1
     batch: Count = 8

@@ -17,11 +17,12 @@ from backend.tracking.parser_network import SIZE as CROP_SIZE
 from backend.tracking.photo import FACE_HEIGHTS as CROP_HEIGHTS
 from backend.training.parser.backgrounds import draw_background
 from backend.training.parser.config import AugmentationConfig
+from backend.training.parser.headwear import put_on_headwear
 from backend.training.parser.pictures import FACE_HEIGHTS, SIZE, UNKNOWN, Picture
 from backend.training.parser.spectacles import put_on_spectacles
 
 LARGEST_TURN = 40.0
-EYEWEAR = CLASSES.index("eyewear")
+EYEWEAR, HEADWEAR = CLASSES.index("eyewear"), CLASSES.index("headwear")
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +81,8 @@ def draw_sample(
     """A picture changed by chance, size x size pixels; the others lend it what is behind them."""
     if EYEWEAR not in picture.labels and rng.random() < config.spectacles:
         picture = put_on_spectacles(picture, rng)
+    if HEADWEAR not in picture.labels and rng.random() < config.headwear:
+        picture = put_on_headwear(picture, rng)
     turn = np.clip(rng.normal(0, config.turned), -LARGEST_TURN, LARGEST_TURN)
     scale, shift = rng.uniform(1 - config.scaled, 1 + config.scaled), rng.uniform(-1, 1, 2) * config.shifted
     matrix = _placed(turn, scale, shift, size)

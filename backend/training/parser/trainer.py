@@ -23,6 +23,7 @@ from backend.training.parser.view import class_colors
 from backend.training.run import Run
 
 PROBES = 6
+RARE = [CLASSES.index("headwear"), CLASSES.index("eyewear")]
 
 
 class ParserTrainer(Run):
@@ -105,7 +106,8 @@ class ParserTrainer(Run):
         for _ in range(config.batch):
             portrait = self.portraits and (not self.people or rng.random() < config.portraits)
             pictures = self.portraits if portrait else self.people
-            picture = pictures[rng.integers(len(pictures))]
+            chances = [config.rare if _shows_rare(picture) else 1.0 for picture in pictures]
+            picture = pictures[rng.choice(len(pictures), p=np.array(chances) / sum(chances))]
             samples.append(draw_sample(picture, self.portraits or self.people, config.augmentation, config.size, rng))
         return Batch.of(samples)
 
@@ -164,6 +166,10 @@ def parser_loss(logits: Tensor, alpha: Tensor, batch: Batch, weights: ParserLoss
     edge = sum((difference.diff(dim=axis) * _both(valid, axis)).abs().sum() for axis in (2, 3)) / total
     terms = {"classes": classes, "overlap": overlap, "alpha": mean, "edge": edge}
     return terms | {"total": sum(getattr(weights, name) * value for name, value in terms.items())}
+
+
+def _shows_rare(picture: Picture) -> bool:
+    return bool(np.isin(picture.labels, RARE).any())
 
 
 def _both(valid: Tensor, axis: int) -> Tensor:
