@@ -10,7 +10,7 @@ TESTERS := 2
 # Torch and numba each keep a pool of threads; threads that spin while they wait take the other pool's cores.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test lint setup open-head extension clean
+.PHONY: demo test fuzz lint setup open-head extension clean
 
 demo: setup
 	$(BIN)/turboportrait demo
@@ -19,6 +19,10 @@ test: $(VENV)/.build .bpy/4.2/.done .bpy/4.5/.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n $(TESTERS) --dist loadgroup --durations 25
+
+# The long form of tests/security, hours of it; interrupted, it goes on where it stopped.
+fuzz: $(VENV)/.build
+	$(BIN)/python -m tests.security
 
 lint: setup
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 
 import typer
 
+from backend.client.isolation import SAFE_PATH
 from backend.commands.batch import batch
 from backend.commands.doctor import doctor
 from backend.commands.models import models
 from backend.commands.portrait import register, render
 from backend.commands.serve import serve
 from backend.commands.shots import shots
-from backend.protocol.errors import TurboPortraitError
+from backend.protocol.errors import TurboPortraitError, describe, storage_code
 
 app = typer.Typer(
     name="turboportrait",
@@ -30,7 +32,7 @@ app.add_typer(shots, name="shots")
 _APPS = {
     "demo": "backend.demo",
     "bench": "backend.bench",
-    "data": "backend.data.cli",
+    "data": "backend.commands.data",
     "train": "backend.training.cli",
     "evaluate": "backend.evaluation.cli",
 }
@@ -39,11 +41,16 @@ _APPS = {
 
 def main() -> None:
     """Run the command line; errors that a user can meet are a line each, not a traceback."""
+    # For what libraries start: multiprocessing, Ray, torch's launcher.
+    os.environ.update(SAFE_PATH)
     _add_apps(sys.argv[1:])
     try:
         app()
-    except TurboPortraitError as error:
-        typer.echo(f"error: {error}", err=True)
+    except Exception as error:
+        # Also where a library writes by itself.
+        if not isinstance(error, TurboPortraitError) and not storage_code(error):
+            raise
+        typer.echo(f"error: {describe(error)}", err=True)
         sys.exit(2)
 
 

@@ -194,7 +194,7 @@ class Link:
         if process is not None and process.running:
             with contextlib.suppress(TurboPortraitError):
                 if endpoint := process.endpoint:
-                    self._client = Client(endpoint.address, name="Blender")
+                    self._client = Client(endpoint, "Blender")
                     self._client.submit(Shutdown)
             self._ending = (process, time.monotonic() + STOP_SECONDS)
             self.say("Stopping the backend")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 
-from backend.client import BackendProcess, Client, Keys, TurboPortraitError, find_backend
+from backend.client import BackendProcess, Client, Endpoint, TurboPortraitError, find_backend
 
 from . import preferences
 from .backend_log import log_path
@@ -34,21 +34,20 @@ def connecting(name: str, wanted: preferences.Connection, start: bool | None = N
     may_start = wanted.start_automatically if start is None else start
     if wanted.address:
         _require_online_access(wanted.address)
-        keys = Keys.for_client(wanted.keys) if wanted.keys else None
-        return (yield from _greeting(Client(wanted.address, keys, name)))
+        return (yield from _greeting(Client(Endpoint.at(wanted.address, wanted.keys), name)))
     if _process is not None:
         # A child that died stays in the process table, and looks alive, until it is asked.
         _process.process.poll()
     found = find_backend()
     if found is not None:
         try:
-            return (yield from _greeting(Client(found.address, name=name)))
+            return (yield from _greeting(Client(found, name)))
         except TurboPortraitError as error:
             # What it left behind outlived it.
             if error.code != "backend_unreachable" or not may_start:
                 raise
     started = yield from _starting(wanted, may_start)
-    return (yield from _greeting(Client(started.address, name=name)))
+    return (yield from _greeting(Client(started, name)))
 
 
 def _greeting(client: Client) -> Steps:

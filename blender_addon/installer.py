@@ -5,9 +5,7 @@ It runs as two processes after each other, `venv` and `pip`, whose output goes t
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -19,6 +17,7 @@ from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.client import TurboPortraitError
 from backend.client.discovery import state_folder
+from backend.client.isolation import find_program, isolated, python_module
 
 from .backend_log import install_log_path
 from .steps import Progress, Steps
@@ -29,6 +28,8 @@ WHEELS = (ROOM / "wheels", ROOM / "environment")
 CONSTRAINTS = ROOM / "environment" / "constraints.txt"
 SUITABLE = ((3, 11), (3, 12))
 """Pythons that all of the backend's packages have wheels for."""
+OURS = "turboportrait-environment"
+"""A file that says that a folder was made by us, so that what lies in it may be thrown away."""
 COMPLETE = "turboportrait-complete"
 """A file that says that an environment was installed to its end."""
 _COLLECTING = re.compile(r"^(?:Collecting|Processing) ([\w.-]+)", re.MULTILINE)
@@ -38,12 +39,12 @@ COLLECTING_SHARE = 0.5
 
 
 def default_folder() -> Path:
-    """Where the environment lies unless the preferences say otherwise."""
+    """Where the backend is installed unless the preferences say otherwise."""
     return state_folder() / "environment"
 
 
 def folder() -> Path:
-    """Where the environment lies or would lie."""
+    """Where the backend is installed or would be: our marks, and the environment in a folder of its own."""
     addon = bpy.context.preferences.addons.get(__package__)
     chosen = addon.preferences.environment if addon and addon.preferences else ""
     return Path(bpy.path.abspath(chosen)) if chosen else default_folder()
@@ -55,9 +56,8 @@ def python_of(environment: Path) -> Path:
 
 
 def installed_python() -> str | None:
-    """The Python of a complete environment; None without one."""
-    environment = folder()
-    return str(python_of(environment)) if (environment / COMPLETE).exists() else None
+    """The Python of a complete installation; None without one."""
+    return str(python_of(folder() / "venv")) if (folder() / COMPLETE).exists() else None
 
 
 def can_install() -> str:
@@ -76,41 +76,63 @@ def find_python() -> tuple[str, ...] | None:
     if sys.version_info[:2] in SUITABLE and Path(sys.executable).stem.startswith("python"):
         return (sys.executable,)
     for major, minor in SUITABLE:
-        if found := shutil.which(f"python{major}.{minor}"):
+        if found := find_program(f"python{major}.{minor}"):
             return (found,)
-    if sys.platform == "win32" and (found := shutil.which("py")):
+    if sys.platform == "win32" and (found := find_program("py")):
         return (found, "-3.11")
     return None
 
 
-def installing(environment: Path, python: Sequence[str]) -> Steps:
-    """Steps to a complete environment; given up, they end the process at work.
+def installing(place: Path, python: Sequence[str]) -> Steps:
+    """Steps to a complete environment in the folder `place`; given up, they end the process at work.
 
     Raises:
-        TurboPortraitError: backend_not_started, with the last line of the log.
+        TurboPortraitError: backend_not_started, with the last line of the log, or where the folder is not ours.
     """
-    wheels = [str(path) for place in WHEELS for path in sorted(place.glob("turboportrait3d*.whl"))]
-    (environment / COMPLETE).unlink(missing_ok=True)
+    _claim(place)
+    environment = place / "venv"
+    wheels = [str(path) for wheels in WHEELS for path in sorted(wheels.glob("turboportrait3d*.whl"))]
+    (place / COMPLETE).unlink(missing_ok=True)
     install_log_path().parent.mkdir(parents=True, exist_ok=True)
     install_log_path().write_bytes(b"")
     making = rpt_("Making the environment")
-    yield from _running([*python, "-m", "venv", "--clear", str(environment)], lambda said: Progress(making, fraction=0))
-    pip = [str(python_of(environment)), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
+    venv = [*python, "-P", "-m", "venv", "--clear", str(environment.absolute())]
+    yield from _running(venv, lambda said: Progress(making, fraction=0))
+    pip = [*python_module("pip", python_of(environment)), "--disable-pip-version-check", "--no-input", "install"]
     options = ["--progress-bar", "off", "--constraint", str(CONSTRAINTS)]
     yield from _running([*pip, *options, *wheels], lambda said: _progress(environment, said))
-    (environment / COMPLETE).touch()
-    return environment
+    (place / COMPLETE).touch()
+    return place
+
+
+def _claim(place: Path) -> None:
+    """Mark a new or empty folder as ours; what was in it before is nobody's but ours.
+
+    Raises:
+        TurboPortraitError: backend_not_started.
+    """
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (place / OURS).is_file():
+            if any(place.iterdir()):
+                raise TurboPortraitError(
+                    "backend_not_started",
+                    sentence=rpt_("The folder for the backend holds other files: {folder}.").format(folder=place),
+                    hint=rpt_("Choose a new or an empty folder in the preferences."),
+                )
+            (place / OURS).touch()
+    except OSError as error:
+        raise TurboPortraitError("backend_not_started", f"{place}: {error.strerror}") from error
 
 
 def _running(command: list[str], progress: Callable[[str], Progress]) -> Steps:
     """Run a process to its end; `progress` tells from what it has said how far it is."""
-    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
     flags = {"creationflags": 0x08000000} if sys.platform == "win32" else {}
     begin = install_log_path().stat().st_size
     with install_log_path().open("ab") as output:
         try:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment, **flags
+                **isolated(command), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, **flags
             )
         except OSError as error:
             raise TurboPortraitError("backend_not_started", f"{command[0]}: {error.strerror}") from error

@@ -22,7 +22,8 @@ from .steps import Steps, registration
 from .view_image import image_of_camera, request_view, update_image, viewing
 from .words import message_of
 
-IMAGE_FILES = "*.jpg;*.jpeg;*.png;*.webp;*.tif;*.tiff;*.bmp"
+IMAGE_FILES = "*.jpg;*.jpeg;*.jfif;*.png;*.heic;*.heif;*.avif;*.webp;*.jp2;*.gif;*.tif;*.tiff;*.bmp"
+"""What the backend decodes (`backend.photos`)."""
 
 
 class StartBackend(bpy.types.Operator):

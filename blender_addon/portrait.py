@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from bpy.app.translations import pgettext_rpt as rpt_
 from backend.protocol import Camera, RiggedMesh, TurboPortraitError
 from backend.protocol.limits import MAX_PHOTO_BYTES
 from backend.protocol.messages import Registered
+from backend.protocol.reading import read_bounded
 from flame import load_head_model
 
 from .camera import place_camera, render_size
@@ -32,17 +34,15 @@ def read_photo(path: str) -> bytes:
         TurboPortraitError: not_an_image, where the file cannot be read; message_too_large.
     """
     try:
-        with open(path, "rb") as file:
-            photo = file.read(MAX_PHOTO_BYTES + 1)
+        return read_bounded(path, MAX_PHOTO_BYTES)
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            said = rpt_("the file has more than {count} MiB").format(count=MAX_PHOTO_BYTES >> 20)
+            raise TurboPortraitError("message_too_large", said) from error
         said = rpt_("'{file}' cannot be read: {reason}.")
         raise TurboPortraitError(
             "not_an_image", sentence=said.format(file=Path(path).name, reason=error.strerror)
         ) from error
-    if len(photo) > MAX_PHOTO_BYTES:
-        said = rpt_("the file has more than {count} MiB").format(count=MAX_PHOTO_BYTES >> 20)
-        raise TurboPortraitError("message_too_large", said)
-    return photo
 
 
 def adopt(

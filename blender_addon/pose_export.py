@@ -16,6 +16,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from backend.protocol.errors import TurboPortraitError
 from backend.protocol.pose_file import COLUMNS, Head, Header, PoseFile
 from backend.protocol.shots import Shot, decode_request, plain
 
@@ -33,12 +34,17 @@ def main(request_path: str) -> None:
     request = decode_request(Path(request_path).read_bytes())
     if __package__ not in bpy.context.preferences.addons:
         bpy.ops.preferences.addon_enable(module=__package__)
-    bpy.ops.wm.open_mainfile(filepath=request.blend, load_ui=False)
+    # Said here, too: opening a file by a script goes by the preferences, not by --disable-autoexec.
+    bpy.ops.wm.open_mainfile(filepath=request.blend, load_ui=False, use_scripts=False)
     scene = bpy.context.scene
     digest = hashlib.sha256(Path(request.blend).read_bytes()).hexdigest()
     shots = marker_shots(scene) if request.shots is None else list(request.shots)
     if request.output:
-        collect(scene, shots, digest).save(request.output)
+        try:
+            collect(scene, shots, digest).save(request.output)
+        except TurboPortraitError as error:
+            tell(code=error.code, sentence=error.sentence)
+            raise
     rate = frame_rate(scene)
     tell(
         done=True,
@@ -84,6 +90,7 @@ def collect(scene: bpy.types.Scene, shots: Sequence[Shot], blend_sha256: str = "
         shots=tuple(shots),
         background=tuple(float(channel) for channel in color[:3]),
         problems=tuple(collector.problems.items()),
+        notes=_scripts_left_out(),
     )
     portraits = {info.portrait_sha256: _photo(head) for info, head in zip(header.heads, heads, strict=True)}
     return PoseFile(header, collector.columns(), portraits)
@@ -133,6 +140,13 @@ class _Collector:
             for target, row in zip(table[name], rows, strict=True):
                 target[: len(row[position])] = row[position]
         return table
+
+
+def _scripts_left_out() -> tuple[str, ...]:
+    """A sentence where the file would have run scripts: what they move stays as it is without them."""
+    if not bpy.app.autoexec_fail:
+        return ()
+    return (f"Scripts of the .blend are not run ({bpy.app.autoexec_fail_message}): bake what they move to keyframes.",)
 
 
 def _sized(shot: Shot, scene: bpy.types.Scene) -> Shot:

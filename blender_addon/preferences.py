@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
+
+from backend.client.isolation import find_program, python_module
 
 from . import installer
 
@@ -131,8 +132,8 @@ def backend_command(python: str) -> tuple[str, ...] | None:
         # Blender as a Python module: the Python that runs it.
         chosen = sys.executable
     if chosen:
-        return (str(Path(chosen)), "-m", "backend.cli", "serve")
-    found = shutil.which("turboportrait")
+        return (*python_module("backend.cli", Path(chosen)), "serve")
+    found = find_program("turboportrait")
     return (found, "serve") if found else None
 
 

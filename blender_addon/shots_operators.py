@@ -112,8 +112,7 @@ class StopShots(bpy.types.Operator):
         return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        shots_session.run_of(context.scene).stop()
-        return {"FINISHED"}
+        return report(self, shots_session.run_of(context.scene).stop)
 
 
 class ShowContactSheet(bpy.types.Operator):

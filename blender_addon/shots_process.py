@@ -9,19 +9,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bpy.app.translations import pgettext_rpt as rpt_
 
+from backend.client.isolation import isolated
+from backend.protocol.files import open_regular
+from backend.protocol.job_lock import LockWatch
+
 FILE = "progress.jsonl"
-ALIVE_SECONDS = 20.0
-"""A run touches its lock every five seconds."""
 
 
 @dataclass
@@ -112,11 +112,18 @@ class Progress:
             self.message = said["sentence"]
         elif event == "problem":
             self.problems.append(problem_line(said))
+        elif event == "done" and "code" in said:
+            self.message, self.finished = rpt_(said["sentence"].splitlines()[-1]), True
         elif event == "done":
             self.message = rpt_("{rendered} frames rendered, {kept} kept").format(**said)
             self.message += rpt_(", {failed} failed").format(**said) if said["failed"] else ""
             self.message += rpt_(", stopped") if said["stopped"] else ""
             self.finished = True
+
+
+def lock_watch(output: Path) -> LockWatch:
+    """A look at the lock of the job in an output folder."""
+    return LockWatch(output / "job" / "lock.json")
 
 
 def problem_line(problem: dict) -> str:
@@ -130,9 +137,12 @@ def problem_line(problem: dict) -> str:
 class BatchRun:
     """One run: started here, or found running where an earlier Blender had started it."""
 
-    def __init__(self, output: Path, process: subprocess.Popen | None = None, offset: int = 0) -> None:
+    def __init__(
+        self, output: Path, process: subprocess.Popen | None = None, offset: int = 0, watch: LockWatch | None = None
+    ) -> None:
         self.progress = Progress(output, offset=offset)
         self._process = process
+        self._watch = watch or lock_watch(output)
 
     @classmethod
     def start(cls, command: Sequence[str], output: Path) -> BatchRun:
@@ -146,26 +156,30 @@ class BatchRun:
         """
         (output / "job").mkdir(parents=True, exist_ok=True)
         path = output / "job" / FILE
-        # Blender's own Python paths must not reach the backend's Python.
-        environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
         flags = {"creationflags": 0x08000200} if sys.platform == "win32" else {"start_new_session": True}
-        with open(path, "ab") as said, open(output / "job" / "batch.log", "wb") as log:
-            offset = said.tell()
+        new = os.O_WRONLY | os.O_CREAT
+        with (
+            open_regular(path, new | os.O_APPEND) as said,
+            open_regular(output / "job" / "batch.log", new | os.O_TRUNC) as log,
+        ):
+            offset = said.seek(0, os.SEEK_END)
             process = subprocess.Popen(
-                [*command, "--output", str(output), "--json"],
+                **isolated([*command, "--output", str(output), "--json"]),
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=log,
-                cwd=output,
-                env=environment,
                 **flags,
             )
         return cls(output, process, offset)
 
     @classmethod
-    def find(cls, output: Path) -> BatchRun | None:
-        """A run that works on this folder now, whoever started it; None if there is none."""
-        run = cls(output)
+    def find(cls, output: Path, watch: LockWatch | None = None) -> BatchRun | None:
+        """A run that works on this folder now, whoever started it; None if there is none.
+
+        Args:
+            watch: the one of earlier looks, without which a run on another machine is not seen.
+        """
+        run = cls(output, watch=watch)
         if not run.running:
             return None
         run.progress.read()
@@ -174,16 +188,7 @@ class BatchRun:
     @property
     def running(self) -> bool:
         """The process lives."""
-        if self._process is not None:
-            return self._process.poll() is None
-        try:
-            return time.time() - self._lock.stat().st_mtime < ALIVE_SECONDS
-        except OSError:
-            return False
-
-    @property
-    def _lock(self) -> Path:
-        return self.progress.output / "job" / "lock.json"
+        return self._watch.running() if self._process is None else self._process.poll() is None
 
     def poll(self) -> bool:
         """Take in what is new; whether there was anything."""
@@ -197,12 +202,15 @@ class BatchRun:
         return news
 
     def stop(self) -> None:
-        """Ask the run to end; what is done stays done."""
+        """Ask the run to end; what is done stays done. A signal goes only to what was started here.
+
+        Raises:
+            TurboPortraitError: the other run's folder cannot be written.
+        """
         if self._process is not None:
             self._process.terminate()
-            return
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            os.kill(int(json.loads(self._lock.read_bytes())["pid"]), signal.SIGTERM)
+        else:
+            self._watch.request_stop()
 
     def _last_words(self) -> str:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import tempfile
@@ -13,15 +14,18 @@ import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.client import TurboPortraitError
+from backend.client.isolation import isolated
+from backend.protocol.job_lock import LockWatch
 from backend.protocol.shots import RAW, Shot
 
 from . import preferences
 from .shots import marker_shots
-from .shots_process import BatchRun, problem_line
+from .shots_process import BatchRun, lock_watch, problem_line
 from .steps import Steps
 
 TICK_SECONDS = 0.5
 _runs: dict[Path, BatchRun] = {}
+_watches: dict[Path, LockWatch] = {}
 _looked: dict[Path, float] = {}
 """When a folder was last searched for a run of another Blender, seconds of the monotonic clock."""
 LOOK_SECONDS = 2.0
@@ -32,7 +36,7 @@ def output_folder(scene: bpy.types.Scene) -> Path | None:
     path = scene.turboportrait_shots.output
     if not path or (path.startswith("//") and not bpy.data.filepath):
         return None
-    return Path(bpy.path.abspath(path))
+    return Path(bpy.path.abspath(path)).absolute()
 
 
 def run_of(scene: bpy.types.Scene) -> BatchRun | None:
@@ -42,7 +46,7 @@ def run_of(scene: bpy.types.Scene) -> BatchRun | None:
         return None
     if folder not in _runs and time.monotonic() - _looked.get(folder, -LOOK_SECONDS) >= LOOK_SECONDS:
         _looked[folder] = time.monotonic()
-        found = BatchRun.find(folder)
+        found = BatchRun.find(folder, _watches.setdefault(folder, lock_watch(folder)))
         if found is not None:
             _follow(folder, found)
     return _runs.get(folder)
@@ -83,7 +87,7 @@ def command(scene: bpy.types.Scene, blend: Path, names: list[str] | None) -> lis
     shots, settings = scene.turboportrait_shots, scene.turboportrait
     words = [*base_command(), "batch"]
     if shots.file:
-        words.append(bpy.path.abspath(shots.file))
+        words.append(os.path.abspath(bpy.path.abspath(shots.file)))
         rate = scene.render.fps / scene.render.fps_base
         words += ["--fps", f"{rate:.6g}"] if shots.file.lower().endswith(".edl") else []
     words += ["--blend", str(blend), "--quality", RAW if settings.output == "RAW" else settings.preset]
@@ -132,11 +136,13 @@ def reading(path: str, rate: float) -> Steps:
     Raises:
         TurboPortraitError: batch_refused, with everything that is wrong; backend_not_started.
     """
-    words = [*base_command(), "shots", "show", path, "--json"]
+    words = [*base_command(), "shots", "show", os.path.abspath(path), "--json"]
     words += ["--fps", f"{rate:.6g}"] if path.lower().endswith(".edl") else []
     with tempfile.TemporaryFile() as said:
         try:
-            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.DEVNULL)
+            process = subprocess.Popen(
+                **isolated(words), stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.DEVNULL
+            )
         except OSError as error:
             raise TurboPortraitError("backend_not_started", str(error)) from error
         try:
@@ -182,3 +188,4 @@ def unregister() -> None:
         bpy.app.timers.unregister(_tick)
     _runs.clear()
     _looked.clear()
+    _watches.clear()

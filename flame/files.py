@@ -9,10 +9,8 @@ landmark_weight, region_<name>.
 from __future__ import annotations
 
 import hashlib
-import io
-import pickle
-import zipfile
-from functools import cache
+import stat
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,12 +18,19 @@ from typing import Any
 import numpy as np
 
 from flame.head_model import HeadModel, LandmarkEmbedding
-from flame.unpickler import ForbiddenPickleError, load_restricted
+from flame.limits import MAX_COORDINATE, MAX_FILE_BYTES, MAX_NAME
+from flame.npz import NpzError, load_npz
+from flame.pickled_arrays import load_arrays
+from flame.unpickler import HeadPickleError
 
 FLAME_NUM_SHAPE, FLAME_NUM_EXPRESSION = 300, 100
 NUM_JOINTS = 5
 REQUIRED_KEYS = ("v_template", "f", "shapedirs", "J_regressor", "kintree_table", "weights")
-MAX_FILE_BYTES = 1 << 30
+OPTIONAL_KEYS = (
+    *("posedirs", "num_shape", "shape_names", "expression_names", "expression_range", "vt", "ft"),
+    *("landmark_face_index", "landmark_barycentric", "landmark_weight"),
+)
+REGION = "region_"
 
 
 class HeadModelError(ValueError):
@@ -48,59 +53,66 @@ def load_head_model(path: str | Path | None = None) -> HeadModel:
     """
     path = default_head_path() if path is None else Path(path)
     try:
-        stat = path.stat()
+        state = path.stat()
     except OSError:
         raise HeadModelError(f"there is no head model file at {path}") from None
-    return _load(path, stat.st_mtime_ns, stat.st_size)
+    return _load(path, state.st_mtime_ns, state.st_size)
 
 
-@cache
+@lru_cache(maxsize=8)
 def _load(path: Path, modified: int, size: int) -> HeadModel:
-    if size > MAX_FILE_BYTES:
-        raise HeadModelError(f"{path.name} has {size} bytes, more than any head model; choose a FLAME .pkl or .npz")
-    content = path.read_bytes()
-    arrays = _read_arrays(path, content)
-    try:
-        return head_model_from_arrays(arrays, path.stem, hashlib.sha256(content).hexdigest())
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        if isinstance(error, HeadModelError):
-            raise
-        raise HeadModelError(f"{path.name} is no FLAME model: {error}") from error
+    content = read_file(path)
+    return head_model_from_arrays(read_arrays(path.name, content), path.stem, hashlib.sha256(content).hexdigest())
 
 
-def _read_arrays(path: Path, content: bytes) -> dict[str, Any]:
+def read_file(path: Path) -> bytes:
+    """The bytes of a head-model file; folders, pipes and devices are not read.
+
+    Raises:
+        HeadModelError: there is no such file, it cannot be read, or has more bytes than any head model.
+    """
     try:
-        if zipfile.is_zipfile(io.BytesIO(content)):
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                return {key: file[key] for key in file.files}
-        return load_restricted(io.BytesIO(content))
-    except ForbiddenPickleError as error:
-        raise HeadModelError(f"{path.name}: {error}") from error
-    except (
-        pickle.UnpicklingError,
-        EOFError,
-        ValueError,
-        KeyError,
-        AttributeError,
-        ImportError,
-        IndexError,
-        TypeError,
-        OverflowError,
-        MemoryError,
-        zipfile.BadZipFile,
-    ) as error:
-        raise HeadModelError(f"{path.name} cannot be read as a FLAME .pkl or .npz: {error}") from error
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise HeadModelError(f"{path.name} is no file; choose a FLAME .pkl or .npz")
+        with open(path, "rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except (OSError, MemoryError) as error:
+        raise HeadModelError(f"there is no head model file at {path} that can be read: {error}") from error
+    if len(content) > MAX_FILE_BYTES:
+        raise HeadModelError(f"{path.name} has more bytes than any head model; choose a FLAME .pkl or .npz")
+    return content
+
+
+def read_arrays(name: str, content: bytes) -> dict[str, Any]:
+    """The arrays, texts and numbers of a .pkl or .npz file, by key.
+
+    Raises:
+        HeadModelError: it is neither, damaged, or asks for code.
+    """
+    try:
+        return load_npz(content) if content[:2] == b"PK" else load_arrays(content)
+    except (NpzError, HeadPickleError) as error:
+        raise HeadModelError(f"{name} cannot be read as a FLAME .pkl or .npz: {error}") from error
 
 
 def head_model_from_arrays(arrays: dict[str, Any], name: str, checksum: str) -> HeadModel:
     """Check a head model's arrays (keys as this module's docstring says) and put them into our layout.
 
     Raises:
-        HeadModelError: a key is missing, or shapes or indices do not fit together.
+        HeadModelError: a key is missing, or shapes, indices or values do not fit together.
     """
-    missing = [
-        k for k in ("v_template", "f", "shapedirs", "J_regressor", "kintree_table", "weights") if k not in arrays
-    ]
+    try:
+        # What is not finite is found below; numpy would warn of it first.
+        with np.errstate(all="ignore"):
+            return _head_model(arrays, name, checksum)
+    except HeadModelError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
+        raise HeadModelError(f"{name} is no FLAME model: {str(error)[:200]}") from error
+
+
+def _head_model(arrays: dict[str, Any], name: str, checksum: str) -> HeadModel:
+    missing = [key for key in REQUIRED_KEYS if key not in arrays]
     if missing:
         raise HeadModelError(f"{name} is no FLAME model: {', '.join(missing)} missing")
     v_template = np.ascontiguousarray(arrays["v_template"], np.float32)
@@ -110,9 +122,9 @@ def head_model_from_arrays(arrays: dict[str, Any], name: str, checksum: str) -> 
     num_expression = shapedirs.shape[2] - num_shape
     # A file of ours without correctives leaves the key out.
     posedirs = np.asarray(arrays.get("posedirs", np.zeros((V, 3, 36), np.float32)), np.float32)
-    parents = np.asarray(arrays["kintree_table"])[0].astype(np.int64)
+    parents = _shaped(arrays["kintree_table"], (2, NUM_JOINTS), np.int64, "kintree_table")[0]
     parents[0] = -1
-    if len(parents) != NUM_JOINTS or (parents[1:] >= np.arange(1, NUM_JOINTS)).any() or (parents[1:] < 0).any():
+    if (parents[1:] >= np.arange(1, NUM_JOINTS)).any() or (parents[1:] < 0).any():
         raise HeadModelError(f"{name}: kintree_table {parents.tolist()} is not FLAME's chain of {NUM_JOINTS} joints")
     weights = _shaped(arrays["weights"], (V, NUM_JOINTS), np.float32, "weights")
     faces = _indices(arrays["f"], V, "f")
@@ -144,16 +156,19 @@ def head_model_from_arrays(arrays: dict[str, Any], name: str, checksum: str) -> 
         landmarks=_landmarks(arrays, len(faces)),
         regions=_regions(arrays, weights),
     )
-    if not all(
-        np.isfinite(a).all() for a in (model.v_template, model.shapedirs, model.expressiondirs, model.lbs_weights)
-    ):
-        raise HeadModelError(f"{name} holds values that are not finite")
+    for what in ("v_template", "shapedirs", "expressiondirs", "posedirs", "J_regressor", "lbs_weights", "vt"):
+        values = getattr(model, what)
+        if values is not None and not (np.abs(values) <= MAX_COORDINATE).all():
+            raise HeadModelError(f"{name}: {what} holds values that are not finite, or far too large")
     return model
 
 
 def _num_shape(arrays: dict[str, Any], total: int, name: str) -> int:
     if "num_shape" in arrays:
-        return int(arrays["num_shape"])
+        count = int(arrays["num_shape"])
+        if not 0 <= count <= total:
+            raise HeadModelError(f"{name}: num_shape is {count}, but there are {total} components")
+        return count
     if total == FLAME_NUM_SHAPE + FLAME_NUM_EXPRESSION:
         return FLAME_NUM_SHAPE
     raise HeadModelError(
@@ -178,15 +193,15 @@ def _indices(array: Any, limit: int, what: str) -> np.ndarray:
 
 def _names(arrays: dict[str, Any], key: str, prefix: str, count: int) -> tuple[str, ...]:
     names = tuple(str(n) for n in arrays[key]) if key in arrays else tuple(f"{prefix}_{i:03d}" for i in range(count))
-    if len(names) != count:
-        raise HeadModelError(f"{key} has {len(names)} names for {count} components")
+    if len(names) != count or any(len(name) > MAX_NAME for name in names):
+        raise HeadModelError(f"{key} has {len(names)} names for {count} components, or very long ones")
     return names
 
 
 def _landmarks(arrays: dict[str, Any], num_faces: int) -> LandmarkEmbedding | None:
     if "landmark_face_index" not in arrays:
         return None
-    face_index = np.asarray(arrays["landmark_face_index"], np.int32)
+    face_index = _shaped(arrays["landmark_face_index"], (None,), np.int32, "landmark_face_index")
     if face_index.size and (face_index.min() < 0 or face_index.max() >= num_faces):
         raise HeadModelError(f"landmark_face_index points beyond the {num_faces} triangles")
     return LandmarkEmbedding(
@@ -197,9 +212,13 @@ def _landmarks(arrays: dict[str, Any], num_faces: int) -> LandmarkEmbedding | No
 
 
 def _regions(arrays: dict[str, Any], weights: np.ndarray) -> dict[str, np.ndarray]:
-    regions = {k.removeprefix("region_"): np.asarray(v, np.int32) for k, v in arrays.items() if k.startswith("region_")}
-    if any(v.size and (v.min() < 0 or v.max() >= len(weights)) for v in regions.values()):
-        raise HeadModelError("a region points beyond the vertices")
+    regions = {}
+    for key in arrays:
+        if key.startswith(REGION) and len(key) <= MAX_NAME:
+            vertices = _shaped(arrays[key], (None,), np.int64, key)
+            if vertices.size and (vertices.min() < 0 or vertices.max() >= len(weights)):
+                raise HeadModelError(f"{key} points beyond the vertices")
+            regions[key.removeprefix(REGION)] = vertices.astype(np.int32)
     # The eyeballs are the only vertices that an eye joint turns.
     for name, joint in (("eye_left", 3), ("eye_right", 4)):
         regions.setdefault(name, np.flatnonzero(weights[:, joint] > 0.5).astype(np.int32))

@@ -1,148 +1,225 @@
-"""Read FLAME's pickles without running what a pickle could run.
+"""Read a pickle's opcodes into plain data. Nothing that a pickle names is imported, called or given a state.
 
-A pickle may name any function to call. This unpickler knows the names that FLAME's files hold (numpy arrays,
-scipy.sparse matrices, chumpy arrays) and refuses every other one. scipy and chumpy need not be installed: their
-objects are rebuilt from their state.
+A pickle is a program that may call any function with any arguments. Here its calls are only written down, as `Built`,
+and only those of names that a caller allows; `flame.pickled_arrays` makes arrays of what is written down. Keys of
+dictionaries are strings, sets become lists: nothing from the pickle is hashed but text, and nothing is compared.
 """
 
 from __future__ import annotations
 
-import pickle
-from typing import Any, BinaryIO
+import codecs
+import io
+import pickletools
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-
-
-class ForbiddenPickleError(ValueError):
-    """The pickle names something that no head model needs."""
-
-
-class _Stored:
-    """An object of which only the pickled state is kept."""
-
-    def __init__(self, *_: Any) -> None:
-        self.state: dict = {}
-
-    def __setstate__(self, state: Any) -> None:
-        if not isinstance(state, dict):
-            raise ForbiddenPickleError("an array in this pickle has a state that is no dictionary")
-        self.state = state
+MAX_OPCODES = 300_000
+"""FLAME's files have some hundreds; this many are read in half a second."""
+_PROTOCOL = 5
 
 
-class _CompressedSparse(_Stored):
-    by_row: bool
-
-    def to_array(self) -> np.ndarray:
-        shape = self.state.get("_shape", self.state.get("shape"))
-        data, minor, indptr = (np.asarray(self.state[k]) for k in ("data", "indices", "indptr"))
-        major = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
-        dense = np.zeros(shape, data.dtype)
-        np.add.at(dense, (major, minor) if self.by_row else (minor, major), data)
-        return dense
+class HeadPickleError(ValueError):
+    """The pickle is damaged, or holds something that no head model needs."""
 
 
-class _CscMatrix(_CompressedSparse):
-    by_row = False
+@dataclass(frozen=True)
+class Name:
+    """What a pickle calls by its name: a class or a function."""
+
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.name}"
 
 
-class _CsrMatrix(_CompressedSparse):
-    by_row = True
+@dataclass(eq=False)
+class Built:
+    """An object that the pickle wants to be made: by which name, of which arguments, with which state after that."""
+
+    name: Name
+    arguments: tuple
+    state: Any = None
 
 
-class _CooMatrix(_Stored):
-    def to_array(self) -> np.ndarray:
-        shape = self.state.get("_shape", self.state.get("shape"))
-        rows, columns = self.state.get("coords") or (self.state["row"], self.state["col"])
-        dense = np.zeros(shape, np.asarray(self.state["data"]).dtype)
-        np.add.at(dense, (rows, columns), self.state["data"])
-        return dense
+class _Mark:
+    """Begins a group of entries on the stack."""
 
 
-class _Ch(_Stored):
-    """chumpy.ch.Ch: the array itself is called x."""
+def read_pickle(content: bytes, allowed: Callable[[Name], bool]) -> Any:
+    """What a pickle of any protocol (Python 2 or 3) describes.
 
-    def to_array(self) -> np.ndarray:
-        return np.asarray(self.state["x"])
+    Args:
+        content: the file.
+        allowed: whether a name may occur.
 
-
-class _Select(_Stored):
-    """chumpy.reordering.Select: picked entries of another array."""
-
-    def to_array(self) -> np.ndarray:
-        source = as_plain(self.state["a"])
-        return np.ravel(source)[self.state["idxs"]].reshape(self.state["preferred_shape"])
-
-
-def _reconstructor(cls: type, base: type, state: Any) -> _Stored:
-    """copyreg._reconstructor, for the stand-ins only."""
-    if not (isinstance(cls, type) and issubclass(cls, _Stored)):
-        raise ForbiddenPickleError("this pickle rebuilds an object that is no array")
-    return cls()
-
-
-def _encode(text: str, encoding: str = "latin1") -> bytes:
-    """_codecs.encode, by which newer pickles write bytes."""
-    return text.encode("latin1")
-
-
-def _frombuffer(buffer: Any, dtype: np.dtype, shape: tuple[int, ...], order: str) -> np.ndarray:
-    """numpy.core.numeric._frombuffer, by which pickles of protocol 5 write arrays."""
-    return np.frombuffer(buffer, dtype).reshape(shape, order=order)
-
-
-# Asked of the objects themselves: the module that holds these two moved in numpy 2.
-_RECONSTRUCT, _SCALAR = np.empty(0).__reduce__()[0], np.float64(0).__reduce__()[0]
-
-_ALLOWED: dict[tuple[str, str], Any] = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy.core.multiarray", "scalar"): _SCALAR,
-    ("numpy._core.multiarray", "scalar"): _SCALAR,
-    ("numpy.core.numeric", "_frombuffer"): _frombuffer,
-    ("numpy._core.numeric", "_frombuffer"): _frombuffer,
-    ("chumpy.ch", "Ch"): _Ch,
-    ("chumpy.reordering", "Select"): _Select,
-    ("copy_reg", "_reconstructor"): _reconstructor,
-    ("copyreg", "_reconstructor"): _reconstructor,
-    ("__builtin__", "object"): object,
-    ("builtins", "object"): object,
-    # chumpy keeps a set of names beside its array.
-    ("__builtin__", "set"): set,
-    ("builtins", "set"): set,
-    ("_codecs", "encode"): _encode,
-}
-for _name, _class in (("csc", _CscMatrix), ("csr", _CsrMatrix), ("coo", _CooMatrix)):
-    for _module in (f"scipy.sparse.{_name}", f"scipy.sparse._{_name}"):
-        for _kind in ("matrix", "array"):
-            _ALLOWED[_module, f"{_name}_{_kind}"] = _class
-
-
-class _RestrictedUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return _ALLOWED[module, name]
-        except KeyError:
-            raise ForbiddenPickleError(
-                f"this pickle asks for {module}.{name}, which no FLAME file needs; it was not loaded. "
-                "Use the file as published, or an .npz"
-            ) from None
-
-
-def as_plain(value: Any) -> Any:
-    """The numpy array of a stored scipy or chumpy object; anything else as it is."""
-    return value.to_array() if isinstance(value, _Stored) else value
-
-
-def load_restricted(file: BinaryIO) -> dict[str, Any]:
-    """Read a FLAME pickle (Python 2 or 3): its keys with plain numpy arrays.
+    Returns:
+        Numbers, text (Python 2's strings as latin-1), bytes, lists, tuples, dictionaries, `Name` and `Built`. They may
+        contain each other in circles.
 
     Raises:
-        ForbiddenPickleError: it names anything but numpy, scipy.sparse and chumpy arrays, or holds no dictionary.
-        pickle.UnpicklingError, EOFError: it is no pickle, or cut.
+        HeadPickleError: it is no pickle, cut, damaged, too long, or has a name that is not allowed.
     """
-    content = _RestrictedUnpickler(file, encoding="latin1").load()
-    if not isinstance(content, dict):
-        raise ForbiddenPickleError("this pickle holds no dictionary of arrays, so it is no FLAME file")
-    return {str(key): as_plain(value) for key, value in content.items()}
+    try:
+        with warnings.catch_warnings():
+            # Python warns of odd escapes in text.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return _Reader(content, allowed).read()
+    except HeadPickleError:
+        raise
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, EOFError, MemoryError) as error:
+        raise HeadPickleError(f"it is no pickle, or damaged: {str(error)[:200]}") from error
+
+
+class _Reader:
+    """The machine that pickletools documents, with a stack and a memo."""
+
+    def __init__(self, content: bytes, allowed: Callable[[Name], bool]) -> None:
+        self._file = io.BytesIO(content)
+        self._allowed = allowed
+        self._stack: list = []
+        self._memo: dict[int, Any] = {}
+
+    def read(self) -> Any:
+        for _ in range(MAX_OPCODES):
+            opcode = pickletools.code2op.get(self._file.read(1).decode("latin-1"))
+            if opcode is None:
+                raise HeadPickleError("it is no pickle, or cut")
+            argument = self._argument(opcode)
+            if opcode.name == "STOP":
+                return self._pop()
+            self._do(opcode.name, argument)
+        raise HeadPickleError(f"it has more than {MAX_OPCODES} steps, far more than any head model")
+
+    def _argument(self, opcode: pickletools.OpcodeInfo) -> Any:
+        if opcode.arg is None:
+            return None
+        if opcode.name == "STRING":
+            # pickletools reads ASCII here, but Python 2 wrote the bytes of arrays.
+            quoted = self._file.readline().rstrip(b"\n")
+            return codecs.escape_decode(quoted[1:-1])[0].decode("latin-1")
+        return opcode.arg.reader(self._file)
+
+    def _do(self, name: str, argument: Any) -> None:
+        stack = self._stack
+        match name:
+            case _ if name in _CONSTANTS:
+                stack.append(argument)
+            case "PROTO" if argument <= _PROTOCOL:
+                pass
+            case "FRAME":
+                pass
+            case "NONE" | "NEWTRUE" | "NEWFALSE":
+                stack.append({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[name])
+            case "EMPTY_LIST" | "EMPTY_SET":
+                stack.append([])
+            case "EMPTY_TUPLE":
+                stack.append(())
+            case "EMPTY_DICT":
+                stack.append({})
+            case "MARK":
+                stack.append(_Mark)
+            case "LIST" | "FROZENSET":
+                stack.append(self._group())
+            case "TUPLE":
+                stack.append(tuple(self._group()))
+            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                stack.append(tuple(self._pop(int(name[-1]))))
+            case "DICT":
+                group = self._group()
+                stack.append({})
+                self._set(group)
+            case "APPEND":
+                self._extend(self._pop(1))
+            case "APPENDS" | "ADDITEMS":
+                self._extend(self._group())
+            case "SETITEM":
+                self._set(self._pop(2))
+            case "SETITEMS":
+                self._set(self._group())
+            case "POP":
+                stack.pop()
+            case "POP_MARK":
+                self._group()
+            case "DUP":
+                stack.append(stack[-1])
+            case "PUT" | "BINPUT" | "LONG_BINPUT":
+                self._memo[argument] = stack[-1]
+            case "MEMOIZE":
+                self._memo[len(self._memo)] = stack[-1]
+            case "GET" | "BINGET" | "LONG_BINGET":
+                stack.append(self._memo[argument])
+            case "GLOBAL":
+                stack.append(self._named(*argument.split(" ", 1)))
+            case "STACK_GLOBAL":
+                stack.append(self._named(*self._pop(2)))
+            case "REDUCE" | "NEWOBJ":
+                self._build(*self._pop(2))
+            case "NEWOBJ_EX":
+                kind, arguments, _ = self._pop(3)
+                self._build(kind, arguments)
+            case "OBJ":
+                kind, *arguments = self._group()
+                self._build(kind, tuple(arguments))
+            case "INST":
+                self._build(self._named(*argument.split(" ", 1)), tuple(self._group()))
+            case "BUILD":
+                (state,) = self._pop(1)
+                if not isinstance(stack[-1], Built):
+                    raise HeadPickleError("it gives a state to what is no object")
+                stack[-1].state = state
+            case _:
+                raise HeadPickleError(f"it has the step {name}, which no FLAME file needs")
+
+    def _pop(self, count: int = 0) -> Any:
+        """The top entry; with a count, a list of so many."""
+        popped = self._stack[-(count or 1) :]
+        if len(popped) < (count or 1) or any(entry is _Mark for entry in popped):
+            raise HeadPickleError("it is damaged: its stack is empty")
+        del self._stack[-len(popped) :]
+        return popped if count else popped[0]
+
+    def _group(self) -> list:
+        """All entries above the last mark, which goes, too."""
+        for at in range(len(self._stack) - 1, -1, -1):
+            if self._stack[at] is _Mark:
+                group = self._stack[at + 1 :]
+                del self._stack[at:]
+                return group
+        raise HeadPickleError("it is damaged: a group has no beginning")
+
+    def _extend(self, items: list) -> None:
+        if not isinstance(self._stack[-1], list):
+            raise HeadPickleError("it appends to what is no list")
+        self._stack[-1].extend(items)
+
+    def _set(self, items: list) -> None:
+        target, keys = self._stack[-1], items[::2]
+        if not isinstance(target, dict) or len(items) % 2 or not all(isinstance(key, str) for key in keys):
+            raise HeadPickleError("it has a dictionary whose keys are not text")
+        target.update(zip(keys, items[1::2], strict=True))
+
+    def _named(self, module: Any, name: Any) -> Name:
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise HeadPickleError("it is damaged: a name is no text")
+        found = Name(module, name)
+        if not self._allowed(found):
+            raise HeadPickleError(
+                f"it asks for {str(found)[:100]}, which no FLAME file needs; it was not loaded. "
+                "Use the file as published, or an .npz"
+            )
+        return found
+
+    def _build(self, name: Any, arguments: Any) -> None:
+        if not isinstance(name, Name) or not isinstance(arguments, tuple):
+            raise HeadPickleError("it is damaged: it calls what has no name")
+        self._stack.append(Built(name, arguments))
+
+
+_CONSTANTS = frozenset(
+    {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "UNICODE", "BINUNICODE"}
+    | {"SHORT_BINUNICODE", "BINUNICODE8", "STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES"}
+    | {"BINBYTES8", "BYTEARRAY8"}
+)

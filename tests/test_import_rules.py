@@ -21,7 +21,7 @@ RULES = {
         {},
     ),
 }
-IN_BLENDER = "backend/synthesis/studio/"
+IN_BLENDER = "backend/people/synthesis/studio/"
 """Runs inside Blender's Python, in a process of its own, and is imported by nothing else."""
 NEVER = {"backend": {"bpy", "bpy_extras", "mathutils", "gpu", "blender_addon"}, "blender_addon": {"flame.torch_model"}}
 

@@ -53,10 +53,13 @@ class Avatar(Protocol):
         id: hex digest of the portrait's bytes, the maker, the head model and the texture: what looks the same has the
             same id.
         tracked: what tracking found in the portrait (camera, parameters, reference image).
+        per_pixel: a part of a picture, rendered by itself, is that part of the whole, and takes its share of the time;
+            an avatar that does not say so is rendered whole.
     """
 
     id: str
     tracked: TrackedPortrait
+    per_pixel: bool
 
     def render(self, cameras: Sequence[Camera], parameters: HeadParameters) -> list[RenderedView]:
         """Raw views of one pose, one per camera, of any size. A camera that sees nothing gives an empty view."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from backend.protocol.shots import RAW
 
 
+@cache
 def software_version() -> str:
     """The release that is installed."""
     try:

@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 import jinja2
 
-from backend.batch.atomic import write_whole
 from backend.batch.checksums import software_version
 from backend.batch.driver import Summary
 from backend.batch.job import Job
@@ -20,6 +19,7 @@ from backend.batch.movies import movie_tasks
 from backend.batch.plan import THUMBNAILS, Plan
 from backend.batch.rates import exact_rate, rate_text
 from backend.batch.rendering import thumbnail_path
+from backend.protocol.files import write_file
 
 NAME = "index.html"
 MAX_FAILURES = 500
@@ -27,13 +27,17 @@ MAX_FAILURES = 500
 
 
 def write_contact_sheet(plan: Plan, job: Job, summary: Summary, movies: Sequence[str]) -> Path:
-    """Write the page into the output folder, in one step; its path."""
+    """Write the page into the output folder, in one step; its path.
+
+    Raises:
+        TurboPortraitError: as `atomic_file`.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
     )
     path = job.output / NAME
     page = environment.get_template("contact_sheet.html.jinja").render(_content(plan, job, summary, movies))
-    write_whole(path, page.encode())
+    write_file(path, page, job.parts)
     return path
 
 

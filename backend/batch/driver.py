@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from backend.batch.job import Job
+from backend.batch.job import RECORDS, Job
 from backend.batch.movies import MovieTask, movie_tasks
 from backend.batch.plan import FrameTask, Plan, is_there
 from backend.batch.records import Record, RecordFile
@@ -212,8 +212,8 @@ class Driver:
             for task in tasks
         ]
         # The page names them all the same; and what is not recorded as done is tried again by the next run.
-        with contextlib.suppress(OSError):
-            RecordFile(self._job.folder / "records").add(records)
+        with contextlib.suppress(TurboPortraitError):
+            RecordFile(self._job.folder / RECORDS).add(records)
         self._take(records)
 
 

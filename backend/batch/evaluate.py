@@ -7,13 +7,13 @@ import json
 import os
 import shlex
 import subprocess
-import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from backend.client.isolation import blender_without_window, isolated, python_module
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.shots import EvaluationRequest, Shot, encode
 
@@ -50,7 +50,8 @@ def evaluate(
         What the scene has: fps, cameras, heads, shots, blend_sha256.
 
     Raises:
-        TurboPortraitError: no_blender, with Blender's last words.
+        TurboPortraitError: no_blender, with Blender's last words; disk_full and the like, where the pose file has no
+            room.
     """
     with tempfile.TemporaryDirectory(prefix="turboportrait-") as folder:
         request = Path(folder) / "request.json"
@@ -64,7 +65,7 @@ def evaluate(
         last_words: deque[str] = deque(maxlen=5)
         try:
             with subprocess.Popen(
-                command, cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+                **isolated(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
             ) as process:
                 for line in process.stdout:
                     if not line.startswith(PROGRESS):
@@ -73,6 +74,8 @@ def evaluate(
                     said = json.loads(line.removeprefix(PROGRESS))
                     if said.get("done"):
                         return said
+                    if "code" in said:
+                        raise TurboPortraitError(said["code"], sentence=said["sentence"])
                     progress(said["frame"], said["frames"])
         except OSError as error:
             raise TurboPortraitError("no_blender", str(error)) from error
@@ -82,7 +85,7 @@ def evaluate(
 def _command(request: Path, blender: str) -> list[str]:
     if blender:
         code = _IN_BLENDER.format(root=str(_ROOT), request=str(request))
-        return [*shlex.split(blender), "--background", "--python-exit-code", "1", "--python-expr", code]
+        return [*blender_without_window(*shlex.split(blender)), "--python-exit-code", "1", "--python-expr", code]
     if importlib.util.find_spec("bpy") is None:
         raise TurboPortraitError("no_blender", "this Python has no bpy")
-    return [sys.executable, "-m", "blender_addon.pose_export", str(request)]
+    return [*python_module("blender_addon.pose_export"), str(request)]

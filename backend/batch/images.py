@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import re
 from pathlib import Path
@@ -11,30 +10,27 @@ from typing import Any
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from backend.batch.atomic import whole_file
 from backend.batch.layers import Picture, to_srgb
 from backend.batch.metadata import KEY, SYNTHETIC, as_json, xmp_packet
-from backend.protocol.errors import TurboPortraitError
+from backend.protocol.files import atomic_file
 
 PNG_COMPRESSION = 3
 """Of 0 to 9: a third of the default's time, files 5 % larger."""
 
 
-def write_picture(path: Path, picture: Picture, metadata: dict[str, Any]) -> int:
+def write_picture(path: Path, picture: Picture, metadata: dict[str, Any], parts: Path | None = None) -> int:
     """Write a frame as its suffix says; the bytes of the file.
 
+    Args:
+        parts: see `atomic_file`.
+
     Raises:
-        TurboPortraitError: disk_full or cannot_write.
+        TurboPortraitError: as `atomic_file`.
     """
     write = _write_exr if path.suffix == ".exr" else _write_png
-    try:
-        with whole_file(path) as part:
-            write(part, picture, metadata)
-        return path.stat().st_size
-    # OpenEXR reports a full disk as RuntimeError.
-    except (OSError, RuntimeError) as error:
-        full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
-        raise TurboPortraitError("disk_full" if full else "cannot_write", f"{path}: {error}"[:300]) from error
+    with atomic_file(path, parts) as part:
+        write(part, picture, metadata)
+        return part.stat().st_size
 
 
 def _write_png(path: Path, picture: Picture, metadata: dict[str, Any]) -> None:
@@ -80,7 +76,7 @@ def read_rgba(path: Path) -> np.ndarray:
             linear = file.channels()["RGBA"].pixels.astype(np.float32)
         alpha = np.rint(np.clip(linear[..., 3:], 0, 1) * 255).astype(np.uint8)
         return np.concatenate([to_srgb(linear[..., :3]), alpha], axis=2)
-    return np.asarray(Image.open(path).convert("RGBA"))
+    return np.asarray(Image.open(path, formats=["PNG"]).convert("RGBA"))
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
@@ -90,5 +86,5 @@ def read_metadata(path: Path) -> dict[str, Any]:
 
         with OpenEXR.File(str(path), header_only=True) as file:
             return json.loads(file.header().get(KEY, "{}"))
-    with Image.open(path) as image:
+    with Image.open(path, formats=["PNG"]) as image:
         return json.loads(image.text.get(KEY, "{}"))

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import os
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
-from backend.batch.atomic import remove_parts, write_whole
 from backend.batch.checksums import head_model_checksum, preset_checksum, software_version
-from backend.batch.lock import JobLock
 from backend.batch.patterns import RESERVED
-from backend.batch.plan import Plan
+from backend.batch.plan import Plan, is_there
 from backend.batch.records import Record, compact_records, read_records
 from backend.protocol.errors import TurboPortraitError
+from backend.protocol.files import remove_parts, storage_error, write_file
+from backend.protocol.job_lock import JobLock
 
 MANIFEST = "manifest.json"
+PARTS, POSES, RECORDS, THUMBNAILS = "parts", "poses", "records", "thumbnails"
+"""Folders below the job's; in `PARTS` lie files that are not whole yet, with names that no output can have."""
 
 
 class Job:
@@ -25,40 +27,45 @@ class Job:
     Attributes:
         output: where pictures and movies go.
         folder: where the job keeps itself.
+        parts: where files lie until they are whole.
     """
 
     def __init__(self, output: Path) -> None:
         self.output = output.absolute()
         self.folder = self.output / RESERVED
+        self.parts = self.folder / PARTS
         self.lock = JobLock(self.folder / "lock.json")
 
     def prepare(self) -> None:
         """Make the folders and see that they can be written.
 
         Raises:
-            TurboPortraitError: cannot_write.
+            TurboPortraitError: disk_full, read_only, cannot_write.
         """
+        own = [self.folder, self.parts, *(self.folder / name for name in (RECORDS, THUMBNAILS, POSES))]
         try:
-            (self.folder / "thumbnails").mkdir(parents=True, exist_ok=True)
-            for folder in (self.output, self.folder):
-                probe = folder / f".probe.{os.getpid()}"
-                probe.write_bytes(b"")
-                probe.unlink()
+            for folder in own:
+                folder.mkdir(parents=True, exist_ok=True)
+            for folder in (self.output, *own):
+                tempfile.TemporaryFile(dir=folder).close()
         except OSError as error:
-            raise TurboPortraitError("cannot_write", f"{error.filename}: {error.strerror}") from error
+            raise storage_error(error, error.filename or self.output) from error
+        # The job removes what is its own: a link would lead to what is somebody else's.
+        if link := next((folder for folder in own if folder.is_symlink()), None):
+            raise TurboPortraitError("cannot_write", f"{link} is a link, and no folder of the job's own")
 
     def records(self) -> dict[str, Record]:
-        """The last record of each frame and movie, by its identity."""
-        return {record.identity: record for record in read_records(self.folder / "records")}
+        """The record of what each file holds, by its identity: the last one that says that it was written."""
+        last = {record.path: record for record in read_records(self.folder / RECORDS) if not record.code}
+        return {record.identity: record for record in last.values()}
 
-    def tidy(self, plan: Plan, kept: Iterable[Record]) -> int:
-        """Remove what a killed run left half written, and records of what is wanted no more; the number of parts."""
-        compact_records(self.folder / "records", list(kept))
-        folders = {(self.output / plan.path(number)).parent for number in map(int, plan.starts[:-1])}
-        return remove_parts(folders | {self.output, self.folder, self.folder / "thumbnails"})
+    def tidy(self, records: Iterable[Record]) -> int:
+        """Remove what a killed run left half written, and records of files that are gone; the number of parts."""
+        compact_records(self.folder / RECORDS, [record for record in records if is_there(record, self.output)])
+        return sum(map(remove_parts, (self.parts, self.folder / POSES, self.folder)))
 
     def write_manifest(self, plan: Plan, shot_list: str, blend: str) -> None:
-        """Say what this job is, for people and for the contact sheet."""
+        """Say what this job is, for people; raises as `atomic_file`."""
         header = plan.poses.header
         qualities = sorted({plan.quality(shot) for shot in plan.shots})
         manifest = {
@@ -75,4 +82,5 @@ class Job:
             "shots": [msgspec.to_builtins(shot) for shot in plan.shots],
             "frames": len(plan),
         }
-        write_whole(self.folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+        text = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+        write_file(self.folder / MANIFEST, text, self.parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Sequence
@@ -11,14 +12,15 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from backend.batch.atomic import whole_file
 from backend.batch.checksums import software_version
 from backend.batch.images import read_rgba
+from backend.batch.job import PARTS, RECORDS
 from backend.batch.layers import TO_LINEAR, to_srgb
 from backend.batch.metadata import KEY, SYNTHETIC, as_json
 from backend.batch.plan import Plan
 from backend.batch.records import Record, RecordFile
-from backend.protocol.errors import describe
+from backend.protocol.errors import TurboPortraitError, describe
+from backend.protocol.files import atomic_file
 
 KINDS = {"h264": ".mp4", "prores": ".mov"}
 
@@ -70,15 +72,18 @@ def make_movie(task: MovieTask, output: Path, job: Path) -> Record:
     started = time.perf_counter()
     path = output / task.path
     try:
-        with whole_file(path) as part:
+        with atomic_file(path, job / PARTS) as part:
             _encode(task, [output / name for name in task.frames], part)
+            size = part.stat().st_size
+        seconds = {"movie": round(time.perf_counter() - started, 3)}
+        record = Record(task.key, task.shot, None, task.path, size, seconds)
+        RecordFile(job / RECORDS).add([record])
+        return record
     except Exception as error:
         shown = describe(error)
-        record = Record(task.key, task.shot, None, task.path, code=shown.code, sentence=shown.sentence)
-    else:
-        seconds = {"movie": round(time.perf_counter() - started, 3)}
-        record = Record(task.key, task.shot, None, task.path, path.stat().st_size, seconds)
-    RecordFile(job / "records").add([record])
+    record = Record(task.key, task.shot, None, task.path, code=shown.code, sentence=shown.sentence)
+    with contextlib.suppress(TurboPortraitError):
+        RecordFile(job / RECORDS).add([record])
     return record
 
 

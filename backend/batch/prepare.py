@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,13 +14,13 @@ import msgspec
 from backend.batch.checks import check_scene, check_shots
 from backend.batch.checksums import software_version
 from backend.batch.evaluate import evaluate
-from backend.batch.job import Job
+from backend.batch.job import POSES, Job
 from backend.batch.patterns import pattern_problem
 from backend.batch.plan import Plan, Settings, make_plan
 from backend.batch.problems import BatchRefused, Problem
 from backend.batch.shot_lists import ShotList, read_shot_list
+from backend.photos import decode_photo, read_photo
 from backend.protocol.errors import TurboPortraitError
-from backend.protocol.limits import MAX_PHOTO_BYTES
 from backend.protocol.pose_file import PoseFile
 from backend.protocol.shots import RAW, Shot
 
@@ -64,19 +63,22 @@ def prepare(request: Request, progress: EvaluationProgress = lambda frame, frame
 
     Raises:
         BatchRefused: with all problems that were found.
-        TurboPortraitError: no_blender, bad_pose_file.
+        TurboPortraitError: no_blender, bad_pose_file; disk_full, read_only or cannot_write, where that is all.
     """
     found = ShotList() if request.shots is None else read_shot_list(request.shots, request.rate)
     problems = [*found.problems, *_check_settings(request.settings)]
-    job = Job(request.output)
+    job, unwritable = Job(request.output), None
     try:
         job.prepare()
     except TurboPortraitError as error:
+        unwritable = error
         problems.append(Problem(0, error.sentence))
     if request.shots is not None:
         problems += _check_list(request, found.shots)
     extra = _photos(found.shots, problems)
     poses = _poses(request, found, problems, job, progress)
+    if unwritable and len(problems) == 1:
+        raise unwritable
     if problems or poses is None:
         raise BatchRefused(request.file, problems)
     named = {shot.name: extra[shot.portrait][0] for shot in poses.header.shots if shot.portrait}
@@ -111,21 +113,15 @@ def ready_presets(names: Sequence[str]) -> set[str]:
 
 def _photos(shots: Sequence[Shot], problems: list[Problem]) -> dict[str, tuple[str, bytes]]:
     """Path -> SHA-256 and bytes of the portraits that shots name."""
-    from PIL import Image
-
     read: dict[str, tuple[str, bytes]] = {}
     for shot in shots:
         if not shot.portrait or shot.portrait in read:
             continue
         try:
-            path = Path(shot.portrait)
-            if path.stat().st_size > MAX_PHOTO_BYTES:
-                raise OSError(f"more than {MAX_PHOTO_BYTES >> 20} MiB")
-            data = path.read_bytes()
-            Image.open(io.BytesIO(data)).verify()
-        # Image files of strangers make Pillow raise more than OSError.
-        except Exception as error:
-            why = getattr(error, "strerror", None) or str(error)
+            data = read_photo(Path(shot.portrait))
+            decode_photo(data)
+        except TurboPortraitError as error:
+            why = f"{error.sentence} {error.hint}"
             problems.append(Problem(shot.line, f"the portrait '{shot.portrait}' cannot be used: {why}"[:300]))
             continue
         read[shot.portrait] = (hashlib.sha256(data).hexdigest(), data)
@@ -176,11 +172,10 @@ def _evaluated(request: Request, shots: Sequence[Shot], job: Job, progress: Eval
     wanted = [[getattr(shot, name) for name in POSE_FIELDS] for shot in shots]
     blend = hashlib.sha256(request.blend.read_bytes()).hexdigest()
     name = hashlib.sha256(json.dumps([blend, software_version(), wanted]).encode()).hexdigest()[:24]
-    path = job.folder / "poses" / f"{name}.npz"
+    path = job.folder / POSES / f"{name}.npz"
     try:
         poses = PoseFile.load(path)
     except TurboPortraitError:
-        path.parent.mkdir(exist_ok=True)
         evaluate(request.blend, shots, path, request.blender, progress)
         poses = PoseFile.load(path)
     sized = [

@@ -7,15 +7,19 @@ import logging
 import math
 import os
 import re
+import secrets
 import signal
 import socket
 import threading
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from backend.batch.checksums import installed
 from backend.batch.work import Outcome, Work, Worker, WorkerLost, WorkerSettings
+from backend.client.discovery import state_folder
+from backend.client.isolation import SAFE_PATH
 from backend.protocol.errors import TurboPortraitError
 
 QUEUED = 2
@@ -25,6 +29,7 @@ WORKER_BYTES = 2 << 30
 """Memory that a worker may take, models included."""
 MAX_LOCAL_WORKERS = 16
 CONNECT_SECONDS = 5.0
+_TOKEN_HINT = "Copy the token of the cluster's first machine there; docs/farm.md shows how a cluster gets one."
 
 
 @dataclass(eq=False)
@@ -76,6 +81,7 @@ class RayPool:
             "OMP_NUM_THREADS": str(threads),
             "NUMBA_NUM_THREADS": str(threads),
             "OMP_WAIT_POLICY": "PASSIVE",
+            **SAFE_PATH,
         }
         # Fractions of cores and GPUs let several workers share one where more are asked for than there are.
         self._options = {
@@ -165,12 +171,17 @@ def _connect(ray: Any, address: str) -> None:
     # Ray's metrics agent and its reports home are of no use here.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    _find_token(local=not address)
     if address and address != "auto":
         _reach(address)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     options = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES} if not address else {}
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **options)
+        # Ray puts the current folder on the path of every worker: it shall be ours.
+        folder = state_folder()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.chdir(folder):
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         raise TurboPortraitError("no_ray", _first_line(error)) from error
     finally:
@@ -178,6 +189,28 @@ def _connect(ray: Any, address: str) -> None:
         if threading.current_thread() is threading.main_thread():
             for number, handler in handlers.items():
                 signal.signal(number, handler)
+
+
+def _find_token(local: bool) -> None:
+    """Have Ray ask everybody for a token, that of this user or that of the cluster, or any local user could run code.
+
+    Raises:
+        TurboPortraitError: no_ray, where there is none of a cluster.
+    """
+    if os.environ.get("RAY_AUTH_MODE", "token") != "token" or os.environ.get("RAY_AUTH_TOKEN"):
+        return
+    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    if path.is_file():
+        return
+    if not local:
+        raise TurboPortraitError("no_ray", f"the cluster's token is not in {path}", hint=_TOKEN_HINT)
+    path = state_folder() / "ray_token"
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
 
 
 def _reach(address: str) -> None:

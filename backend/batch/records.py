@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+
+from backend.protocol.errors import TurboPortraitError
+from backend.protocol.files import append_file
+
+_NAME = re.compile(r"[0-9a-f]{32}\.jsonl")
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -43,20 +49,20 @@ class RecordFile:
     """A worker's own file, appended to."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / f"{uuid.uuid4().hex}.jsonl"
 
     def add(self, records: list[Record]) -> None:
-        """Append; on the disk when this returns."""
-        with open(self._path, "ab") as file:
-            file.write(b"".join(msgspec.json.encode(record) + b"\n" for record in records))
-            file.flush()
-            os.fsync(file.fileno())
+        """Append all of them or none; on the disk when this returns.
+
+        Raises:
+            TurboPortraitError: disk_full, read_only, cannot_write.
+        """
+        append_file(self._path, b"".join(msgspec.json.encode(record) + b"\n" for record in records))
 
 
 def read_records(folder: Path) -> Iterator[Record]:
     """All records, the oldest file first; a line that a crash cut short is left out."""
-    files = sorted(folder.glob("*.jsonl"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    files = sorted(_files(folder), key=lambda path: (path.stat().st_mtime_ns, path.name))
     decoder = msgspec.json.Decoder(Record)
     for path in files:
         with open(path, "rb") as file:
@@ -68,10 +74,15 @@ def read_records(folder: Path) -> Iterator[Record]:
 
 
 def compact_records(folder: Path, keep: list[Record]) -> None:
-    """Put what still counts into one file; the many small ones of earlier runs go."""
-    old = list(folder.glob("*.jsonl"))
+    """Put what still counts into one file; the many small ones of earlier runs go, unless there is no room for it."""
+    old = _files(folder)
     if len(old) < 2:
         return
-    RecordFile(folder).add(keep)
-    for path in old:
-        path.unlink()
+    with contextlib.suppress(TurboPortraitError, OSError):
+        RecordFile(folder).add(keep)
+        for path in old:
+            path.unlink()
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if _NAME.fullmatch(path.name)] if folder.is_dir() else []

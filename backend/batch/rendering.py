@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import logging
 import os
@@ -14,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from backend.batch.atomic import write_whole
 from backend.batch.checksums import preset_checksum, software_version
 from backend.batch.images import write_picture
+from backend.batch.job import PARTS, RECORDS, THUMBNAILS
 from backend.batch.layers import Picture, stack
 from backend.batch.metadata import SYNTHETIC
 from backend.batch.plan import FrameHead, FrameTask
@@ -24,6 +23,7 @@ from backend.batch.records import Record, RecordFile
 from backend.pipeline import Pipeline, Registration
 from backend.pipeline.moments import Moment
 from backend.protocol.errors import TurboPortraitError, describe
+from backend.protocol.files import write_file
 from backend.protocol.shots import RAW
 from backend.protocol.validation import check_camera, check_parameters
 from backend.refiner.refinement import Unrefined
@@ -49,7 +49,7 @@ class FrameRenderer:
         self.job = job
         self.photos = photos
         self.name = f"{socket.gethostname()}:{os.getpid()}"
-        self._records = RecordFile(job / "records")
+        self._records = RecordFile(job / RECORDS)
         self._unusable: dict[tuple[str, str, str], TurboPortraitError] = {}
 
     def render(self, tasks: Sequence[FrameTask], temporal: bool = False) -> list[Record]:
@@ -81,11 +81,10 @@ class FrameRenderer:
         records = [record for record in records if any(t.write and t.path == record.path for t in tasks)]
         try:
             self._records.add(records)
-        except OSError as error:
+        except TurboPortraitError as error:
             # What is not recorded counts as not done.
-            shown = TurboPortraitError("disk_full" if error.errno == errno.ENOSPC else "cannot_write", str(error))
             by_path = {task.path: task for task in tasks}
-            return [record if record.code else self._failure(by_path[record.path], shown) for record in records]
+            return [record if record.code else self._failure(by_path[record.path], error) for record in records]
         return records
 
     def _moment(self, head: FrameHead) -> Moment:
@@ -157,9 +156,9 @@ class FrameRenderer:
         try:
             depths = [moment.raw[0].depth * np.float32(head.scale) for head, moment in moments]
             picture = stack([head.name for head, _ in moments], frames, depths, task.width, task.height)
-            size = write_picture(self.output / task.path, picture, self._metadata(task, moments))
+            size = write_picture(self.output / task.path, picture, self._metadata(task, moments), self.job / PARTS)
             if task.thumbnail:
-                write_thumbnail(thumbnail_path(self.job, task.key), picture)
+                write_file(thumbnail_path(self.job, task.key), _thumbnail(picture), self.job / PARTS)
         except Exception as error:
             return self._failure(task, error)
         seconds["write"] = time.perf_counter() - started
@@ -208,10 +207,10 @@ def _no_raw_views(sentence: str) -> None:
 
 def thumbnail_path(job: Path, key: str) -> Path:
     """Where a frame's small picture is."""
-    return job / "thumbnails" / f"{key[:32]}.jpg"
+    return job / THUMBNAILS / f"{key[:32]}.jpg"
 
 
-def write_thumbnail(path: Path, picture: Picture) -> None:
+def _thumbnail(picture: Picture) -> bytes:
     """A small JPEG over grey, for the contact sheet."""
     from PIL import Image
 
@@ -221,7 +220,7 @@ def write_thumbnail(path: Path, picture: Picture) -> None:
     image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=85)
-    write_whole(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 MakePipeline = Callable[[], Pipeline]

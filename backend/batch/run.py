@@ -16,6 +16,7 @@ from backend.batch.plan import Plan, split_done
 from backend.batch.records import Record
 from backend.batch.rendering import default_pipeline
 from backend.batch.work import LocalPool, Pool, WorkerSettings
+from backend.protocol.errors import TurboPortraitError
 
 FEW = 16
 """Frames for which no other process is started: each would need seconds to load and to register the portraits."""
@@ -58,8 +59,10 @@ def run_job(
         stop: asked all the time.
 
     Raises:
-        TurboPortraitError: job_locked, no_ray, node_differs.
+        TurboPortraitError: job_locked, no_ray, node_differs; disk_full, read_only or cannot_write, where not even the
+            manifest can be written.
     """
+    from backend.batch.contact_sheet import NAME as PAGE
     from backend.batch.contact_sheet import write_contact_sheet
 
     stale = job.lock.acquire()
@@ -69,15 +72,22 @@ def run_job(
             tell({"event": "note", "sentence": stale})
         records = job.records()
         kept, missing = split_done(plan, records, job.output)
-        known_movies = [record for record in records.values() if record.frame is None and not record.code]
-        removed = job.tidy(plan, [*kept, *known_movies])
+        removed = job.tidy(records.values())
         if removed:
             tell({"event": "note", "sentence": f"{removed} half written files of a run that was killed were removed."})
         job.write_manifest(plan, *source)
         tell(planned(plan, kept, missing) | {"seconds": round(time.perf_counter() - started, 3)})
-        driver = Driver(plan, job, kept, missing, resources.batch, movies, records, tell, stop)
+
+        def asked_to_stop() -> bool:
+            return stop() or job.lock.stop_requested()
+
+        driver = Driver(plan, job, kept, missing, resources.batch, movies, records, tell, asked_to_stop)
         summary = driver.run(lambda: make_pool(plan, job, resources, len(missing), tell))
-        write_contact_sheet(plan, job, summary, movies)
+        try:
+            write_contact_sheet(plan, job, summary, movies)
+        except TurboPortraitError as error:
+            summary.failures.append(Record("", "", None, PAGE, code=error.code, sentence=error.sentence))
+            tell({"event": "note", "sentence": error.sentence})
         return summary
     finally:
         job.lock.release()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from backend.batch.rates import exact_rate, rate_text
 from backend.batch.shot_lists import ShotList, decode_text
+from backend.protocol.files import write_file
 from backend.protocol.shots import Shot
 
 NEEDED = ("name", "first", "last")
@@ -101,4 +102,4 @@ def write_csv(shots: Sequence[Shot], rate: Fraction, path: Path) -> None:
     for shot in shots:
         cells = {name: getattr(shot, name, "") for name in COLUMNS} | {"fps": written}
         writer.writerow([cells[name] or ("" if name in ("width", "height") else cells[name]) for name in COLUMNS])
-    path.write_text(buffer.getvalue(), encoding="utf-8", newline="")
+    write_file(path, buffer.getvalue())

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -19,7 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 from backend.bench.report import machine
+from backend.client.isolation import isolated, python_module
 from backend.evaluation.portraits import real_portraits
+from backend.protocol.files import write_file
 from backend.protocol.pose_file import COLUMNS, Head, Header, PoseFile
 from backend.protocol.shots import RAW, Shot
 
@@ -51,7 +52,7 @@ def batch(
             table.add_row(name, f"{what.replace('_', ' ')}: {value}")
     Console().print(table)
     if output:
-        output.write_text(json.dumps({"machine": machine(), **figures}, indent=2) + "\n")
+        write_file(output, json.dumps({"machine": machine(), **figures}, indent=2) + "\n")
 
 
 def astronaut_poses(frames: int, size: int) -> PoseFile:
@@ -152,13 +153,13 @@ def measure_planning() -> dict[str, Any]:
         from backend.batch.shot_timelines import write_otio
 
         write_otio(poses.header.shots, 24, folder / "list.otio", "list")
-        command = [sys.executable, "-m", "backend.cli", "batch", str(folder / "list.otio")]
+        command = [*python_module("backend.cli"), "batch", str(folder / "list.otio")]
         command += ["--poses", str(folder / "poses.npz"), "--output", str(folder / "out"), "--quality", RAW]
         command += ["--movies", "none", "--json", "--workers", "0"]
         seconds = []
         for _ in range(2):
             started = time.perf_counter()
-            run = subprocess.run(command, capture_output=True, text=True, check=True)
+            run = subprocess.run(**isolated(command), capture_output=True, text=True, check=True)
             seconds.append(time.perf_counter() - started)
         done = json.loads(run.stdout.splitlines()[-1])
     if done["rendered"] or done["kept"] != PLANNED_FRAMES:

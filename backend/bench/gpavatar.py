@@ -20,6 +20,7 @@ from backend.avatars.gpavatar.network import GPAvatarNetwork
 from backend.avatars.gpavatar.volume import Rays, Rendering, coarse_depths, published_rays
 from backend.bench.report import machine, percentiles
 from backend.bench.work import seconds_of
+from backend.protocol.files import write_file
 
 VIEWS = 2
 DISTANCE = 11.0
@@ -46,7 +47,7 @@ def gpavatar(
             report["volume_rendering"] = side_by_side(renderer, repeats)
     _print(report)
     if output:
-        output.write_text(json.dumps(report, indent=2) + "\n")
+        write_file(output, json.dumps(report, indent=2) + "\n")
 
 
 def random_network() -> GPAvatarNetwork:

@@ -15,7 +15,9 @@ from backend.bench.report import machine, percentiles
 from backend.client import Client
 from backend.commands.session import BackendOption, backend_client
 from backend.evaluation.portraits import real_portraits
+from backend.photos import read_photo
 from backend.protocol.camera import Camera
+from backend.protocol.files import write_file
 from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.messages import Registered, View
 
@@ -35,16 +37,15 @@ def bench(
     """Registration, a raw view, and two views refined together at 256x256: medians and 95th percentiles."""
     if context.invoked_subcommand:
         return
-    photo = portrait.read_bytes() if portrait else real_portraits()["astronaut"]
+    photo = read_photo(portrait) if portrait else real_portraits()["astronaut"]
     with Console(stderr=True).status("Measuring"), backend_client(backend) as client:
         figures = {"registration": percentiles(registrations(client, photo))}
         figures |= latencies(client, client.register(photo))
         device = client.status().device
     _print(figures, device)
     if output:
-        output.write_text(
-            json.dumps({"machine": machine(), "device": device, "milliseconds": figures}, indent=2) + "\n"
-        )
+        report = {"machine": machine(), "device": device, "milliseconds": figures}
+        write_file(output, json.dumps(report, indent=2) + "\n")
 
 
 def registrations(client: Client, photo: bytes) -> list[float]:

@@ -22,6 +22,7 @@ from backend.bench.report import machine, percentiles
 from backend.bench.work import PeakMemory, matrix_rate, refining_flop, seconds_of
 from backend.evaluation.portraits import real_portraits
 from backend.evaluation.subject import Subject
+from backend.protocol.files import write_file
 from backend.refiner import Refiner
 from backend.refiner.autoencoder import decode
 from backend.refiner.config import RefinerConfig, preset_folder
@@ -89,7 +90,7 @@ def refiner(
             report["cases"].append(figures)
     _print(report)
     if output:
-        output.write_text(json.dumps(report, indent=2) + "\n")
+        write_file(output, json.dumps(report, indent=2) + "\n")
 
 
 class Case:

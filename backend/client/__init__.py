@@ -1,7 +1,7 @@
 """The client that every host uses to talk to the render backend. Never imports torch.
 
 backend = BackendProcess.start(python)             # or find_backend() for one that runs already
-client = Client(backend.wait_ready().address)
+client = Client(backend.wait_ready())
 avatar = client.register(photo_bytes).avatar       # waits
 handle = client.submit(Render, avatar=avatar, ...) # never waits
 for handle, reply in client.poll(): ...            # never waits

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from backend.client.connection import CONNECT_SECONDS, Connection
+from backend.client.discovery import Endpoint
 from backend.client.handle import Handle
-from backend.client.keys import Keys
 from backend.protocol.errors import BackendUnreachable, TurboPortraitError
 from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.messages import (
@@ -56,12 +56,11 @@ class Client:
     fails with `backend_unreachable` or `backend_lost`, `lost` is set, and the client is of no more use: make a new one.
     """
 
-    def __init__(self, endpoint: str, keys: Keys | None = None, name: str = "") -> None:
+    def __init__(self, endpoint: Endpoint, name: str = "") -> None:
         """Begin to connect.
 
         Args:
-            endpoint: such as tcp://127.0.0.1:5555.
-            keys: the client's and the backend's CURVE keys, for a backend that asks for them.
+            endpoint: as `find_backend` or `Endpoint.at` give it.
             name: what this client is called in the backend's log.
 
         Raises:
@@ -69,7 +68,7 @@ class Client:
         """
         self.endpoint = endpoint
         self.backend: HelloReply | None = None
-        self._connection = Connection(endpoint, keys)
+        self._connection = Connection(endpoint)
         self._ids = itertools.count(1)
         self._pending: dict[int, Handle] = {}
         self._events: deque[tuple[Handle, Reply]] = deque()
@@ -168,7 +167,7 @@ class Client:
         try:
             self.wait(self._hello, timeout)
         except TurboPortraitError as error:
-            raise BackendUnreachable(self.endpoint) if error.code == "timeout" else error from None
+            raise BackendUnreachable(self.endpoint.address) if error.code == "timeout" else error from None
         return self.backend
 
     def register(

@@ -8,44 +8,42 @@ import time
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from backend.client.keys import Keys
+from backend.client.discovery import Endpoint
 from backend.protocol import limits
 from backend.protocol.codec import decode_reply, encode
 from backend.protocol.errors import BackendLost, BackendUnreachable, TurboPortraitError
 from backend.protocol.messages import Heartbeat, Message, Reply
 
 CONNECT_SECONDS = 10.0
-_HANDSHAKE_FAILED = (
-    zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-)
+_REFUSED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 
 
 class Connection:
     """A DEALER socket for the life of one backend; `lost` says why it is of no more use."""
 
-    def __init__(self, endpoint: str, keys: Keys | None = None) -> None:
+    def __init__(self, endpoint: Endpoint) -> None:
         """Begin to connect.
 
         Raises:
             TurboPortraitError: bad_address.
         """
-        self.endpoint = endpoint
+        self.endpoint = endpoint.address
         self.lost: TurboPortraitError | None = None
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.setsockopt(zmq.MAXMSGSIZE, limits.MAX_REPLY_FRAME_BYTES)
-        if keys:
-            keys.apply_to_client(self._socket)
-        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | _HANDSHAKE_FAILED)
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | _REFUSED)
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
         try:
-            self._socket.connect(endpoint)
+            if endpoint.keys:
+                endpoint.keys.apply_to_client(self._socket)
+            self._socket.connect(endpoint.address)
         except zmq.ZMQError as error:
             self.close()
-            raise TurboPortraitError("bad_address", f"{endpoint}: {error}") from error
+            raise TurboPortraitError("bad_address", f"{endpoint.address}: {error}") from error
         self._answered = False
         self._created = self._heard = self._beaten = time.monotonic()
 
@@ -100,9 +98,10 @@ class Connection:
     def _broken(self) -> TurboPortraitError | None:
         broken = None
         while self._monitor.poll(0):
-            if recv_monitor_message(self._monitor)["event"] & _HANDSHAKE_FAILED:
+            if recv_monitor_message(self._monitor)["event"] & _REFUSED:
                 broken = BackendUnreachable("it refused our keys, or asks for some")
-            broken = broken or (BackendLost() if self._answered else BackendUnreachable(self.endpoint))
+            elif self._answered:  # Else ZeroMQ tries again: a busy backend may have sent us away.
+                broken = broken or BackendLost()
         return broken
 
     def _judge_silence(self) -> TurboPortraitError | None:

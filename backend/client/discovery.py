@@ -5,21 +5,39 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 import msgspec
 
+from backend.client.keys import Keys
 from backend.protocol.codec import VERSION
+from backend.protocol.files import write_file
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """Where a backend listens; `session` differs for every start; `version` is the protocol's."""
+    """Where a backend listens, and the keys without which it answers nothing.
+
+    `session` differs for every start; `version` is the protocol's.
+    """
 
     address: str
     pid: int
     session: str
     version: int = VERSION
+    keys: Keys | None = None
+
+    @classmethod
+    def at(cls, address: str, keys_folder: Path | str | None = None) -> Endpoint:
+        """A backend whose address is known, with the keys of a folder, or this user's own where it is theirs.
+
+        Raises:
+            TurboPortraitError: insecure_address, where the folder has no keys.
+        """
+        if keys_folder:
+            return cls(address, 0, "", keys=Keys.for_client(keys_folder))
+        found = read()
+        mine = found and found.address == address.replace("//localhost:", "//127.0.0.1:")
+        return found if mine else cls(address, 0, "")
 
 
 def state_folder() -> Path:
@@ -43,11 +61,9 @@ def endpoint_file() -> Path:
 def publish(endpoint: Endpoint, path: Path | None = None) -> Path:
     """Write the file in one step, readable by its owner only."""
     path = path or endpoint_file()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mkstemp gives mode 0600
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(msgspec.json.encode(endpoint))
-    os.replace(temporary, path)
+    with contextlib.suppress(OSError):  # write_file tells better why
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_file(path, msgspec.json.encode(endpoint), mode=0o600)
     return path
 
 
@@ -61,12 +77,12 @@ def withdraw(session: str, path: Path | None = None) -> None:
 
 
 def read(path: Path | None = None) -> Endpoint | None:
-    """What the file says; None if there is none, it is damaged, or someone else could have written it."""
+    """What the file says; None if there is none, it is damaged, or others can write or read it."""
     path = path or endpoint_file()
     try:
         with open(path, "rb") as file:
             owner = os.fstat(file.fileno())
-            if os.name == "posix" and (owner.st_uid != os.getuid() or owner.st_mode & 0o022):
+            if os.name == "posix" and (owner.st_uid != os.getuid() or owner.st_mode & 0o066):
                 return None
             return msgspec.json.decode(file.read(65536), type=Endpoint)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):

@@ -1,6 +1,7 @@
-"""CURVE keys: what a backend and its clients need to talk over a network.
+"""CURVE keys: what a backend and its clients need to talk.
 
-A folder of keys, made by `make_keys` (files in ZeroMQ's own certificate format):
+Each start of a backend makes a pair for its own user, which clients find with its address (see `discovery`). Others,
+over a network, need a folder of keys, made by `make_keys` (files in ZeroMQ's own certificate format):
     server.key_secret   the backend's pair; stays on the backend's machine
     server.key          its public half; clients have a copy
     client.key_secret   a client's pair; the client has it
@@ -10,22 +11,31 @@ A folder of keys, made by `make_keys` (files in ZeroMQ's own certificate format)
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import zmq
 import zmq.auth
+from msgspec import Meta
 
 from backend.protocol.errors import TurboPortraitError
+
+Key = Annotated[bytes, Meta(min_length=40, max_length=40)]
 
 
 @dataclass(frozen=True)
 class Keys:
     """Our own pair, and for a client the backend's public key (all Z85 bytes)."""
 
-    public: bytes
-    secret: bytes
-    server: bytes | None = None
+    public: Key
+    secret: Key = field(repr=False)
+    server: Key | None = None
+
+    @classmethod
+    def new(cls, server: bytes | None = None) -> Keys:
+        """A pair that nobody has yet; `server` is the public key of the backend that it is for."""
+        return cls(*zmq.curve_keypair(), server)
 
     @classmethod
     def for_client(cls, folder: Path | str) -> Keys:

@@ -14,6 +14,7 @@ from pathlib import Path
 from backend.client import discovery
 from backend.client.client import Client
 from backend.client.discovery import Endpoint
+from backend.client.isolation import isolated, python_module
 from backend.protocol.errors import TurboPortraitError
 
 _START_SECONDS = 60.0
@@ -54,7 +55,7 @@ class BackendProcess:
             endpoint_path: where it shall say how to reach it, by default where `find_backend` looks.
             stay: go on when this process ends.
             arguments: further options of `turboportrait serve`.
-            command: in place of [python, "-m", "backend.cli", "serve"].
+            command: in place of the one that has `python` serve.
             environment: variables besides this process's own.
             low_priority: leave the processor to the host, whose window must stay fluent, where both want it.
 
@@ -63,14 +64,9 @@ class BackendProcess:
         """
         session = secrets.token_hex(8)
         endpoint_path = Path(endpoint_path or discovery.endpoint_file()).absolute()
-        if os.path.dirname(python):  # A path, not a name to be looked up; it must hold from another folder.
-            python = os.path.abspath(python)
-        full = [*(command or (str(python), "-m", "backend.cli", "serve")), "--address", address, "--session", session]
+        full = [*(command or (*python_module("backend.cli", python), "serve")), "--address", address]
+        full += ["--session", session]
         full += ["--endpoint-file", str(endpoint_path)] + ([] if stay else ["--parent", str(os.getpid())])
-        # A host's own Python paths (Blender's) must not reach the backend's Python.
-        own = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
-        folder = discovery.state_folder()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if sys.platform == "win32":
             flags = {"creationflags": 0x08000200 | (_BELOW_NORMAL_PRIORITY_CLASS if low_priority else 0)}
         else:
@@ -78,12 +74,10 @@ class BackendProcess:
         try:
             with open(log, "ab") if log else contextlib.nullcontext(subprocess.DEVNULL) as output:
                 process = subprocess.Popen(
-                    [*full, *arguments],
+                    **isolated([*full, *arguments], environment),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    cwd=folder,  # python -m puts the current folder first on its path: a folder of our own
-                    env={**own, **(environment or {})},
                     **flags,
                 )
         except OSError as error:
@@ -123,7 +117,7 @@ class BackendProcess:
         """End it: by a message, else by a signal, else by force. Waits for its end."""
         with contextlib.suppress(TurboPortraitError):
             if endpoint := self.endpoint:
-                with Client(endpoint.address, name="stop") as client:
+                with Client(endpoint, name="stop") as client:
                     client.shutdown(timeout)
         for end in (lambda: None, self.process.terminate, self.process.kill):
             end()

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from backend.protocol.errors import describe
 from backend.protocol.shots import DEFAULT_OUTPUT
+
+if TYPE_CHECKING:
+    from backend.batch.driver import Summary
 
 FAILED, STOPPED = 1, 3
 """Exit status when frames failed, and when the run was stopped; 2 is a refusal before the first frame."""
@@ -50,6 +55,7 @@ def batch(
     """Render shots of a .blend. Run it again to go on where it was stopped or killed; what is there is kept."""
     # Read when torch and numba are loaded, in this process and in the workers it starts.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from backend.batch.driver import Summary
     from backend.batch.movies import KINDS
     from backend.batch.plan import Settings, split_done
     from backend.batch.prepare import Request, prepare
@@ -69,33 +75,39 @@ def batch(
     settings = Settings(quality, noise_level, pattern, temporal)
     request = Request(output, shots, blend, poses, settings, rate, tuple(only or ()), overlaps, blender)
     stop = _stop_on_signals()
+    page = str(output.absolute() / "index.html")
     with _Teller(as_json) as tell:
         try:
             plan, job = prepare(request, lambda n, of: tell({"event": "evaluated", "frame": n, "frames": of}))
-        except BatchRefused as refused:
-            for problem in refused.problems:
+            for sentence in plan.poses.header.notes:
+                tell({"event": "note", "sentence": sentence})
+            if plan_only:
+                tell(planned(plan, *split_done(plan, job.records(), job.output)))
+                return
+            resources = Resources(workers, ray, threads, frames_together)
+            source = (str(shots or ""), str(blend or poses or ""))
+            summary = run_job(plan, job, resources, kinds, source, tell, stop)
+        except Exception as error:
+            for problem in error.problems if isinstance(error, BatchRefused) else ():
                 tell({"event": "problem", "line": problem.line, "sentence": problem.sentence})
+            tell(_done(Summary([]), page) | {"code": describe(error).code, "sentence": describe(error).sentence})
             raise
-        if plan_only:
-            tell(planned(plan, *split_done(plan, job.records(), job.output)))
-            return
-        resources = Resources(workers, ray, threads, frames_together)
-        source = (str(shots or ""), str(blend or poses or ""))
-        summary = run_job(plan, job, resources, kinds, source, tell, stop)
-        tell(
-            {
-                "event": "done",
-                "rendered": summary.done,
-                "kept": summary.kept,
-                "failed": len(summary.failures),
-                "retries": summary.retries,
-                "stopped": summary.stopped,
-                "seconds": round(summary.wall_seconds, 2),
-                "page": str(job.output / "index.html"),
-            }
-        )
+        tell(_done(summary, page))
     if summary.stopped or summary.failures:
         raise typer.Exit(STOPPED if summary.stopped else FAILED)
+
+
+def _done(summary: Summary, page: str) -> dict[str, Any]:
+    return {
+        "event": "done",
+        "rendered": summary.done,
+        "kept": summary.kept,
+        "failed": len(summary.failures),
+        "retries": summary.retries,
+        "stopped": summary.stopped,
+        "seconds": round(summary.wall_seconds, 2),
+        "page": page,
+    }
 
 
 def _stop_on_signals() -> Any:
@@ -128,12 +140,12 @@ class _Teller:
             self._bar.stop()
 
     def __call__(self, event: dict[str, Any]) -> None:
-        if self._as_json:
-            print(json.dumps(event), flush=True)
-            return
-        show = getattr(self, f"_{event['event']}", None)
-        if show is not None:
-            show(event)
+        # What is said may go to a file on the very disk that is full.
+        with contextlib.suppress(OSError):
+            if self._as_json:
+                print(json.dumps(event), flush=True)
+            elif show := getattr(self, f"_{event['event']}", None):
+                show(event)
 
     def _say(self, text: str) -> None:
         self._console.print(text, soft_wrap=True, highlight=False, markup=False)
@@ -169,6 +181,8 @@ class _Teller:
     def _done(self, event: dict[str, Any]) -> None:
         if self._bar is not None:
             self._bar.stop()
+        if "code" in event:  # Said as every command says it.
+            return
         failed = f", {event['failed']} failed" if event["failed"] else ""
         stopped = ", stopped" if event["stopped"] else ""
         self._say(

@@ -88,7 +88,7 @@ def _backend() -> str:
         try:
             process = BackendProcess.start(log=folder / "backend.log", endpoint_path=folder / "backend.json")
             try:
-                with Client(process.wait_ready().address, name="doctor") as client:
+                with Client(process.wait_ready(), name="doctor") as client:
                     hello = client.connect()
                     return f"starts and answers, protocol {hello.protocol_version}"
             finally:

@@ -15,8 +15,8 @@ from rich.table import Table
 from backend.client import Client, Rendered
 from backend.commands.session import BackendOption, KeysOption, backend_client
 from backend.compositing import over_grey
+from backend.photos import read_photo
 from backend.protocol.camera import Camera
-from backend.protocol.errors import TurboPortraitError
 from backend.protocol.messages import Registered, View
 
 Portrait = Annotated[Path, typer.Argument(help="An image file that shows a face from the front.", dir_okay=False)]
@@ -34,7 +34,7 @@ def register(
     keys: KeysOption = None,
 ) -> None:
     """Make an avatar from a portrait, print what it is, and save a preview."""
-    photo = _read(portrait)
+    photo = read_photo(portrait)
     preview = preview or Path(f"{portrait.stem}_avatar.png")
     with backend_client(backend, keys) as client:
         found = _register(client, photo, maker, head_model)
@@ -60,7 +60,7 @@ def render(
     keys: KeysOption = None,
 ) -> None:
     """Render a portrait from one or several sides to PNG files with alpha."""
-    photo = _read(portrait)
+    photo = read_photo(portrait)
     yaws = yaw or [0.0]
     with backend_client(backend, keys) as client:
         found = _register(client, photo, maker, head_model)
@@ -123,16 +123,8 @@ def _print(found: Registered) -> None:
     console.print(table)
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise TurboPortraitError("not_an_image", str(error)) from error
-
-
 def _save(image: np.ndarray, path: Path) -> None:
-    from PIL import Image
+    from backend.picture_files import save_picture
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(path)
+    save_picture(path, image)
     typer.echo(str(path))

@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from backend.client import Endpoint
 from backend.client.discovery import publish, withdraw
 from backend.client.keys import make_keys
 from backend.protocol.errors import TurboPortraitError
@@ -69,11 +68,11 @@ def run(pipeline, address: str, keys: Path | None, endpoint_file: Path | None, s
         raise typer.Exit(2) from error
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: server.stop())
-    path = publish(Endpoint(server.endpoint, os.getpid(), server.session), endpoint_file)
-    typer.echo(server.endpoint)
+    path = publish(server.endpoint, endpoint_file)
+    typer.echo(server.endpoint.address)
     try:
         server.run()
     finally:
-        withdraw(server.session, path)
+        withdraw(server.endpoint.session, path)
         if not server.close(_LAST_SECONDS):
             os._exit(0)  # A computation that does not end must not keep the process.

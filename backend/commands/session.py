@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from backend.client import BackendProcess, Client, Keys, TurboPortraitError, find_backend
+from backend.client import BackendProcess, Client, Endpoint, TurboPortraitError, find_backend
 
 BackendOption = Annotated[
     str,
@@ -27,7 +27,7 @@ def backend_client(address: str = "", keys: Path | None = None) -> Iterator[Clie
         TurboPortraitError: backend_unreachable, backend_not_started, protocol_version.
     """
     if address:
-        with Client(address, Keys.for_client(keys) if keys else None, "command line") as client:
+        with Client(Endpoint.at(address, keys), "command line") as client:
             client.connect()
             yield client
         return
@@ -39,7 +39,7 @@ def backend_client(address: str = "", keys: Path | None = None) -> Iterator[Clie
         folder = Path(name)
         process = BackendProcess.start(log=folder / "backend.log", endpoint_path=folder / "backend.json")
         try:
-            with Client(process.wait_ready().address, name="command line") as client:
+            with Client(process.wait_ready(), name="command line") as client:
                 client.connect()
                 yield client
         finally:
@@ -50,7 +50,7 @@ def _running_client() -> Client | None:
     found = find_backend()
     if not found:
         return None
-    client = Client(found.address, name="command line")
+    client = Client(found, name="command line")
     try:
         client.connect(3.0)
     except TurboPortraitError:

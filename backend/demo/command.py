@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +15,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from backend.bench.product import latencies
 from backend.bench.report import machine
+from backend.client.isolation import isolated, python_module
 from backend.commands.session import backend_client
 from backend.demo import measure, pictures
 from backend.evaluation.portraits import real_portraits
+from backend.photos import read_photo
 from backend.protocol.errors import TurboPortraitError
+from backend.protocol.files import write_file
 
 app = typer.Typer(help="Animate a portrait from end to end: Blender, backend, frames, movie, report.")
 console = Console()
@@ -45,7 +47,7 @@ def demo(
         stale.unlink()
     photo = portrait.resolve() if portrait else output / "portrait.png"
     if not portrait:
-        photo.write_bytes(real_portraits()["astronaut"])
+        write_file(photo, real_portraits()["astronaut"])
     if not photo.is_file():
         raise TurboPortraitError("not_an_image", sentence=f"There is no file {photo}.", hint="Check the path.")
     size -= size % 2
@@ -56,7 +58,7 @@ def demo(
         raise TurboPortraitError("internal", f"{len(rendered)} of {frames} frames were rendered; see blender.log")
     pictures.movie(rendered, output / "demo.mp4")
     with console.status("Measuring"), backend_client() as client:
-        registered = client.register(photo.read_bytes())
+        registered = client.register(read_photo(photo))
         pictures.contact_sheet(
             registered.reference[..., :3], measure.sheet_views(client, registered, size), output / "sheet.png"
         )
@@ -70,14 +72,15 @@ def demo(
             "identity_similarity_note": "no face recognition model is bundled",
             "seconds_in_all": round(time.perf_counter() - started, 1),
         }
-    (output / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+    write_file(output / "report.json", json.dumps(report, indent=2, ensure_ascii=False) + "\n")
     _tell(output, report)
 
 
 def _render(photo: Path, output: Path, frames: int, size: int) -> dict:
     """Have headless Blender make the frames; its measurements."""
     settings = output / "settings.json"
-    settings.write_text(json.dumps({"portrait": str(photo), "output": str(output), "frames": frames, "size": size}))
+    asked = {"portrait": str(photo), "output": str(output), "frames": frames, "size": size}
+    write_file(settings, json.dumps(asked))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     registration, seconds = None, []
     with Progress(*columns, console=console) as progress:
@@ -96,11 +99,10 @@ def _render(photo: Path, output: Path, frames: int, size: int) -> dict:
 
 def _blender(settings: Path, log: Path) -> Iterator[dict]:
     """Run the scene's script; yields what it tells."""
-    root = Path(__file__).resolve().parents[2]
-    command = [sys.executable, "-m", "blender_addon.demo", str(settings)]
+    start = isolated([*python_module("blender_addon.demo"), str(settings)])
     with (
         open(log, "w") as words,
-        subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process,
+        subprocess.Popen(**start, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process,
     ):
         for line in process.stdout:
             if line.startswith(PROGRESS):

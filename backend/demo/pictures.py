@@ -11,6 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from backend.compositing import over_grey
 from backend.demo.measure import BACKDROP, SheetView
+from backend.picture_files import save_picture
+from backend.protocol.files import atomic_file
 
 LABEL_HEIGHT = 28
 INK, PAPER = (30, 30, 30), (255, 255, 255)
@@ -22,6 +24,9 @@ def contact_sheet(portrait: np.ndarray, views: Sequence[SheetView], path: Path) 
     Args:
         portrait: (S, S, 3) uint8.
         path: of a PNG or JPEG file.
+
+    Raises:
+        TurboPortraitError: as `save_picture`.
     """
     size = views[0].raw.shape[0]
     columns = len(views) + 1
@@ -38,18 +43,18 @@ def contact_sheet(portrait: np.ndarray, views: Sequence[SheetView], path: Path) 
     for column, view in enumerate(views, 1):
         put(column, 0, f"raw, {view.title}", over_grey(view.raw, BACKDROP))
         put(column, 1, f"refined, {view.title}", over_grey(view.refined, BACKDROP))
-    sheet.save(path)
+    save_picture(path, np.asarray(sheet))
 
 
 def movie(frames: Sequence[Path], path: Path, frames_per_second: int = 24) -> None:
-    """An H.264 movie of pictures of one size with even sides."""
+    """An H.264 movie (MP4) of pictures of one size with even sides; raises as `atomic_file`."""
     import av
 
-    with av.open(str(path), "w") as container:
+    with atomic_file(path) as part, av.open(str(part), "w", format="mp4") as container:
         stream = container.add_stream("h264", rate=Fraction(frames_per_second))
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": "16"}
-        stream.width, stream.height = Image.open(frames[0]).size
+        stream.width, stream.height = Image.open(frames[0], formats=["PNG"]).size
         for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_image(Image.open(frame).convert("RGB"))))
+            container.mux(stream.encode(av.VideoFrame.from_image(Image.open(frame, formats=["PNG"]).convert("RGB"))))
         container.mux(stream.encode())

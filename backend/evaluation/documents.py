@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 
 from backend.evaluation.tables_report import Table, notes_of, tables_of
-from backend.protocol.errors import TurboPortraitError
+from backend.picture_files import save_picture
+from backend.protocol.files import write_file
 
 STYLE = (
     "body{font:15px system-ui;margin:2em auto;max-width:1400px;padding:0 1em}table{border-collapse:collapse}"
@@ -30,18 +31,14 @@ def write(report: dict, pictures: Pictures, folder: Path) -> None:
     """Save tables.json, tables.md, tables.html and the pictures as PNG.
 
     Raises:
-        TurboPortraitError: `cannot_write`.
+        TurboPortraitError: as `atomic_file`.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for stem, (_, picture) in pictures.items():
-            Image.fromarray(picture).save(folder / f"{stem}.png")
-        captions = {stem: caption for stem, (caption, _) in pictures.items()}
-        (folder / "tables.json").write_text(json.dumps(report, indent=2, default=float) + "\n")
-        (folder / "tables.md").write_text(_markdown(report, captions))
-        (folder / "tables.html").write_text(_page(report, captions))
-    except OSError as error:
-        raise TurboPortraitError("cannot_write", f"{folder}: {error}") from error
+    for stem, (_, picture) in pictures.items():
+        save_picture(folder / f"{stem}.png", picture)
+    captions = {stem: caption for stem, (caption, _) in pictures.items()}
+    write_file(folder / "tables.json", json.dumps(report, indent=2, default=float) + "\n")
+    write_file(folder / "tables.md", _markdown(report, captions))
+    write_file(folder / "tables.html", _page(report, captions))
 
 
 def fill(document: Path, report: dict) -> list[str]:
@@ -53,7 +50,7 @@ def fill(document: Path, report: dict) -> list[str]:
         The keys of the tables that the document does not ask for.
 
     Raises:
-        TurboPortraitError: `cannot_write`.
+        TurboPortraitError: as `atomic_file`.
     """
     tables = {table.key: table for table in tables_of(report)}
     asked = set()
@@ -71,10 +68,7 @@ def fill(document: Path, report: dict) -> list[str]:
             text = "Not measured."
         return f"{opening}\n{text}\n\n{closing}"
 
-    try:
-        document.write_text(BLOCK.sub(block, document.read_text()))
-    except OSError as error:
-        raise TurboPortraitError("cannot_write", f"{document}: {error}") from error
+    write_file(document, BLOCK.sub(block, document.read_text()))
     return [key for key in tables if key not in asked]
 
 
@@ -85,18 +79,14 @@ def place_pictures(document: Path, folder: Path) -> list[str]:
         The names of those that were.
 
     Raises:
-        TurboPortraitError: `cannot_write`.
+        TurboPortraitError: as `atomic_file`.
     """
     placed = []
     for match in SHOWN.finditer(document.read_text()):
         target = document.parent / match[1]
         source = folder / f"{target.stem}.png"
         if source.is_file():
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                Image.open(source).convert("RGB").save(target, quality=88)
-            except OSError as error:
-                raise TurboPortraitError("cannot_write", f"{target}: {error}") from error
+            save_picture(target, np.asarray(Image.open(source, formats=["PNG"]).convert("RGB")), quality=88)
             placed.append(target.name)
     return placed
 

@@ -20,6 +20,7 @@ from backend.evaluation.warping import change, comparable, solid
 from backend.pipeline import Pipeline, Registration
 from backend.pipeline.moments import Crops, Moment
 from backend.pipeline.temporal import refine_in_order
+from backend.protocol.files import write_file
 from backend.protocol.head_parameters import HeadParameters
 
 FRAMES = 24
@@ -63,7 +64,7 @@ def flicker(
     Console().print(table)
     if output:
         report = {name: {way: asdict(found) for way, found in ways.items()} for name, ways in figures.items()}
-        output.write_text(json.dumps(report, indent=2) + "\n")
+        write_file(output, json.dumps(report, indent=2) + "\n")
 
 
 def measure(

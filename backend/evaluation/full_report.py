@@ -22,10 +22,10 @@ from backend.evaluation.portraits import real_portraits
 from backend.evaluation.rotation import Rotation, Turned, is_the_person, measure_rotation, turn
 from backend.evaluation.subject import Subject
 from backend.evaluation.tables import measure_tables
+from backend.people.shards import Identity, load_identities, seed_of, shards
 from backend.protocol.errors import TurboPortraitError
 from backend.refiner import Refiner
 from backend.tracking.embedding import with_landmarks
-from backend.training.corpus import Identity, load_identities, seed_of, shards
 from flame import HeadModel, load_head_model
 
 SHOWN = 6

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from backend.evaluation.views import over_grey, view_of, with_color
+from backend.people.shards import Identity
 from backend.refiner import Refiner
-from backend.training.corpus import Identity
 
 
 def identity_rows(refiner: Refiner, identity: Identity, most: int = 3) -> np.ndarray:

@@ -71,4 +71,4 @@ def _picture(figure) -> np.ndarray:
     figure.tight_layout()
     figure.savefig(buffer, format="png", dpi=110)
     plt.close(figure)
-    return np.asarray(Image.open(buffer).convert("RGB"))
+    return np.asarray(Image.open(buffer, formats=["PNG"]).convert("RGB"))

@@ -15,14 +15,14 @@ from backend.evaluation.regions import regions_of
 from backend.evaluation.subject import Subject, raw_and_refined
 from backend.evaluation.views import over_grey
 from backend.evaluation.warping import solid
+from backend.people.pairing.reference import reference_image, true_camera
+from backend.people.synthesis.traits import draw_traits
 from backend.refiner import Refiner
 from backend.training.synthetic.alignment import align
 from backend.training.synthetic.figure import Figure, build_figure
 from backend.training.synthetic.materials import Looks
-from backend.training.synthetic.pairs import reference_image, true_camera
 from backend.training.synthetic.portrait import take_photo
 from backend.training.synthetic.rendering import render
-from backend.training.synthetic.traits import draw_traits
 from flame import HeadModel
 
 YAWS = (-90, -60, -30, 0, 30, 60, 90)

@@ -10,9 +10,10 @@ import numpy as np
 from backend.avatars.base import RenderedView
 from backend.avatars.relief import ReliefAvatar, register_relief
 from backend.evaluation.views import over_grey, with_color
+from backend.geometry.orbit import orbit
+from backend.people.pairing.reference import reference_image
 from backend.protocol.camera import Camera
 from backend.refiner import Refiner
-from backend.training.synthetic.pairs import orbit, reference_image
 from flame import HeadModel
 
 PAIR = 2

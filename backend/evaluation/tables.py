@@ -21,10 +21,10 @@ from backend.evaluation.multistep import refine_in_steps
 from backend.evaluation.regions import INSIDE, regions_of
 from backend.evaluation.subject import PAIR, Subject, groups_of
 from backend.evaluation.views import BLIND, REFINED, UNATTENDED, baselines, over_grey, view_of, with_color
+from backend.people.shards import Identity
+from backend.protocol.errors import TurboPortraitError
 from backend.refiner import Refiner
 from backend.refiner.refinement import ReferenceState
-from backend.tracking.errors import TrackingError
-from backend.training.corpus import Identity
 from backend.training.samples import NOISE_LEVELS
 from flame import HeadModel
 
@@ -219,7 +219,7 @@ def _time_avatar(tables: Tables, identity: Identity, model: HeadModel) -> None:
     Image.fromarray(np.rint(over_grey(identity.reference)).astype(np.uint8)).save(buffer, "PNG")
     try:
         avatar = tables.timed("register", lambda: register_relief(buffer.getvalue(), model))
-    except TrackingError:  # Cut so tightly that no face is found, a portrait tells no time; the views are there.
+    except TurboPortraitError:  # Cut so tightly that no face is found, a portrait tells no time; the views are there.
         return
     cameras = Subject(avatar, identity.reference).cameras((-25, 25))
     avatar.render(cameras, avatar.tracked.parameters)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from backend.avatars.base import RenderedView
-from backend.training.corpus import Identity
+from backend.people.shards import Identity
 
 BLURS = {"blur 1.5": 1.5, "blur 3": 3.0}
 """Baselines: the raw view blurred; what does not beat them has learnt to blur."""

@@ -7,6 +7,7 @@ called, and every other name is refused.
 
 from __future__ import annotations
 
+import errno
 import pickle
 import re
 import zipfile
@@ -95,6 +96,8 @@ def as_float32(path: Path, name: str, tensor: Tensor) -> Tensor:
 def _check_container(path: Path) -> None:
     """torch.save's container is a zip whose members are all stored as they are, so that it unpacks to its own size."""
     try:
+        if not path.is_file():
+            raise FileNotFoundError(errno.ENOENT, "it is no file")
         size = path.stat().st_size
         with open(path, "rb") as file:
             start = file.read(512)

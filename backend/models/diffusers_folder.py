@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from backend.models.folder_files import read_text_file
 from backend.models.tensors import read_shapes
 from backend.protocol.errors import TurboPortraitError
 
-MAX_CONFIG_BYTES = 1 << 20
+MAX_BLOCKS, MAX_LAYERS, MAX_NUMBER = 16, 32, 1e6
+"""What a network's config may hold: entries in a list, layers in a block, any other number."""
 _CLASSES = {"unet": ("UNet2DConditionModel",), "vae": ("AutoencoderKL", "AutoencoderTiny")}
 
 
@@ -45,9 +47,7 @@ def read_json(path: Path, code: str) -> dict:
         TurboPortraitError: of the given code.
     """
     try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise TurboPortraitError(code, f"{path.name} has {path.stat().st_size} bytes, far too many")
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_text_file(path))
     except (OSError, ValueError, RecursionError) as error:
         where = path.relative_to(path.parents[1])
         raise TurboPortraitError(code, f"{where} cannot be read: {str(error)[:200]}") from error
@@ -60,6 +60,7 @@ def _shapes(name: str, config: dict, code: str, part: str) -> dict[str, tuple[in
     import diffusers
     import torch
 
+    _check_bounds(config, code, part)
     kind = getattr(diffusers, name)
     try:
         # On the meta device nothing is allocated, however large the config says that the network is.
@@ -68,3 +69,16 @@ def _shapes(name: str, config: dict, code: str, part: str) -> dict[str, tuple[in
     except Exception as error:  # whatever diffusers makes of settings that do not fit together
         raise TurboPortraitError(code, f"the config of its {part} makes no network: {str(error)[:200]}") from error
     return {key: tuple(value.shape) for key, value in network.state_dict().items()}
+
+
+def _check_bounds(config: dict, code: str, part: str) -> None:
+    """Refuse settings of which a network of any number of modules would be made before its weights are compared."""
+    left: list[tuple[str, object]] = list(config.items())
+    while left:
+        key, value = left.pop()
+        if isinstance(value, list) and len(value) <= MAX_BLOCKS:
+            left += [(key, entry) for entry in value]
+        elif isinstance(value, int | float) and abs(value) <= (MAX_LAYERS if "layers" in key else MAX_NUMBER):
+            pass
+        elif not (value is None or isinstance(value, str)):
+            raise TurboPortraitError(code, f"the config of its {part} makes no network: {key[:60]} is out of bounds")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import time
@@ -13,9 +12,10 @@ from urllib.parse import urlsplit
 
 import requests
 
-from backend.models.record import not_written, sha256
+from backend.models.record import sha256
 from backend.models.sources import RemoteFile, Source
 from backend.protocol.errors import TurboPortraitError
+from backend.protocol.files import commit, storage_error
 
 Report = Callable[[str, int, int | None], None]
 """Called with a file's path, the bytes that are there, and how many it will be (None: the server does not say)."""
@@ -56,13 +56,16 @@ def fetch_file(session: requests.Session, address: str, target: Path, file: Remo
     Raises:
         TurboPortraitError: download_failed (no connection, or lost too often: the part is kept), download_refused (the
             server has no such file, or sends a web page or more than announced), download_damaged (another checksum:
-            the part is thrown away), disk_full, cannot_write.
+            the part is thrown away), disk_full, read_only, cannot_write.
     """
     if target.is_file():
         if not _fault(target, file):
             return sha256(target)
         target.unlink()
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(error, target.parent) from error
     part = target.with_name(target.name + ".part")
     failures = 0
     while True:
@@ -78,11 +81,14 @@ def fetch_file(session: requests.Session, address: str, target: Path, file: Remo
         except requests.RequestException as error:
             raise TurboPortraitError("download_refused", f"{address}: {_reason(error)}") from error
         except OSError as error:
-            raise not_written(error) from error
+            raise storage_error(error, part) from error
     if fault := _fault(part, file):
         _discard(part)
         raise TurboPortraitError("download_damaged", f"{file.path}: {fault}")
-    os.replace(part, target)
+    try:
+        commit(part, target)
+    except OSError as error:
+        raise storage_error(error, target) from error
     _tag(part).unlink(missing_ok=True)
     return sha256(target)
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from backend.models.folders import models_folder
 from backend.models.names import checked_name
-from backend.models.record import Record, sha256
+from backend.models.record import Record
 from backend.protocol.errors import TurboPortraitError
+from backend.protocol.files import atomic_file, npz_bytes
+from backend.protocol.names import name_problem
 from flame import HeadModel, load_head_model
-from flame.files import MAX_FILE_BYTES, HeadModelError
-from flame.unpickler import load_restricted
+from flame.files import (
+    OPTIONAL_KEYS,
+    REGION,
+    REQUIRED_KEYS,
+    HeadModelError,
+    head_model_from_arrays,
+    read_arrays,
+    read_file,
+)
 
 GPAVATAR_VERTICES = 5023
 """What GPAvatar's network was trained with: the vertices of every FLAME release."""
@@ -38,53 +48,40 @@ def install_head_model(path: Path, licence: str, name: str = "") -> tuple[str, H
         The name, and the model as it is loaded from now on.
 
     Raises:
-        TurboPortraitError: bad_head_model, bad_model_name, model_exists.
+        TurboPortraitError: bad_head_model, bad_model_name, model_exists; and as `atomic_file`.
     """
     name = checked_name(name or path.stem, {OPEN_HEAD})
     folder = head_models_folder()
-    if any((folder / f"{name}{suffix}").exists() for suffix in (".npz", ".pkl")):
+    if any(os.path.lexists(folder / f"{name}{suffix}") for suffix in (".npz", ".pkl")):
         raise TurboPortraitError("model_exists", name)
-    _check_unpacked(path)
-    _load(path)
-    folder.mkdir(parents=True, exist_ok=True)
-    # The suffix stays .npz: numpy adds it otherwise.
-    part = folder / f".{name}.part.npz"
-    try:
-        if zipfile.is_zipfile(path):
-            part.write_bytes(path.read_bytes())
-        else:
-            with open(path, "rb") as file:
-                np.savez_compressed(part, **_arrays(load_restricted(file)))
-        model = _load(part)
-        target = folder / f"{name}.npz"
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
-    Record(source=path.name, source_sha256=sha256(path), licence=licence, files={target.name: model.checksum}).save(
+    content, arrays = _read(path)
+    target = folder / f"{name}.npz"
+    with atomic_file(target) as part:
+        part.write_bytes(content if content[:2] == b"PK" else npz_bytes(**_plain(arrays)))
+        model = load_head_model(part)
+    checksum = hashlib.sha256(content).hexdigest()
+    Record(source=path.name, source_sha256=checksum, licence=licence, files={target.name: model.checksum}).save(
         folder / f"{name}.json"
     )
     return name, model
 
 
-def _check_unpacked(path: Path) -> None:
-    """An .npz may be small and unpack to anything; what its table of contents promises is never exceeded."""
+def _read(path: Path) -> tuple[bytes, dict[str, Any]]:
+    """The content of a head-model file, and its arrays, which make a head model."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            total = sum(member.file_size for member in archive.infolist())
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
-        return  # no .npz; loading it tells what it is instead
-    if total > MAX_FILE_BYTES:
-        raise TurboPortraitError("bad_head_model", f"{path.name} unpacks to {total} bytes, more than any head model")
-
-
-def _load(path: Path) -> HeadModel:
-    try:
-        return load_head_model(path)
+        content = read_file(path)
+        arrays = read_arrays(path.name, content)
+        head_model_from_arrays(arrays, path.stem, "")
     except HeadModelError as error:
         raise TurboPortraitError("bad_head_model", str(error)) from error
+    return content, arrays
 
 
-def _arrays(content: dict) -> dict[str, np.ndarray]:
-    """What of a FLAME pickle an .npz can hold without pickling: all its arrays, texts and numbers."""
-    arrays = {key: np.asarray(value) for key, value in content.items()}
-    return {key: value for key, value in arrays.items() if not value.dtype.hasobject}
+def _plain(content: dict) -> dict[str, np.ndarray]:
+    """What of a FLAME pickle makes the head model."""
+    known = {*REQUIRED_KEYS, *OPTIONAL_KEYS}
+    return {
+        key: np.asarray(value)
+        for key, value in content.items()
+        if key in known or (key.startswith(REGION) and not name_problem(key))
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import shutil
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from backend.models.record import RECORD_NAME, Record, sha256
 from backend.models.sd_turbo import HUB_NAME, sd_turbo_folder
 from backend.models.sources import load_sources
 from backend.protocol.errors import TurboPortraitError
+from backend.protocol.files import discard, storage_error
 from flame import load_head_model
 from flame.files import HeadModelError
 
@@ -52,7 +53,7 @@ def remove(kind: str, name: str) -> None:
         name: of a head model or refiner; anything for the other two.
 
     Raises:
-        TurboPortraitError: model_not_installed.
+        TurboPortraitError: model_not_installed; and as `atomic_file`.
     """
     heads = [head_models_folder() / f"{name}{suffix}" for suffix in (".npz", ".pkl", ".json")]
     places = {
@@ -61,11 +62,14 @@ def remove(kind: str, name: str) -> None:
         "sd-turbo": [sd_turbo_folder()],
         "refiner": [refiners_folder() / name] if name else [],
     }
-    there = [place for place in places.get(kind, []) if place.exists() and place.name not in ("", ".", "..")]
+    there = [place for place in places.get(kind, []) if os.path.lexists(place) and place.name not in ("", ".", "..")]
     if not there or (kind in ("flame", "refiner") and Path(name).name != name):
         raise TurboPortraitError("model_not_installed", f"{kind} {name}".strip()[:80])
     for place in there:
-        shutil.rmtree(place) if place.is_dir() else place.unlink()
+        try:
+            discard(place)
+        except OSError as error:
+            raise storage_error(error, place) from error
 
 
 def _heads() -> list[Entry]:
@@ -78,7 +82,7 @@ def _heads() -> list[Entry]:
         try:
             model = load_head_model(path)
         except HeadModelError as error:
-            found.append(Entry("head model", name, f"cannot be used: {error}", "", licence))
+            found.append(Entry("head model", name, f"damaged: {error}", "", licence))
             continue
         count = len(model.v_template)
         state = f"{READY}, {count} vertices" + (", fits gpavatar" if count == GPAVATAR_VERTICES else "")
@@ -99,10 +103,13 @@ def _base_models(verify: bool) -> list[Entry]:
 
 def _presets(verify: bool) -> list[Entry]:
     from backend.models.presets import preset_folders
-    from backend.pipeline.catalog import Catalog
+    from backend.pipeline.catalog import Catalog, preset_problem
 
     catalog, found = Catalog.default(), []
     for name, folder in preset_folders().items():
+        if problem := preset_problem(name, folder):
+            found.append(Entry("refiner preset", name, f"damaged: {problem}"))
+            continue
         if name not in shipped_presets() and Record.load(folder / RECORD_NAME):
             entry = _kept("refiner preset", name, folder, verify)
         else:
@@ -128,7 +135,8 @@ def _kept(kind: str, name: str, folder: Path, verify: bool) -> Entry:
     """Of a folder with a record."""
     record = Record.load(folder / RECORD_NAME)
     if record is None:
-        return Entry(kind, name, NOT_INSTALLED)
+        there = os.path.lexists(folder / RECORD_NAME)
+        return Entry(kind, name, f"damaged: {RECORD_NAME} cannot be read" if there else NOT_INSTALLED)
     state = READY
     if verify:
         try:

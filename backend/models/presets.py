@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from backend.models.folders import models_folder
+from backend.protocol.names import name_problem
 
 SHIPPED = Path(__file__).parents[1] / "refiner" / "presets"
 _CONFIG = "config.json"
@@ -26,4 +27,5 @@ def preset_folders() -> dict[str, Path]:
 
 
 def _presets(folder: Path) -> dict[str, Path]:
-    return {path.parent.name: path.parent for path in sorted(folder.glob(f"[!.]*/{_CONFIG}"))}
+    found = [path.parent for path in sorted(folder.glob(f"[!.]*/{_CONFIG}"))]
+    return {folder.name: folder for folder in found if not name_problem(folder.name)}

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import errno
 import hashlib
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-from safetensors import SafetensorError
 
+from backend.models.folder_files import read_text_file
 from backend.protocol.errors import TurboPortraitError
+from backend.protocol.files import atomic_folder, write_file
 
 RECORD_NAME = "installed.json"
 
@@ -40,16 +39,14 @@ class Record(msgspec.Struct, frozen=True):
 
     def save(self, path: Path) -> None:
         """Write it in one step."""
-        part = path.with_name(path.name + ".part")
-        part.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
-        os.replace(part, path)
+        write_file(path, msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
 
     @classmethod
     def load(cls, path: Path) -> Record | None:
         """None where there is none, or none that can be read."""
         try:
-            return msgspec.json.decode(path.read_bytes(), type=cls)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return msgspec.json.decode(read_text_file(path), type=cls)
+        except (OSError, ValueError, RecursionError, msgspec.MsgspecError):
             return None
 
     def verify(self, folder: Path) -> None:
@@ -71,43 +68,16 @@ def installing(folder: Path, replace: bool = False) -> Iterator[Path]:
     """A fresh folder to fill, which takes the place of `folder` when the block ends well, and is gone otherwise.
 
     Raises:
-        TurboPortraitError: model_exists: `folder` is there already, and shall not be replaced; disk_full,
-            cannot_write: what was there before is still there.
+        TurboPortraitError: model_exists: `folder` is there already, and shall not be replaced; and as
+            `atomic_folder`.
     """
-    if folder.exists() and not replace:
+    if os.path.lexists(folder) and not replace:
         raise TurboPortraitError("model_exists", folder.name)
-    stage, old = folder.with_name(f".{folder.name}.part"), folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(stage, ignore_errors=True)
-    try:
-        stage.mkdir(parents=True)
+    with atomic_folder(folder) as stage:
         yield stage
-        if folder.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            os.replace(folder, old)
-        try:
-            os.replace(stage, folder)
-        except OSError:
-            if old.exists():
-                os.replace(old, folder)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-    except (OSError, SafetensorError) as error:
-        raise not_written(error) from error
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-
-
-def not_written(error: Exception) -> TurboPortraitError:
-    """What to say where a model's files could not be written; safetensors' errors have no number."""
-    full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
-    return TurboPortraitError("disk_full" if full else "cannot_write", str(error)[:300])
 
 
 def sha256(path: Path) -> str:
     """The checksum of a file, hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat("T", "seconds")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend.models.diffusers_folder import check_network
+from backend.models.folder_files import check_inside
 from backend.models.names import checked_name
 from backend.models.presets import refiners_folder, shipped_presets
 from backend.models.record import RECORD_NAME, Record, installing, sha256
@@ -37,6 +38,7 @@ def install_refiner(path: Path, name: str = "", licence: str = "your own") -> tu
     config = _config(path)
     files = _check_whole(path) if config.base is None else _check_adapters(path, config)
     files += [file for file in (path / "refiner.safetensors", path / "README.md") if file.is_file()]
+    check_inside(files, path, _CODE)
     if sum(file.stat().st_size for file in files) > MAX_REFINER_BYTES:
         raise TurboPortraitError(_CODE, f"its files have more than {MAX_REFINER_BYTES >> 30} GiB")
     name = checked_name(name or config.name, shipped_presets())
@@ -57,7 +59,7 @@ def _config(path: Path) -> RefinerConfig:
 
     try:
         return RefinerConfig.load(path)
-    except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise TurboPortraitError(_CODE, str(error)[:300]) from error
 
 

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from backend.models.diffusers_folder import check_network, read_json
+from backend.models.folder_files import check_inside
 from backend.models.folders import models_folder
 from backend.models.record import RECORD_NAME, Record, installing, sha256
 from backend.protocol.errors import TurboPortraitError
@@ -72,6 +73,7 @@ def _check(path: Path) -> list[Path]:
             files.append(found)
         files += [file for file in sorted((path / part).glob("*.json")) if file not in files]
     files += [path / name for name in _OTHER_FILES if (path / name).is_file()]
+    check_inside(files, path, "bad_base_model")
     if large := next((file for file in files if file.stat().st_size > _MAX_FILE_BYTES), None):
         raise TurboPortraitError("bad_base_model", f"{large.name} has {large.stat().st_size} bytes")
     return files

@@ -23,6 +23,8 @@ def read_shapes(paths: Iterable[Path], code: str = "bad_weights") -> dict[str, t
     shapes: dict[str, tuple[int, ...]] = {}
     for path in paths:
         try:
+            if not path.is_file():
+                raise FileNotFoundError("it is no file")
             with safe_open(path, "pt") as file:
                 shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError, ValueError) as error:

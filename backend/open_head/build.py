@@ -12,6 +12,7 @@ from backend.open_head import joints as rig
 from backend.open_head.crop import Crop, crop_mesh
 from backend.open_head.identity import principal_components, sample_heads
 from backend.open_head.source import Body, BodySource
+from backend.protocol.files import npz_bytes, write_file
 
 BELOW_EYES = 0.375
 """Metres below the eyes of the bottom cut: 25 cm below the chin."""
@@ -112,8 +113,7 @@ def build_open_head(source: BodySource | None = None) -> tuple[dict[str, np.ndar
 
 def save_arrays(arrays: dict[str, np.ndarray], path: Path) -> None:
     """Write the arrays as a compressed .npz."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, **arrays)
+    write_file(path, npz_bytes(**arrays))
 
 
 def _vertex_areas(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:

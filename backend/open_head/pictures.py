@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from backend.picture_files import save_picture
 from backend.tracking.plain_head import look_at, painted, shaded_view
 from flame import HeadModel
 
@@ -38,7 +39,7 @@ def write_pictures(model: HeadModel, folder: Path) -> None:
         for value in (-2, 2)
         for k in range(NUM_COMPONENTS)
     ]
-    _sheet(cells, NUM_COMPONENTS).save(folder / "open_head_identity.png")
+    save_picture(folder / "open_head_identity.png", _sheet(cells, NUM_COMPONENTS))
 
     unit = np.eye(model.num_expression)
     cells = [
@@ -46,10 +47,10 @@ def write_pictures(model: HeadModel, folder: Path) -> None:
         for name in EXPRESSIONS
         if name in model.expression_names
     ]
-    _sheet(cells, 6).save(folder / "open_head_expressions.png")
+    save_picture(folder / "open_head_expressions.png", _sheet(cells, 6))
 
 
-def _sheet(cells: list[tuple[str, np.ndarray]], columns: int) -> Image.Image:
+def _sheet(cells: list[tuple[str, np.ndarray]], columns: int) -> np.ndarray:
     """Cells (caption, image) row by row."""
     rows = -(-len(cells) // columns)
     canvas = Image.new("RGB", (columns * CELL, rows * CELL), "white")
@@ -58,4 +59,4 @@ def _sheet(cells: list[tuple[str, np.ndarray]], columns: int) -> Image.Image:
         corner = (i % columns * CELL, i // columns * CELL)
         canvas.paste(Image.fromarray(image), corner)
         draw.text((corner[0] + 6, corner[1] + 4), caption, fill="black")
-    return canvas
+    return np.asarray(canvas)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from backend.models.diffusers_folder import read_json
 from backend.models.head_models import head_models_folder
-from backend.models.presets import preset_folders
+from backend.models.presets import preset_folders, shipped_presets
 from backend.models.sd_turbo import local_base
 from backend.protocol.errors import TurboPortraitError
+from backend.protocol.names import name_problem
 from flame import HeadModel, default_head_path, load_head_model
 
 if TYPE_CHECKING:
@@ -104,19 +105,35 @@ class Catalog:
 def head_model_files() -> dict[str, Path]:
     """The open head, and the user's own FLAME files by their stems."""
     files = sorted(head_models_folder().glob("[!.]*"))
-    own = {path.stem: path for path in files if path.suffix in _HEAD_MODEL_SUFFIXES}
+    own = {path.stem: path for path in files if path.suffix in _HEAD_MODEL_SUFFIXES and not name_problem(path.stem)}
     return {**own, "open_head": default_head_path()}
 
 
 def _weights_at_hand(preset: str) -> bool:
     """The preset's own weights lie in its folder, or those of the models that it builds on are on this machine."""
-    folder = preset_folders()[preset]
-    config = json.loads((folder / "config.json").read_bytes())
+    folder = preset_folders().get(preset)
+    # A running backend may have been told of presets that were removed or damaged since.
+    if folder is None or preset_problem(preset, folder):
+        return False
+    config = read_json(folder / "config.json", "bad_refiner")
     if not config.get("base"):
         return any(folder.rglob("*.safetensors"))
     return _at_hand(config["base"], "unet/config.json") and (
         not config.get("vae_base") or _at_hand(config["vae_base"], "config.json")
     )
+
+
+def preset_problem(name: str, folder: Path) -> str:
+    """What is wrong with a preset's settings; empty if nothing is. Those that ship are trusted."""
+    if name in shipped_presets():
+        return ""
+    from backend.refiner.config import RefinerConfig
+
+    try:
+        RefinerConfig.load(folder)
+    except (OSError, ValueError) as error:
+        return str(error)[:300]
+    return ""
 
 
 def _at_hand(base: dict[str, str], file: str) -> bool:

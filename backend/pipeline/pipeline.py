@@ -6,10 +6,13 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from safetensors import SafetensorError
 
 from backend.avatars.base import RenderedView
+from backend.photos import start_decoder
 from backend.pipeline.catalog import SUCCESSORS, Catalog, Progress, Refiner
 from backend.pipeline.moments import Crops, Moment, reference_state, usable_square
+from backend.pipeline.parts import Parts, complete, rendering
 from backend.pipeline.store import AvatarStore, Registration
 from backend.pipeline.temporal import refine_in_order
 from backend.protocol.camera import Camera
@@ -48,6 +51,7 @@ class Pipeline:
 
     def warm_up(self) -> None:
         """Load and compile what every request needs, so that the first is not slow."""
+        start_decoder()
         self._settle_device()
         for name in self.catalog.makers:
             self.catalog.maker(name)
@@ -122,6 +126,12 @@ class Pipeline:
         Raises:
             TurboPortraitError: bad_parameters, where the head model has fewer expressions.
         """
+        return complete(self.rendering(registration, cameras, parameters))
+
+    def rendering(
+        self, registration: Registration, cameras: Sequence[Camera], parameters: HeadParameters
+    ) -> Parts[list[RenderedView]]:
+        """`render_raw` in parts."""
         avatar = registration.avatar
         mesh = avatar.mesh()
         if mesh and len(parameters.expression) > len(mesh.expression_names):
@@ -130,7 +140,8 @@ class Pipeline:
                 "bad_parameters", f"{len(parameters.expression)} expression coefficients, the head model has {known}"
             )
         squares = [usable_square(avatar.bounds(camera, parameters)) for camera in cameras]
-        seen = iter(avatar.render([c for c, square in zip(cameras, squares, strict=True) if square], parameters))
+        usable = [camera for camera, square in zip(cameras, squares, strict=True) if square]
+        seen = iter((yield from rendering(avatar, usable, parameters)))
         return [
             next(seen) if square else RenderedView.empty(camera.width, camera.height)
             for camera, square in zip(cameras, squares, strict=True)
@@ -154,9 +165,24 @@ class Pipeline:
         The noise is seeded by the avatar: the same request gives the same pixels. `warn` is told in a sentence what is
         not as asked: views that could not be refined, or not together.
         """
-        parts = [(tuple(cameras), tuple(raw))] if joint else [((c,), (r,)) for c, r in zip(cameras, raw, strict=True)]
-        moments = [Moment(registration, of, parameters, views) for of, views in parts]
-        return [frame for frames in self.refine_moments(moments, preset, noise_level, warn) for frame in frames]
+        return complete(self.refining(registration, cameras, parameters, raw, preset, noise_level, joint, warn))
+
+    def refining(
+        self,
+        registration: Registration,
+        cameras: Sequence[Camera],
+        parameters: HeadParameters,
+        raw: Sequence[RenderedView],
+        preset: str,
+        noise_level: float = 0.1,
+        joint: bool = True,
+        warn: Callable[[str], None] | None = None,
+    ) -> Parts[list[np.ndarray]]:
+        """`refine` in parts."""
+        groups = [(tuple(cameras), tuple(raw))] if joint else [((c,), (r,)) for c, r in zip(cameras, raw, strict=True)]
+        moments = [Moment(registration, of, parameters, views) for of, views in groups]
+        refined = yield from self._refining_moments(moments, preset, noise_level, warn)
+        return [frame for frames in refined for frame in frames]
 
     def refine_moments(
         self,
@@ -170,6 +196,11 @@ class Pipeline:
         Returns:
             For each moment a frame (H, W, 4) uint8 per camera.
         """
+        return complete(self._refining_moments(moments, preset, noise_level, warn))
+
+    def _refining_moments(
+        self, moments: Sequence[Moment], preset: str, noise_level: float, warn: Callable[[str], None] | None
+    ) -> Parts[list[list[np.ndarray]]]:
         refiner = self.refiner(preset)
         crops = [Crops.of(moment, refiner.size) for moment in moments]
         # The noise belongs to the avatar, and a batch has as many views in each of its moments.
@@ -184,8 +215,9 @@ class Pipeline:
             state = reference_state(registration, refiner, preset)
             views = [crops[number].views for number in numbers]
             refined = refiner.refine_batch(views, state, noise_level, registration.seed, warn)
+            yield
             for number, images in zip(numbers, refined, strict=True):
-                frames[number] = crops[number].put_back(images)
+                frames[number] = yield from crops[number].putting_back(images)
         return frames
 
     def refine_sequence(
@@ -218,7 +250,7 @@ class Pipeline:
                 self._refiners[preset] = self.catalog.refiner(preset, self._settle_device())
             except OSError as error:
                 raise TurboPortraitError("weights_missing", str(error)[:300]) from error
-            except ValueError as error:
+            except (ValueError, LookupError, SafetensorError) as error:
                 raise TurboPortraitError("bad_refiner", str(error)[:300]) from error
         return self._refiners[preset]
 

@@ -65,6 +65,8 @@ def decode_request(frames: Sequence[Any]) -> Request:
     Raises:
         TurboPortraitError: protocol_version, malformed_message or message_too_large.
     """
+    if sum(_bytes_of(frame).nbytes for frame in frames) > limits.MAX_REQUEST_BYTES:
+        raise TurboPortraitError("message_too_large")
     return _decode(frames, Request)
 
 

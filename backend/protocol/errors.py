@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 ERRORS: dict[str, tuple[str, str]] = {
     # The portrait.
     "not_an_image": (
         "The file is not an image that can be read.",
-        "Choose a JPEG, PNG, WebP or TIFF photograph; if it is one, save it again from an image editor.",
+        "Choose a JPEG, PNG, HEIC, WebP, AVIF or TIFF photograph; if it is one, save it again from an image editor.",
     ),
     "image_too_large": (
         "The image has too many pixels.",
@@ -77,6 +80,10 @@ ERRORS: dict[str, tuple[str, str]] = {
     "disk_full": (
         "There is not enough room on the disk.",
         "Make room, or choose a folder on a larger disk (TURBOPORTRAIT_MODELS names the one for models).",
+    ),
+    "read_only": (
+        "The disk can only be read.",
+        "Choose a folder on another disk, or make this one writable.",
     ),
     "not_refined": (
         "The refiner gave no finite numbers for this frame.",
@@ -179,10 +186,6 @@ ERRORS: dict[str, tuple[str, str]] = {
         "The training diverged: its loss is no longer a number.",
         "Lower learning_rate or the adversarial weight, then run the command again; it goes on from the checkpoint.",
     ),
-    "not_saved": (
-        "The training run's state could not be saved.",
-        "Make room on the disk and run the same command again; it goes on from the last checkpoint.",
-    ),
     # The wire.
     "malformed_message": (
         "The backend received a message that it cannot read.",
@@ -271,12 +274,39 @@ class BackendLost(TurboPortraitError):
         super().__init__("backend_lost", detail)
 
 
+_STORAGE = {
+    errno.ENOSPC: "disk_full",
+    errno.EDQUOT: "disk_full",
+    errno.EFBIG: "disk_full",
+    errno.EROFS: "read_only",
+}
+"""No room, none within the user's share, none within the largest file allowed; a disk that is only read."""
+
+
+def storage_code(error: BaseException | None) -> str:
+    """disk_full or read_only where that is why; empty if not. The one mapping of such errors."""
+    while error is not None:
+        if isinstance(error, TurboPortraitError):
+            code = error.code if error.code in _STORAGE.values() else ""
+        elif isinstance(error, OSError) and error.errno:
+            code = _STORAGE.get(error.errno, "")
+        else:
+            # Libraries in C++ and Rust pass on the system's words only.
+            code = next((code for number, code in _STORAGE.items() if os.strerror(number) in str(error)), "")
+        if code:
+            return code
+        error = error.__cause__ or error.__context__
+    return ""
+
+
 def describe(error: BaseException) -> TurboPortraitError:
-    """Any exception as one that can be shown: errors with a code keep it, everything else becomes `internal`."""
+    """Any exception as one that can be shown: those with a code keep it, what nobody expected becomes `internal`."""
     if isinstance(error, TurboPortraitError):
         return error
     if isinstance(error, MemoryError):
         return TurboPortraitError("out_of_memory")
+    if storage := storage_code(error):
+        return TurboPortraitError(storage, str(error)[:300])
     code = getattr(error, "code", None)
     if isinstance(code, str) and code in ERRORS:
         return TurboPortraitError(code, sentence=getattr(error, "sentence", ""), hint=getattr(error, "hint", ""))

@@ -12,6 +12,11 @@ MAX_PHOTO_BYTES = 64 * MIB
 """The file of a portrait."""
 MAX_REQUEST_FRAME_BYTES = 2 * MAX_PHOTO_BYTES
 """A request's frame above this ends the connection before its bytes are read (ZMQ_MAXMSGSIZE)."""
+MAX_REQUEST_BYTES = MAX_REQUEST_FRAME_BYTES
+"""All frames of one request together."""
+MAX_UNTAKEN_BYTES = 4 * MAX_PHOTO_BYTES
+"""What a client has sent and the backend not taken in yet, parts of an unfinished message included; more ends the
+connection."""
 MAX_REPLY_FRAME_BYTES = 1024 * MIB
 
 MAX_TEXTURE_SIDE = 4096
@@ -35,10 +40,21 @@ MAX_TRANSLATION = 1000.0
 """Metres, of the head and of a camera from the head."""
 
 MAX_CLIENTS = 64
+MAX_CONNECTIONS = 512
+MAX_NEWCOMERS = 256
+"""Connections that have said nothing yet; where there are more, the oldest is ended."""
+NEWCOMER_SECONDS = 5.0
+"""A connection that says nothing for so long is ended."""
 MAX_QUEUED_REQUESTS = 64
 """Requests of one client that wait at the same time."""
 MAX_QUEUED_BYTES = 4 * MAX_PHOTO_BYTES
 """Bytes of photographs among them."""
+MAX_QUEUED_BYTES_OF_ALL = 2 * MAX_QUEUED_BYTES
+"""Bytes of photographs among the waiting requests of all clients."""
+MAX_OWED_BYTES = 64 * MIB
+"""Bytes of replies that a client has not taken in; beyond that nothing more is begun for it."""
+MAX_OWED_BYTES_TO_ALL = 512 * MIB
+"""The same for all clients together; beyond that nothing is begun for any that is owed something."""
 
 HEARTBEAT_SECONDS = 1.0
 LIVENESS_SECONDS = 15.0

@@ -6,7 +6,6 @@ An .npz without pickles: a JSON header, a table with one row per shot, frame and
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from backend.protocol import limits
 from backend.protocol.camera import Camera
 from backend.protocol.errors import TurboPortraitError
+from backend.protocol.files import npz_bytes, write_file
 from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.shots import Shot
 
@@ -64,6 +64,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         shots: those that the rows' `shot` counts, with the sizes that were rendered for.
         background: linear RGB behind the heads in movies; pictures keep their alpha.
         problems: shot (or empty) and sentence of what could not be evaluated.
+        notes: sentences on what was evaluated otherwise than Blender shows it.
     """
 
     blend_sha256: str
@@ -73,6 +74,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shots: tuple[Shot, ...]
     background: tuple[float, float, float] = (0.0, 0.0, 0.0)
     problems: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
     format: str = "turboportrait poses"
     version: int = VERSION
 
@@ -114,18 +116,17 @@ class PoseFile:
         )
 
     def save(self, path: str | Path) -> None:
-        """Write in one step: a reader sees the old file or the whole new one."""
+        """Write in one step: a reader sees the old file or the whole new one.
+
+        Raises:
+            TurboPortraitError: as `atomic_file`.
+        """
         arrays = {"header": np.frombuffer(msgspec.json.encode(self.header), np.uint8)}
         for name, (kind, _) in COLUMNS.items():
             arrays[name] = np.ascontiguousarray(self.columns[name], kind)
         for digest, photo in self.portraits.items():
             arrays[PORTRAIT + digest] = np.frombuffer(photo, np.uint8)
-        part = Path(f"{path}.part")
-        with open(part, "wb") as file:
-            np.savez_compressed(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        write_file(path, npz_bytes(**arrays))
 
     @classmethod
     def load(cls, path: str | Path) -> PoseFile:

@@ -60,7 +60,8 @@ def check_parameters(parameters: HeadParameters) -> None:
     for name, values in (("pose", pose), ("expression", expression), ("translation", translation)):
         if not np.isfinite(values).all():
             _refuse(f"the {name} has values that are not finite")
-    if np.linalg.norm(pose.reshape(-1, 3), axis=1).max() > limits.MAX_JOINT_ANGLE:
+    angle = limits.MAX_JOINT_ANGLE
+    if np.abs(pose).max() > angle or np.linalg.norm(pose.reshape(-1, 3), axis=1).max() > angle:
         _refuse("a joint turns by more than a full turn")
     if np.abs(expression).max(initial=0) > limits.MAX_EXPRESSION_COEFFICIENT:
         _refuse(f"an expression coefficient beyond ±{limits.MAX_EXPRESSION_COEFFICIENT:g}")
@@ -88,7 +89,11 @@ def check_camera(camera: Camera) -> None:
     if K[1, 0] != 0 or (K[2] != (0, 0, 1)).any():
         _refuse_camera("K is not upper triangular with 1 in its last corner")
     rotation = world_to_camera[:3, :3]
-    if np.abs(rotation @ rotation.T - np.eye(3)).max() > 1e-3 or np.linalg.det(rotation) < 0:
+    if (
+        np.abs(rotation).max() > 2
+        or np.abs(rotation @ rotation.T - np.eye(3)).max() > 1e-3
+        or np.linalg.det(rotation) < 0
+    ):
         _refuse_camera("its transform is not a rotation and a translation")
     if (world_to_camera[3] != (0, 0, 0, 1)).any() or np.abs(world_to_camera[:3, 3]).max() > limits.MAX_TRANSLATION:
         _refuse_camera(f"it is more than {limits.MAX_TRANSLATION:g} m from the head")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 import logging
@@ -13,6 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from backend.models.folders import models_folder
 from backend.models.sd_turbo import HUB_NAME, local_base
+from backend.protocol.errors import TurboPortraitError
+from backend.protocol.files import atomic_file
 from backend.refiner.config import BaseModel, RefinerConfig
 from backend.refiner.fit import check_architecture
 
@@ -120,10 +123,9 @@ def empty_prompt(folder: Path) -> torch.Tensor:
     if kept.is_file():
         return load_file(kept)["prompt"]
     prompt = _embed_nothing(folder)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    part = kept.with_suffix(".part")
-    save_file({"prompt": prompt}, part)
-    part.replace(kept)
+    # It costs only seconds to make again.
+    with contextlib.suppress(TurboPortraitError), atomic_file(kept) as part:
+        save_file({"prompt": prompt}, part)
     return prompt
 
 

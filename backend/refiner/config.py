@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+import msgspec
+from msgspec import Meta
+
+from backend.models.folder_files import read_text_file
 from backend.models.presets import SHIPPED, preset_folders
 
 PRESETS = SHIPPED
 CONFIG_NAME = "config.json"
+Share = Annotated[float, Meta(ge=0, le=1)]
+Text = Annotated[str, Meta(min_length=1, max_length=1000)]
 
 
 @dataclass(frozen=True)
@@ -23,8 +30,8 @@ class BaseModel:
         revision: the hub's revision.
     """
 
-    name: str
-    revision: str = "main"
+    name: Text
+    revision: Text = "main"
 
 
 @dataclass(frozen=True)
@@ -36,8 +43,8 @@ class LoraSpec:
         target_modules: a regular expression that the whole name of a module that gets one matches (peft's form).
     """
 
-    rank: int
-    target_modules: str
+    rank: Annotated[int, Meta(ge=1, le=1024)]
+    target_modules: Text
 
 
 @dataclass(frozen=True)
@@ -74,27 +81,27 @@ class RefinerConfig:
         latent_scale: the autoencoder's scaling factor that the U-Net knows; None takes whichever it has.
     """
 
-    name: str
-    size: int = 256
-    timestep: int = 400
-    noise_level: float = 0.1
-    beta_start: float = 0.00085
-    beta_end: float = 0.012
-    train_timesteps: int = 1000
+    name: Text
+    size: Annotated[int, Meta(ge=16, le=2048, multiple_of=8)] = 256
+    timestep: Annotated[int, Meta(ge=0)] = 400
+    noise_level: Share = 0.1
+    beta_start: Annotated[float, Meta(gt=0, lt=1)] = 0.00085
+    beta_end: Annotated[float, Meta(gt=0, lt=1)] = 0.012
+    train_timesteps: Annotated[int, Meta(ge=1, le=100_000)] = 1000
     skips: bool = False
     blend: bool = False
-    full_confidence: float = 1.0
+    full_confidence: Annotated[float, Meta(ge=1e-3, le=1e3)] = 1.0
     free_turn: tuple[float, float] | None = None
-    least_hold: float = 0.0
-    kept_detail: float = 0.0
+    least_hold: Share = 0.0
+    kept_detail: Share = 0.0
     coordinates: bool = False
     head_only: bool = False
-    prompt_tokens: int = 0
+    prompt_tokens: Annotated[int, Meta(ge=0, le=1024)] = 0
     base: BaseModel | None = None
-    lora: dict[str, LoraSpec] = field(default_factory=dict)
+    lora: dict[Literal["unet", "vae"], LoraSpec] = field(default_factory=dict)
     vae_kind: Literal["kl", "tiny"] = "kl"
     vae_base: BaseModel | None = None
-    latent_scale: float | None = None
+    latent_scale: Annotated[float, Meta(ge=1e-3, le=1e3)] | None = None
 
     @classmethod
     def load(cls, folder: str | Path) -> RefinerConfig:
@@ -107,38 +114,50 @@ class RefinerConfig:
         path = Path(folder) / CONFIG_NAME
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing: a refiner's folder holds {CONFIG_NAME}")
-        values = json.loads(path.read_text())
+        try:
+            values = msgspec.json.decode(read_text_file(path), type=dict)
+            config = msgspec.convert(values, cls)
+        except (OSError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+            raise ValueError(f"{path} holds no settings of a refiner: {error}") from error
         unknown = set(values) - {f.name for f in fields(cls)}
         if unknown:
             raise ValueError(f"{path} has unknown settings: {', '.join(sorted(unknown))}")
-        for key in ("base", "vae_base"):
-            if values.get(key):
-                values[key] = BaseModel(**values[key])
-        values["lora"] = {network: LoraSpec(**spec) for network, spec in values.get("lora", {}).items()}
-        if values.get("free_turn") is not None:
-            values["free_turn"] = _two_turns(path, values["free_turn"])
-        config = cls(**values)
-        if config.vae_kind not in ("kl", "tiny"):
-            raise ValueError(f"{path}: vae_kind is {config.vae_kind!r}; it is either 'kl' or 'tiny'")
-        for share in ("least_hold", "kept_detail"):
-            if not 0 <= getattr(config, share) <= 1:
-                raise ValueError(f"{path}: {share} is {getattr(config, share)!r}; it is a share between 0 and 1")
-        if config.head_only and not config.coordinates:
-            raise ValueError(f"{path}: head_only needs coordinates, which tell where the head is")
-        if config.vae_kind == "tiny" and config.skips:
-            raise ValueError(f"{path}: skips need the full autoencoder (vae_kind 'kl'), the tiny one has none")
+        if problem := config._problem():
+            raise ValueError(f"{path}: {problem}")
         return config
+
+    def _problem(self) -> str:
+        """What of the settings does not fit together; empty if all does."""
+        if self.timestep >= self.train_timesteps:
+            return f"timestep is {self.timestep}; it is below train_timesteps, {self.train_timesteps}"
+        if self.beta_start > self.beta_end:
+            return "beta_start is above beta_end"
+        if self.free_turn and not 0 <= self.free_turn[0] < self.free_turn[1] <= 180:
+            return f"free_turn is {self.free_turn!r}; it is two rising angles in degrees, such as [5, 15]"
+        if self.head_only and not self.coordinates:
+            return "head_only needs coordinates, which tell where the head is"
+        if self.vae_kind == "tiny" and self.skips:
+            return "skips need the full autoencoder (vae_kind 'kl'), the tiny one has none"
+        for spec in self.lora.values():
+            if _slow(spec.target_modules):
+                return "target_modules is no regular expression, or one that may take for ever to match"
+        return ""
 
     def save(self, folder: str | Path) -> None:
         """Write `config.json` into a folder that exists."""
         (Path(folder) / CONFIG_NAME).write_text(json.dumps(asdict(self), indent=2) + "\n")
 
 
-def _two_turns(path: Path, found: object) -> tuple[float, float]:
-    turns = tuple(found) if isinstance(found, list) and all(isinstance(x, int | float) for x in found) else ()
-    if len(turns) != 2 or not 0 <= turns[0] < turns[1] <= 180:
-        raise ValueError(f"{path}: free_turn is {found!r}; it is two rising angles in degrees, such as [5, 15]")
-    return turns
+def _slow(pattern: str) -> bool:
+    """Whether a regular expression repeats a group or repeats often, by which matching may take exponential time."""
+    plain = re.sub(r"\\.", "", pattern)
+    if re.search(r"\)[*+{]|\{", plain) or len(re.findall(r"[*+]", plain)) > 4:
+        return True
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError):
+        return True
+    return False
 
 
 def available_presets() -> list[str]:

@@ -131,7 +131,8 @@ def _extras(refiner) -> dict[str, torch.Tensor]:
 def _open_to_all(folder: Path) -> None:
     # safetensors writes for the owner alone; an installed preset is for everyone.
     for path in folder.rglob("*.safetensors"):
-        path.chmod(0o644)
+        if not path.is_symlink():
+            path.chmod(0o644)
 
 
 def _local_folder(name: str | Path) -> Path:

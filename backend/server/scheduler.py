@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict, deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from backend.avatars.base import RenderedView
 from backend.protocol import limits
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.messages import GetMesh, Register, Render, View
@@ -22,7 +22,8 @@ class Job:
 
     Attributes:
         superseded: keys of views that a newer request took over.
-        raw: of a render whose raw views were sent already, while its refined ones wait their turn.
+        work: what is left of it, once it has begun; see `Scheduler.give_way`.
+        shown: its raw views were sent already, and its refined ones have time.
         timings: seconds, by stage.
         warnings: sentences for whoever asked.
     """
@@ -32,7 +33,8 @@ class Job:
     received: float = field(default_factory=time.monotonic)
     superseded: set[str] = field(default_factory=set)
     cancelled: bool = False
-    raw: dict[str, RenderedView] | None = None
+    work: Iterator[None] | None = None
+    shown: bool = False
     timings: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
@@ -104,7 +106,11 @@ class Scheduler:
             stale = self._supersede(queue, job) if job.live else []
             if len(queue) >= limits.MAX_QUEUED_REQUESTS:
                 raise TurboPortraitError("too_many_requests", f"{len(queue)} of this client")
-            if job.photo_bytes + sum(waiting.photo_bytes for waiting in queue.batch) > limits.MAX_QUEUED_BYTES:
+            bytes_of_all = job.photo_bytes + sum(map(_photo_bytes, self._queues.values()))
+            if (
+                job.photo_bytes + _photo_bytes(queue) > limits.MAX_QUEUED_BYTES
+                or bytes_of_all > limits.MAX_QUEUED_BYTES_OF_ALL
+            ):
                 raise TurboPortraitError("too_many_requests", "too many photographs wait to be registered")
             (queue.live if job.live else queue.batch).append(job)
             self._changed.notify()
@@ -126,12 +132,24 @@ class Scheduler:
             self._running = None
 
     def give_way(self, job: Job) -> bool:
-        """Let raw live views go before a live job's refined ones; True if some wait, and the job with them now."""
+        """Let others go before the rest of a job; True if some wait, and the job with them now.
+
+        Live views go before a batch, raw ones before refined ones, another client's raw ones before a raw one's rest.
+        """
         with self._changed:
             queue = self._queues.get(job.client)
-            if not job.live or queue is None or not any(self._first_live(other) for other in self._queues.values()):
+            others = [
+                other
+                for client, other in self._queues.items()
+                if not other.paused and (job.shown or not job.live or client != job.client)
+            ]
+            if queue is None or not any(self._first_live(other) if job.live else other.live for other in others):
                 return False
-            queue.live.append(job)
+            if job.live:
+                queue.live.append(job)
+            else:
+                queue.batch.appendleft(job)
+            self._queues.move_to_end(job.client)
             self._running = None
             return True
 
@@ -195,7 +213,9 @@ class Scheduler:
         # A raw view is quick, and the hand waits for it; refined ones have time.
         live = next(((client, queue) for client, queue in ready if self._first_live(queue)), None)
         live = live or next(((client, queue) for client, queue in ready if queue.live), None)
-        batch = next(((client, queue) for client, queue in ready if queue.batch), None)
+        batches = [(client, queue) for client, queue in ready if queue.batch]
+        # What has begun holds memory.
+        batch = next((each for each in batches if each[1].batch[0].work), None) or next(iter(batches), None)
         if batch and (not live or self._live_in_a_row >= _LIVE_IN_A_ROW):
             self._live_in_a_row = 0
             self._queues.move_to_end(batch[0])
@@ -211,4 +231,8 @@ class Scheduler:
     @staticmethod
     def _first_live(queue: _Queue) -> Job | None:
         """The first whose raw views are yet to be rendered."""
-        return next((job for job in queue.live if job.raw is None), None)
+        return next((job for job in queue.live if not job.shown), None)
+
+
+def _photo_bytes(queue: _Queue) -> int:
+    return sum(job.photo_bytes for job in queue.batch)

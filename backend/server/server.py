@@ -6,18 +6,14 @@ import contextlib
 import importlib.metadata
 import logging
 import os
-import secrets
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import zmq
-from zmq.auth.thread import ThreadAuthenticator
 
-from backend.client.keys import Keys
 from backend.pipeline import Pipeline
 from backend.protocol import limits
 from backend.protocol.codec import VERSION, decode_request, encode, request_id
@@ -41,7 +37,8 @@ from backend.protocol.messages import (
     error_reply,
 )
 from backend.protocol.validation import check_request
-from backend.server.address import check_address
+from backend.server.door import MESSAGES_IN_FLIGHT, Door
+from backend.server.outbox import Outbox
 from backend.server.scheduler import Job, Scheduler
 from backend.server.worker import Worker
 
@@ -50,15 +47,16 @@ _OUTLET = "inproc://replies"
 _STOP = b"stop"
 _MAX_OUTBOX = 1024
 """Replies that are kept for a client that takes none in; after that it counts as gone."""
-_MESSAGES_IN_FLIGHT = 64
 _RETRY_SECONDS = 0.02
-_DEAD_PEER_MS = int(limits.LIVENESS_SECONDS * 1000)
 
 
 @dataclass
 class _Peer:
+    """`key` is the public key that it came in with."""
+
+    key: str
+    outbox: Outbox
     name: str = ""
-    outbox: deque[list] = field(default_factory=deque)
 
 
 class Server:
@@ -77,16 +75,13 @@ class Server:
         Args:
             pipeline: what computes.
             address: tcp://HOST:PORT (port * for a free one) or ipc://PATH; not loopback only with keys.
-            keys_folder: CURVE keys and who may connect (see `backend.client.keys`).
+            keys_folder: CURVE keys and who may connect besides this user (see `backend.client.keys`).
             session: tells this start of a backend from others.
             still_wanted: asked every second; the server stops when it says no.
 
         Raises:
             TurboPortraitError: bad_address, insecure_address.
         """
-        keys = Keys.for_server(keys_folder) if keys_folder else None
-        address = check_address(address, keys)
-        self.session = session or secrets.token_hex(8)
         self._pipeline = pipeline
         self._still_wanted = still_wanted
         self._started = time.monotonic()
@@ -94,26 +89,12 @@ class Server:
         self._held_back: set[bytes] = set()
         self._running = True
         self.context = zmq.Context()
-        self._router = self.context.socket(zmq.ROUTER)
-        self._router.setsockopt(zmq.LINGER, 500)
-        self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # Sending to a client that is gone is an error we can see.
-        self._router.setsockopt(zmq.MAXMSGSIZE, limits.MAX_REQUEST_FRAME_BYTES)
-        self._router.setsockopt(zmq.RCVHWM, _MESSAGES_IN_FLIGHT)
-        self._router.setsockopt(zmq.SNDHWM, _MESSAGES_IN_FLIGHT)
-        self._router.setsockopt(zmq.HEARTBEAT_IVL, _DEAD_PEER_MS // 3)
-        self._router.setsockopt(zmq.HEARTBEAT_TIMEOUT, _DEAD_PEER_MS)
-        self._authenticator = None
-        if keys:
-            self._authenticator = ThreadAuthenticator(self.context)
-            self._authenticator.start()
-            self._authenticator.configure_curve(domain="*", location=keys_folder / "clients")
-            keys.apply_to_server(self._router)
         try:
-            self._router.bind(address)
-        except zmq.ZMQError as error:
-            self._free_sockets()
-            raise TurboPortraitError("bad_address", f"{address}: {error}") from error
-        self.endpoint = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
+            self._door = Door(self.context, address, keys_folder, session)
+        except TurboPortraitError:
+            self.context.term()
+            raise
+        self.endpoint = self._door.endpoint
         self._outlet = self.context.socket(zmq.PULL)
         self._outlet.setsockopt(zmq.RCVHWM, 0)
         self._outlet.bind(_OUTLET)
@@ -124,15 +105,16 @@ class Server:
         """Serve until `stop`, a shutdown request, or until no longer wanted."""
         self._worker.start()
         poller = zmq.Poller()
-        poller.register(self._router, zmq.POLLIN)
-        poller.register(self._outlet, zmq.POLLIN)
+        for socket in (*self._door.sockets, self._outlet):
+            poller.register(socket, zmq.POLLIN)
         beat = time.monotonic()
         while self._running:
             pause = max(0.0, beat - time.monotonic())
             ready = dict(poller.poll(1000 * (min(pause, _RETRY_SECONDS) if self._held_back else pause)))
+            self._door.attend()
             if self._outlet in ready:
                 self._pass_on()
-            if self._router in ready:
+            if self._door.router in ready:
                 self._receive()
             self._retry()
             if time.monotonic() >= beat:
@@ -155,29 +137,25 @@ class Server:
         else:
             self._worker.discard()
         self._outlet.close(linger=0)
-        self._free_sockets()
-        return True
-
-    def _free_sockets(self) -> None:
-        if self._authenticator:
-            self._authenticator.stop()
-        self._router.close()
+        self._door.close()
         self.context.term()
+        return True
 
     # From clients
 
     def _receive(self) -> None:
-        for _ in range(_MESSAGES_IN_FLIGHT):  # Then the replies have their turn.
+        for _ in range(MESSAGES_IN_FLIGHT):  # Then the replies have their turn.
             try:
-                client, *frames = self._router.recv_multipart(zmq.DONTWAIT, copy=False)
+                client, key, frames = self._door.receive()
             except zmq.Again:
                 return
-            self._handle(client.bytes, frames)
+            if self._door.allows(key):
+                self._handle(client, key, frames)
 
-    def _handle(self, client: bytes, frames: list[zmq.Frame]) -> None:
+    def _handle(self, client: bytes, key: str, frames: list[zmq.Frame]) -> None:
         try:
             request = decode_request(frames)
-            self._know(client)
+            self._know(client, key)
             check_request(request)
             self._answer(client, request)
         except TurboPortraitError as error:
@@ -186,11 +164,11 @@ class Server:
             log.exception("a message could not be handled")
             self._send(client, error_reply(request_id(frames), TurboPortraitError("internal")))
 
-    def _know(self, client: bytes) -> None:
+    def _know(self, client: bytes, key: str) -> None:
         if client not in self._peers:
             if len(self._peers) >= limits.MAX_CLIENTS:
                 raise TurboPortraitError("too_many_requests", f"{limits.MAX_CLIENTS} clients are connected")
-            self._peers[client] = _Peer()
+            self._peers[client] = _Peer(key, Outbox(self._door.router, client))
 
     def _answer(self, client: bytes, request: Request) -> None:
         match request:
@@ -227,7 +205,7 @@ class Server:
             id=request_id,
             protocol_version=VERSION,
             software_version=importlib.metadata.version("turboportrait3d"),
-            session=self.session,
+            session=self.endpoint.session,
             pid=os.getpid(),
             capabilities=self._pipeline.capabilities(),
         )
@@ -255,41 +233,56 @@ class Server:
                 if frames[0].bytes == _STOP:
                     self._running = False
                     return
-                self._send_frames(frames[0].bytes, frames[1:])
+                if frames[0].bytes in self._peers:
+                    self._send_frames(frames[0].bytes, frames[1:])
 
     def _send(self, client: bytes, message: Message) -> None:
         self._send_frames(client, encode(message))
 
     def _send_frames(self, client: bytes, frames: list) -> None:
         peer = self._peers.get(client)
-        if peer and peer.outbox:
-            peer.outbox.append(frames)
-            if len(peer.outbox) > _MAX_OUTBOX:
-                self._drop(client)
-            return
         try:
-            self._router.send_multipart([client, *frames], zmq.DONTWAIT, copy=False)
-        except zmq.Again:
-            if peer:  # It takes its replies in too slowly: keep them, and begin nothing more for it.
-                peer.outbox.append(frames)
-                self._held_back.add(client)
-                self._scheduler.pause(client, True)
+            if peer is None:  # It is not counted as a client; what it loses is the reason why.
+                self._door.router.send_multipart([client, *frames], zmq.DONTWAIT, copy=False)
+                return
+            peer.outbox.send(frames)
         except zmq.ZMQError:
             self._drop(client)
+            return
+        self._balance(client, peer)
+
+    def _balance(self, client: bytes, peer: _Peer) -> None:
+        """Begin nothing more for a client that takes its replies in too slowly."""
+        owed = peer.outbox.owed
+        if len(peer.outbox) > _MAX_OUTBOX:
+            self._drop(client)
+            return
+        too_much = owed > limits.MAX_OWED_BYTES or (owed and self._owed > limits.MAX_OWED_BYTES_TO_ALL)
+        if (too_much or len(peer.outbox) > 0) != (client in self._held_back):
+            (self._held_back.discard if client in self._held_back else self._held_back.add)(client)
+            self._scheduler.pause(client, client in self._held_back)
+
+    @property
+    def _owed(self) -> int:
+        return sum(peer.outbox.owed for peer in self._peers.values())
 
     def _retry(self) -> None:
         for client in list(self._held_back):
             peer = self._peers[client]
-            waiting, peer.outbox = peer.outbox, deque()
-            for frames in waiting:
-                self._send_frames(client, frames)
-            if not peer.outbox:
-                self._held_back.discard(client)
-                self._scheduler.pause(client, False)
+            try:
+                peer.outbox.flush()
+            except zmq.ZMQError:
+                self._drop(client)
+            else:
+                self._balance(client, peer)
 
     def _beat(self) -> None:
-        for client in self._peers.keys() - self._held_back:
-            self._send(client, Heartbeat(session=self.session))
+        self._door.check()
+        for client, peer in list(self._peers.items()):
+            if not self._door.allows(peer.key):
+                self._drop(client)
+            elif client not in self._held_back:
+                self._send(client, Heartbeat(session=self.endpoint.session))
         if not self._still_wanted():
             log.info("the process that started this backend is gone")
             self._running = False

@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import psutil
 import zmq
 
 from backend.avatars.base import RenderedView
 from backend.pipeline import Pipeline
+from backend.pipeline.parts import Parts, Result
 from backend.protocol.codec import encode
-from backend.protocol.errors import describe
+from backend.protocol.errors import TurboPortraitError, describe
 from backend.protocol.messages import (
     Done,
     GetMesh,
@@ -25,12 +28,15 @@ from backend.protocol.messages import (
     Register,
     Registered,
     Render,
+    View,
     ViewPixels,
     error_reply,
 )
 from backend.server.scheduler import Job, Scheduler
 
 log = logging.getLogger(__name__)
+_PIXEL_BYTES = 56
+"""Memory that a pixel of a request takes: one view of 8192x8192 took 50, raw and refined; its reply is copied once."""
 
 
 class Worker(threading.Thread):
@@ -65,23 +71,15 @@ class Worker(threading.Thread):
         self._outlet.close()
 
     def _do(self, job: Job) -> None:
-        if job.raw is None:
-            job.timings["queue"] = time.monotonic() - job.received
         try:
+            if job.work is None:
+                job.timings["queue"] = time.monotonic() - job.received
+                job.work = self._work(job)
             job.check()
-            match job.request:
-                case Register():
-                    self._register(job)
-                case Render():
-                    if job.raw is None:
-                        self._render(job)
-                        if job.request.refined and self._scheduler.give_way(job):
-                            return
-                    if job.request.refined:
-                        self._refine(job)
-                case GetMesh():
-                    mesh = self._pipeline.mesh(job.request.avatar)
-                    self._send(job, MeshReply(id=job.request.id, mesh=mesh))
+            for _ in job.work:
+                if self._scheduler.give_way(job):
+                    return
+                job.check()
             job.timings["total"] = time.monotonic() - job.received
             # The protocol carries plain text; a warning may be a kind of str that only the process which gave it knows.
             warnings = tuple(map(str, job.warnings))
@@ -91,6 +89,20 @@ class Worker(threading.Thread):
             if shown.code == "internal":
                 log.exception("request %d failed", job.request.id)
             self._send(job, error_reply(job.request.id, shown))
+
+    def _work(self, job: Job) -> Iterator[None]:
+        """The request's work, between whose parts others may go before it."""
+        match job.request:
+            case Register():
+                self._register(job)
+            case Render():
+                raw = yield from self._render(job)
+                job.shown = True
+                if job.request.refined:
+                    yield
+                    yield from self._refine(job, raw)
+            case GetMesh():
+                self._send(job, MeshReply(id=job.request.id, mesh=self._pipeline.mesh(job.request.avatar)))
 
     def _register(self, job: Job) -> None:
         request = job.request
@@ -119,29 +131,31 @@ class Worker(threading.Thread):
             ),
         )
 
-    def _render(self, job: Job) -> None:
+    def _render(self, job: Job) -> Parts[dict[str, RenderedView]]:
         request = job.request
         registration = self._pipeline.find(request.avatar)
         if request.refined:
             self._pipeline.check_preset(request.preset)
         self._report(job, 0.0, "rendering")
-        started = time.monotonic()
+        clock = _Clock()
         views = job.wanted
-        frames = self._pipeline.render_raw(registration, [view.camera for view in views], request.parameters)
-        job.timings["raw"] = time.monotonic() - started
+        check_memory(views)
+        rendering = self._pipeline.rendering(registration, [view.camera for view in views], request.parameters)
+        frames = yield from clock.watched(rendering)
+        job.timings["raw"] = clock.seconds
         job.check()
-        job.raw = {view.key: frame for view, frame in zip(views, frames, strict=True)}
         if request.raw:
             pixels = [_pixels(view.key, frame.rgba, frame, request) for view, frame in zip(views, frames, strict=True)]
             self._send(job, RawViews(id=request.id, views=tuple(pixels)))
+        return {view.key: frame for view, frame in zip(views, frames, strict=True)}
 
-    def _refine(self, job: Job) -> None:
+    def _refine(self, job: Job, rendered: dict[str, RenderedView]) -> Parts[None]:
         request = job.request
         self._report(job, 0.5, "refining")
-        started = time.monotonic()
-        views = [view for view in job.wanted if view.key in job.raw]
-        raw = [job.raw[view.key] for view in views]
-        frames = self._pipeline.refine(
+        clock = _Clock()
+        views = [view for view in job.wanted if view.key in rendered]
+        raw = [rendered[view.key] for view in views]
+        refining = self._pipeline.refining(
             self._pipeline.find(request.avatar),
             [view.camera for view in views],
             request.parameters,
@@ -151,7 +165,8 @@ class Worker(threading.Thread):
             request.joint,
             job.warnings.append,
         )
-        job.timings["refined"] = time.monotonic() - started
+        frames = yield from clock.watched(refining)
+        job.timings["refined"] = clock.seconds
         for sentence in job.warnings:
             log.warning("request %d: %s", request.id, sentence)
         job.check()
@@ -167,6 +182,37 @@ class Worker(threading.Thread):
 
     def _send(self, job: Job, reply: Message) -> None:
         self._outlet.send_multipart([job.client, *encode(reply)], copy=False)
+
+
+class _Clock:
+    """Seconds of work, without those of others between its parts."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def watched(self, parts: Parts[Result]) -> Parts[Result]:
+        """The same parts."""
+        while True:
+            began = time.monotonic()
+            try:
+                next(parts)
+            except StopIteration as end:
+                return end.value
+            finally:
+                self.seconds += time.monotonic() - began
+            yield
+
+
+def check_memory(views: Sequence[View]) -> None:
+    """Refuse what this machine's free memory does not hold.
+
+    Raises:
+        TurboPortraitError: out_of_memory.
+    """
+    needed = _PIXEL_BYTES * sum(view.camera.width * view.camera.height for view in views)
+    if needed > (available := psutil.virtual_memory().available):
+        detail = f"{needed >> 20} MiB are needed, {available >> 20} MiB are free"
+        raise TurboPortraitError("out_of_memory", detail)
 
 
 def _pixels(key: str, rgba: np.ndarray, rendered: RenderedView, request: Render) -> ViewPixels:

@@ -10,8 +10,9 @@ import numpy as np
 
 from backend.avatars.relief.avatar import ReliefAvatar
 from backend.avatars.relief.build import build_mesh
+from backend.photos import read_photo
+from backend.protocol.errors import TurboPortraitError
 from backend.tracking.embedding import with_landmarks
-from backend.tracking.errors import TrackingError
 from backend.tracking.portrait import TrackedPortrait, track
 from backend.tracking.refind import BACKGROUND, photo_on_mesh, refind_error, turned_camera
 from flame import HeadModel, load_head_model
@@ -26,13 +27,13 @@ def main() -> None:
     options = parser.parse_args()
     model = with_landmarks(load_head_model(options.model))
     for path in options.photos:
-        photo = path.read_bytes()
         try:
+            photo = read_photo(path)
             track(photo, model)  # the first call loads mediapipe's graphs
             start = time.perf_counter()
             portrait = track(photo, model)
             seconds = time.perf_counter() - start
-        except TrackingError as error:
+        except TurboPortraitError as error:
             print(f"{path.name}: {error.code}: {error}")
             continue
         rms = np.sqrt((portrait.residual[:468] ** 2).mean())

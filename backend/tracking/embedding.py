@@ -7,6 +7,7 @@ in the user's cache folder.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial import cKDTree
 
+from backend.protocol.errors import TurboPortraitError
+from backend.protocol.files import npz_bytes, write_file
 from backend.tracking.landmarks import (
     FACE_OVAL,
     LEFT_IRIS,
@@ -169,11 +172,7 @@ def _cached(model: HeadModel) -> LandmarkEmbedding:
             return LandmarkEmbedding(file["face_index"], file["barycentric"], file["weight"])
     except (OSError, KeyError, ValueError):
         embedding = compute_embedding(model)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.stem}.{os.getpid()}.npz")
-        np.savez(part, **vars(embedding))
-        part.replace(path)
-    except OSError:
-        pass  # a read-only home only costs the seconds again
+    # A read-only home only costs the seconds again.
+    with contextlib.suppress(TurboPortraitError):
+        write_file(path, npz_bytes(**vars(embedding)))
     return embedding

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
+from backend.protocol.errors import TurboPortraitError
 
-class TrackingError(Exception):
-    """A photo that cannot be used.
 
-    Attributes:
-        code: stable and short: not_an_image, image_too_large, no_face, face_cut, face_too_small.
-        sentence: what is wrong.
-        hint: what to do about it.
-    """
+class TrackingError(TurboPortraitError):
+    """A photo that shows no face that can be used; its code is no_face, face_cut or face_too_small."""
 
     def __init__(self, code: str, sentence: str, hint: str) -> None:
-        super().__init__(f"{sentence} {hint}")
-        self.code = code
-        self.sentence = sentence
-        self.hint = hint
+        super().__init__(code, sentence=sentence, hint=hint)

@@ -1,21 +1,14 @@
-"""A photo's bytes to pixels, with limits, and the square crop around a face."""
+"""The square crop around a face in a photo."""
 
 from __future__ import annotations
 
 import io
-import warnings
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from backend.tracking.errors import TrackingError
-
-MAX_BYTES = 64 << 20
-MAX_PIXELS = 100_000_000
-MAX_SIDE = 4096
-"""Pixels; a larger photo is reduced to this, which still holds more than any crop shows."""
 FACE_HEIGHTS, FACE_CENTRE = 2.5, 0.48
 """The crop is so many face heights wide, with the face's middle at this height from its top edge."""
 
@@ -35,41 +28,6 @@ class Crop:
     from_photo: np.ndarray
 
 
-def decode_photo(data: bytes) -> np.ndarray:
-    """Decode an image file, upright by its EXIF orientation, over white where it is transparent.
-
-    Returns:
-        (H, W, 3) uint8 sRGB.
-
-    Raises:
-        TrackingError: not_an_image, image_too_large.
-    """
-    if len(data) > MAX_BYTES:
-        raise _too_large(f"The file has {len(data) / 2**20:.0f} MiB")
-    try:
-        with warnings.catch_warnings():
-            # Pillow's own warning about big images comes at another size than our limit.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    raise _too_large(f"The image has {width} x {height} pixels")
-                # JPEGs far larger than needed are decoded at half or a quarter of their size.
-                image.draft("RGB", (MAX_SIDE, MAX_SIDE))
-                image = ImageOps.exif_transpose(image)
-                if image.has_transparency_data:
-                    image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-                image = _to_rgb(image)
-    except Image.DecompressionBombError:
-        raise _too_large("The image has far too many pixels") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
-        raise TrackingError(
-            "not_an_image", "This file is not an image that can be read.", "Choose a JPEG, PNG, WebP or TIFF photo."
-        ) from error
-    image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    return np.asarray(image)
-
-
 def encode_photo(pixels: np.ndarray) -> bytes:
     """(H, W, 3) uint8 sRGB as the bytes of a PNG file, quickly."""
     buffer = io.BytesIO()
@@ -77,31 +35,17 @@ def encode_photo(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in ("I;16", "I;16B", "I;16L", "I"):
-        # Sixteen-bit grey: Pillow's own conversion clips instead of scaling.
-        return Image.fromarray((np.asarray(image, np.uint32) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
-    return image.convert("RGB")
-
-
-def _too_large(what: str) -> TrackingError:
-    return TrackingError(
-        "image_too_large",
-        f"{what}, more than the {MAX_BYTES >> 20} MiB and {MAX_PIXELS // 1_000_000} megapixels that are read.",
-        "Save the photo smaller, or cut it to the head and shoulders.",
-    )
-
-
-def crop_around(photo: np.ndarray, landmarks: np.ndarray, size: int) -> Crop:
+def crop_around(photo: np.ndarray, landmarks: np.ndarray, size: int, face_heights: float = FACE_HEIGHTS) -> Crop:
     """The square crop around a face that every later step works in.
 
     Args:
-        photo: (H, W, 3) uint8.
+        photo: (H, W, 3) uint8, or one channel of it, (H, W).
         landmarks: (n, 2 or more), the face's landmarks in photo pixels; the box about them is the face.
         size: of the crop, pixels.
+        face_heights: width of the crop.
     """
     low, high = landmarks[:, :2].min(0), landmarks[:, :2].max(0)
-    side = (high[1] - low[1]) * FACE_HEIGHTS
+    side = (high[1] - low[1]) * face_heights
     corner = (low + high) / 2 - side * np.array([0.5, FACE_CENTRE])
     return _crop(photo, corner, side, size)
 

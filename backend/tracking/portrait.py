@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from backend.photos import decode_photo
 from backend.protocol.camera import Camera
 from backend.protocol.head_parameters import HeadParameters
 from backend.tracking.embedding import with_landmarks
@@ -14,7 +15,9 @@ from backend.tracking.errors import TrackingError
 from backend.tracking.fit import fit_head
 from backend.tracking.landmarks import find_faces, find_landmarks
 from backend.tracking.matte import matte_person
-from backend.tracking.photo import crop_around, crop_box, decode_photo, to_crop, to_photo
+from backend.tracking.parser import Regions
+from backend.tracking.person import find_person
+from backend.tracking.photo import crop_around, crop_box, to_crop, to_photo
 from flame import HeadModel
 
 SEARCH_SIZE = 512
@@ -31,6 +34,7 @@ class TrackedPortrait:
     Attributes:
         image: (S, S, 3) uint8 sRGB, the crop (border pixels repeated where the crop leaves the photo).
         matte: (S, S) float32 in [0, 1], the person.
+        regions: what each pixel shows; alpha and foreground colour.
         valid: (S, S) bool, where the crop lies inside the photo.
         landmarks: (478, 3) float32, mediapipe's landmarks in crop pixels (z in the same unit, relative).
         camera: the portrait's camera over head space, for the crop (S x S). It carries the head's whole rigid pose.
@@ -47,6 +51,7 @@ class TrackedPortrait:
 
     image: np.ndarray
     matte: np.ndarray
+    regions: Regions
     valid: np.ndarray
     landmarks: np.ndarray
     camera: Camera
@@ -69,20 +74,30 @@ def track(photo: bytes, model: HeadModel, size: int = 512) -> TrackedPortrait:
         size: of the crop, pixels.
 
     Raises:
-        TrackingError: not_an_image, image_too_large, no_face, face_cut, face_too_small.
+        TurboPortraitError: as `decode_photo`.
+        TrackingError: no_face, face_cut, face_too_small.
     """
     model = with_landmarks(model)
-    pixels = decode_photo(photo)
-    face, warnings = _find_face(pixels)
+    decoded = decode_photo(photo)
+    pixels = decoded.rgb
+    face, warnings = find_face(pixels)
     crop = crop_around(pixels, face[:468], size)
     # Found once more in the crop: this is the framing in which renders are compared with the portrait.
     landmarks = find_landmarks(crop.image)
     if landmarks is None:
         landmarks = to_crop(crop, face)
     fit = fit_head(landmarks, model, size)
+    regions, doubts = find_person(crop, landmarks)
+    matte = matte_person(crop.image)
+    if decoded.alpha is not None:
+        # What the file itself leaves out is not the person.
+        shown = crop_around(decoded.alpha, face[:468], size).image.astype(np.float32) / 255
+        matte = np.minimum(matte, shown)
+        regions = replace(regions, alpha=np.minimum(regions.alpha, shown))
     return TrackedPortrait(
         image=crop.image,
-        matte=matte_person(crop.image),
+        matte=matte,
+        regions=regions,
         valid=crop.valid,
         landmarks=landmarks.astype(np.float32),
         camera=fit.camera,
@@ -91,13 +106,13 @@ def track(photo: bytes, model: HeadModel, size: int = 512) -> TrackedPortrait:
         vertices=fit.vertices,
         neutral_vertices=fit.neutral_vertices,
         residual=fit.residual,
-        warnings=warnings,
+        warnings=warnings + doubts,
         image_digest=hashlib.sha256(photo).hexdigest(),
         from_photo=crop.from_photo,
     )
 
 
-def _find_face(pixels: np.ndarray) -> tuple[np.ndarray, tuple[tuple[str, str], ...]]:
+def find_face(pixels: np.ndarray) -> tuple[np.ndarray, tuple[tuple[str, str], ...]]:
     """The landmarks (478, 3) of the largest face, in photo pixels, and warnings."""
     boxes = find_faces(pixels)
     landmarks = None

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
+from backend.people.shards import Identity
 from backend.training.config import TrainingConfig
-from backend.training.corpus import Identity
 from backend.training.samples import Batch, draw_batch
 
 

@@ -13,6 +13,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from backend.client.isolation import isolated, python_module
+
 if TYPE_CHECKING:
     from backend.training.run import Run
 
@@ -25,6 +27,7 @@ CONFIGS = Path(__file__).parent / "configs"
 SHOWN = {
     "picture": "loss", "raw_picture": "raw", "lpips": "lpips", "face": "face", "adversarial": "adv",
     "discriminator": "D",
+    "classes": "classes", "overlap": "overlap", "alpha": "alpha", "edge": "edge",
     "image": "image", "box": "box", "perceptual": "perceptual",
 }  # fmt: skip
 """Terms beside the progress bar, with short names; raw is what the loss would be if nothing were refined."""
@@ -45,8 +48,8 @@ def synthesize(
     held_out_only: bool = typer.Option(False, "--held-out-only", help="Of these only those to evaluate on."),
 ) -> None:
     """Make synthetic identities; what is there already is kept."""
-    from backend.training.corpus import NONE_HELD_OUT, SynthesisConfig
-    from backend.training.corpus import synthesize as make
+    from backend.people.shards import NONE_HELD_OUT, SynthesisConfig
+    from backend.people.shards import synthesize as make
 
     settings = SynthesisConfig(**tomllib.loads(config.read_text()))
     settings = replace(settings, folder=str(output or settings.folder), identities=identities or settings.identities,
@@ -137,6 +140,65 @@ def gpavatar(
     _tell(trainer)
 
 
+@app.command()
+def parser_corpus(
+    output: Path = typer.Argument(Path("data/parser"), help="Folder for the pictures; what is there is kept."),
+    people: Path | None = typer.Option(None, exists=True, help="Folder of `turboportrait data synthesize`."),
+    portraits: Path | None = typer.Option(None, exists=True, help="Folder of photos, to be labelled weakly."),
+    teacher: Path | None = typer.Option(None, exists=True, help="MediaPipe's hair_segmentation.tflite, for photos."),
+    notes: Path = typer.Option(CONFIGS / "portrait_notes.toml", help="What is known of the photos (TOML)."),
+) -> None:
+    """Make the portrait parser's corpus: exact labels of synthetic people, weak ones of photos."""
+    from backend.training.parser.corpus import write_people, write_portraits
+    from backend.training.parser.portraits import read_notes
+
+    if people is None and portraits is None:
+        raise typer.BadParameter("give --people, --portraits or both")
+    if portraits is not None and teacher is None:
+        raise typer.BadParameter("photos are labelled by it", param_hint="--teacher")
+    done, wrong = 0, 0
+    with _progress() as progress:
+        task = progress.add_task("pictures", total=None)
+
+        def report(name: str, error: str | None) -> None:
+            nonlocal done, wrong
+            done, wrong = done + 1, wrong + (error is not None)
+            progress.advance(task)
+            if error:
+                progress.console.print(f"{name}: {error}", markup=False)
+
+        if people is not None:
+            write_people(people, output / "people", report)
+        if portraits is not None and teacher is not None:
+            write_portraits(portraits, teacher, read_notes(notes), output / "portraits", report)
+    console.print(f"{done - wrong} people and portraits are in {output}, {wrong} could not be used.")
+
+
+@app.command()
+def parser(
+    config: Path = typer.Option(CONFIGS / "parser_stage1.toml", help="The run (TOML)."),
+    corpus: str | None = typer.Option(None, help="Folder of `train parser-corpus`, in place of the config's."),
+    output: str | None = typer.Option(None, help="Folder for checkpoint, log and result, in place of the config's."),
+    initial: str | None = typer.Option(None, help="Weights to start from, in place of the config's."),
+    steps: int | None = typer.Option(None, min=1, help="Last step, in place of the config's."),
+    fold: int | None = typer.Option(None, min=-1, help="The fold of portraits to leave out, in place of the config's."),
+    minutes: float | None = typer.Option(None, help="Stop after so many minutes; the same command goes on later."),
+) -> None:
+    """Train the portrait parser; goes on from its checkpoint if there is one. Ctrl+C saves, then stops."""
+    import msgspec
+
+    from backend.training.parser.config import ParserTrainingConfig
+    from backend.training.parser.trainer import ParserTrainer
+
+    given = {"corpus": corpus, "folder": output, "initial": initial, "steps": steps, "fold": fold}
+    settings = msgspec.structs.replace(
+        ParserTrainingConfig.load(config), **{name: value for name, value in given.items() if value is not None}
+    )
+    trainer = ParserTrainer(settings)
+    _train(trainer, minutes)
+    _tell(trainer)
+
+
 def _train(trainer: Run, minutes: float | None) -> None:
     with _progress(disable=not trainer.is_main) as progress:
         task = progress.add_task("steps", total=trainer.config.steps, completed=trainer.step)
@@ -162,7 +224,9 @@ def _tell(trainer: Run) -> None:
 
 def _launch(processes: int, options: list[str]) -> NoReturn:
     """Become the launcher of several processes that run this command and know of each other."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    launcher = [*python_module("torch.distributed.run"), "--standalone", f"--nproc-per-node={processes}"]
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
-    # In place of this process, so that signals reach the launcher, which passes them on and waits.
-    os.execv(sys.executable, [*launcher, "-m", "backend.training", "refiner", *options])
+    start = isolated([*launcher, "-m", "backend.training", "refiner", *options])
+    # In place of this process, so that signals reach the launcher, which passes them on and waits. The options may
+    # name files from the current folder, so it stays; it is on no path.
+    os.execve(sys.executable, start["args"], start["env"])

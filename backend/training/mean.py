@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from backend.protocol.errors import TurboPortraitError
+from backend.protocol.files import atomic_folder
 from backend.refiner import Refiner, RefinerConfig, storage
-from backend.training.checkpoint import save_folder
 
 
 def write_mean(folders: Sequence[Path], output: Path) -> None:
@@ -21,7 +21,7 @@ def write_mean(folders: Sequence[Path], output: Path) -> None:
 
     Raises:
         TurboPortraitError: `training_weights`: one is missing, is adapters alone, or does not fit the first;
-            `not_saved`.
+            and as `atomic_folder`.
     """
     mean, weights = None, []
     for folder in folders:
@@ -36,4 +36,5 @@ def write_mean(folders: Sequence[Path], output: Path) -> None:
             raise TurboPortraitError("training_weights", f"{folder}: {error}") from error
         weights.append({name: value.clone() for name, value in refiner.state_dict().items()})
     mean.load_state_dict({name: torch.stack([w[name] for w in weights]).mean(0) for name in weights[0]})
-    save_folder(output, mean.save_pretrained)
+    with atomic_folder(output) as folder:
+        mean.save_pretrained(folder)

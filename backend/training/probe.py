@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 import torch
 
+from backend.people.shards import Identity
 from backend.training.config import SampleConfig
-from backend.training.corpus import Identity
 from backend.training.samples import Batch, draw_samples
 
 

@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from backend.interruption import Interruption
 from backend.protocol.errors import TurboPortraitError
-from backend.training.checkpoint import load_checkpoint, save_checkpoint, save_folder
+from backend.protocol.files import atomic_folder, storage_error
+from backend.training.checkpoint import load_checkpoint, save_checkpoint
 from backend.training.config import RunConfig
-from backend.training.interruption import Interruption
 from backend.training.run_log import RunLog
 
 log = logging.getLogger(__name__)
@@ -79,13 +80,13 @@ class Run(ABC):
         """Make the folder, or go on from the checkpoint that is in it.
 
         Raises:
-            TurboPortraitError: `bad_checkpoint`; `not_saved`: there can be no such folder.
+            TurboPortraitError: `bad_checkpoint`; `disk_full`, `read_only`, `cannot_write`: there can be no such folder.
         """
         path = self.folder / CHECKPOINT_NAME
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise TurboPortraitError("not_saved", str(error)) from error
+            raise storage_error(error, self.folder) from error
         if not path.is_file():
             return
         state = load_checkpoint(path)
@@ -102,7 +103,7 @@ class Run(ABC):
             report: called in the main process after each step, with its number and terms.
 
         Raises:
-            TurboPortraitError: `diverged`; `not_saved` at the end (before the end it is a warning).
+            TurboPortraitError: `diverged`; `disk_full` and the like at the end (before the end they are warnings).
         """
         start, before = time.monotonic(), self.seconds
         run_log = RunLog(self.folder, self.step, self._log_state) if self.is_main else None
@@ -126,19 +127,21 @@ class Run(ABC):
             self._save(run_log)
 
     def _record(self, run_log: RunLog, terms: dict[str, float]) -> None:
+        """What cannot be written before the end is a warning: there may be room again by then."""
         config = self.config
         run_log.add(terms)
-        if self.step % config.log_every == 0:
-            run_log.write(self.step, self.seconds)
-        if self.step % config.pictures_every == 0:
-            run_log.picture(self.picture_name, self.pictures(), self.step)
-        if self.step % config.checkpoint_every == 0 and self.step < config.steps:
-            try:
+        try:
+            if self.step % config.log_every == 0:
+                run_log.write(self.step, self.seconds)
+            if self.step % config.pictures_every == 0:
+                run_log.picture(self.picture_name, self.pictures(), self.step)
+            if self.step % config.checkpoint_every == 0 and self.step < config.steps:
                 self._save(run_log)
-            except TurboPortraitError as error:
-                log.warning("step %d: %s", self.step, error)
+        except (OSError, TurboPortraitError) as error:
+            log.warning("step %d: %s", self.step, error)
 
     def _save(self, run_log: RunLog) -> None:
         state = {"step": self.step, "seconds": self.seconds, "log": run_log.state_dict()}
         save_checkpoint(self.folder / CHECKPOINT_NAME, state | self.state_dict())
-        save_folder(self.folder / self.result_name, self.write_result)
+        with atomic_folder(self.folder / self.result_name) as folder:
+            self.write_result(folder)

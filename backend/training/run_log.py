@@ -11,6 +11,8 @@ import numpy as np
 import psutil
 import torch
 
+from backend.protocol.files import append_file, write_file
+
 log = logging.getLogger(__name__)
 
 LOG_NAME, BOARD_NAME = "log.jsonl", "tensorboard"
@@ -31,7 +33,7 @@ class RunLog:
         self.count: int = state.get("count", 0)
         if self.path.is_file():
             kept = [line for line in self.path.read_text().splitlines() if _step_of(line) <= first_step]
-            self.path.write_text("".join(f"{line}\n" for line in kept))
+            write_file(self.path, "".join(f"{line}\n" for line in kept))
         self._board = _open_board(folder / BOARD_NAME, first_step)
 
     def add(self, terms: dict[str, float]) -> None:
@@ -46,8 +48,7 @@ class RunLog:
         self.sums, self.count = {}, 0
         entry = {"step": step, "seconds": round(seconds, 1), "memory": round(_memory(), 2)}
         entry |= {name: round(value, 5) for name, value in means.items()}
-        with self.path.open("a") as file:
-            file.write(json.dumps(entry) + "\n")
+        append_file(self.path, json.dumps(entry).encode() + b"\n")
         if self._board is not None:
             for name, value in means.items():
                 self._board.add_scalar(name, value, step)

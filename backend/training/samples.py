@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import torch
 
+from backend.people.shards import Identity
 from backend.protocol.errors import TurboPortraitError
 from backend.refiner.images import WARPED, reference_tensor, view_tensor
 from backend.training.config import SampleConfig
-from backend.training.corpus import Identity
 from backend.training.garments import Garment
 from backend.training.marks import Marks
 from backend.training.painting import as_bytes, overlaid

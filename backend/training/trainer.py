@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from backend.people.shards import load_identities, load_probe_identities
 from backend.training.batches import StepBatches, batches_from
 from backend.training.config import TrainingConfig
-from backend.training.corpus import load_identities, load_probe_identities
 from backend.training.learner import Learner
 from backend.training.probe import draw_probe, picture_grid
 from backend.training.run import Run

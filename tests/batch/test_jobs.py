@@ -22,6 +22,7 @@ from backend.batch.job import Job
 from backend.batch.plan import Settings, make_plan, split_done
 from backend.batch.run import Resources, run_job
 from backend.protocol.errors import TurboPortraitError
+from backend.protocol.job_lock import LockWatch
 from backend.protocol.pose_file import PoseFile
 from backend.protocol.shots import Shot
 
@@ -45,7 +46,7 @@ def test_all_frames_are_rendered_once_and_then_kept(tmp_path, poses):
     again, _, _ = run(tmp_path, poses)
     assert (again.done, again.kept) == (0, 12)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.png")} == times
-    assert not job.lock.path.exists()
+    assert not LockWatch(job.lock.path).running()
 
 
 def test_batches_and_single_frames_are_the_same_pictures(tmp_path, poses):
@@ -221,7 +222,7 @@ def test_stopping_gives_up_what_is_left_and_the_next_run_goes_on(tmp_path, poses
     summary, _, job = run(tmp_path, poses, stop=stop)
     assert summary.stopped
     assert 0 < summary.done < 12
-    assert not job.lock.path.exists()
+    assert not LockWatch(job.lock.path).running()
     again, _, _ = run(tmp_path, poses)
     assert (again.kept, again.done) == (summary.done, 12 - summary.done)
 
@@ -264,7 +265,11 @@ def test_a_killed_driver_loses_nothing_and_repeats_only_what_was_in_flight(tmp_p
     finished = {event["path"] for event in said if event["event"] == "frame"}
     assert len(finished) == 4
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.png")}
-    (tmp_path / "out" / "turn" / ".turn.0005.abc.part.png").write_bytes(b"half")
+    # One of ours, one that only looks like one, and a picture of another shot whose name does.
+    (tmp_path / "out" / "job" / "parts" / f".{'0' * 32}.part").write_bytes(b"half")
+    others = [tmp_path / "out" / "turn" / name for name in (".turn.0005.abc.part.png", f".{'0' * 32}.part")]
+    for path in others:
+        path.write_bytes(b"mine")
     events = []
     summary, _, _ = run(tmp_path / "out", poses, tell=events.append)
     assert summary.kept == len(finished)
@@ -273,7 +278,8 @@ def test_a_killed_driver_loses_nothing_and_repeats_only_what_was_in_flight(tmp_p
     notes = " ".join(event["sentence"] for event in events if event["event"] == "note")
     assert "stale" in notes
     assert "half written" in notes
-    assert not list((tmp_path / "out").rglob("*.part*"))
+    assert not list((tmp_path / "out" / "job" / "parts").iterdir())
+    assert [path.read_bytes() for path in others] == [b"mine", b"mine"]
 
 
 @pytest.mark.slow

@@ -17,23 +17,31 @@ from backend.batch.job import Job
 from backend.batch.plan import Settings, make_plan
 from backend.batch.run import Resources, run_job
 from backend.protocol.errors import TurboPortraitError
+from backend.protocol.job_lock import LockWatch
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'turboportrait3d[farm]'")
 HERE = Path(__file__).parent
 
 
 @pytest.fixture
-def workers_find_the_tests(monkeypatch):
-    """Ray's worker processes import the little pipeline by its name."""
+def workers_find_the_tests(monkeypatch, tmp_path_factory):
+    """Ray's worker processes import the little pipeline by its name, and nothing from a stranger's current folder."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), str(HERE.parent / "pipeline")]))
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    folder = tmp_path_factory.mktemp("stranger")
+    (folder / "backend.py").write_text(f"open({str(folder / 'ran')!r}, 'w')")
+    monkeypatch.chdir(folder)
+    yield
+    assert not (folder / "ran").exists()
 
 
 @pytest.fixture
-def cluster(workers_find_the_tests):
+def cluster(workers_find_the_tests, monkeypatch):
     """A Ray cluster of two nodes with a processor each, on this machine; nothing of it is left at the end."""
     from ray.cluster_utils import Cluster
 
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "a token of the tests, 32 characters long")
     node = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=node)
     cluster.second = cluster.add_node(num_cpus=1, object_store_memory=80 << 20)
@@ -133,28 +141,65 @@ def test_a_killed_driver_takes_its_ray_with_it(tmp_path, poses):
     assert summary.done == 8
 
 
+STRANGER = """
+import sys, ray
+try:
+    ray.init(address=sys.argv[1], log_to_driver=False)
+except Exception as error:
+    print("refused:", type(error).__name__, str(error)[:500])
+else:
+    print("inside", ray.cluster_resources())
+"""
+
+
 @pytest.mark.slow
-def test_a_node_with_other_models_is_refused(tmp_path, poses, workers_find_the_tests):
+def test_other_models_and_strangers_are_refused(tmp_path, poses, workers_find_the_tests, monkeypatch):
+    """A node that differs from the driver, and whoever has no token."""
     from backend.batch.ray_pool import RayPool
     from backend.batch.work import WorkerSettings
 
+    monkeypatch.setenv("TURBOPORTRAIT_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "")
     settings = WorkerSettings(tmp_path, tmp_path / "job", {}, little_pipeline)
     pool = RayPool(settings, 1, expected={"release": "0.0.0", "refiner compact": "0"})
     try:
+        assert (tmp_path / "state" / "ray_token").stat().st_mode & 0o077 == 0
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
+        stranger = subprocess.run(
+            [sys.executable, "-c", STRANGER, ray.get_runtime_context().gcs_address],
+            env=environment | {"RAY_AUTH_MODE": "disabled"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
         with pytest.raises(TurboPortraitError) as error:
             pool.outcomes(60.0)
     finally:
         pool.close()
+    assert "refused:" in stranger.stdout, stranger.stdout
+    assert "InvalidAuthToken" in stranger.stderr
     assert error.value.code == "node_differs"
     assert "refiner compact" in error.value.sentence
 
 
-def test_a_cluster_that_is_not_there(tmp_path, poses):
+def test_a_cluster_without_a_token_is_refused(tmp_path, poses, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "none"))
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    plan, job = job_of(tmp_path, poses)
+    with pytest.raises(TurboPortraitError) as error:
+        run_job(plan, job, Resources(1, "127.0.0.1:6379", pipeline=little_pipeline))
+    assert error.value.code == "no_ray"
+    assert str(tmp_path / "none") in error.value.sentence
+
+
+def test_a_cluster_that_is_not_there(tmp_path, poses, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "a token of the tests, 32 characters long")
     plan, job = job_of(tmp_path, poses)
     with pytest.raises(TurboPortraitError) as error:
         run_job(plan, job, Resources(1, "nowhere.invalid:1", pipeline=little_pipeline))
     assert error.value.code == "no_ray"
-    assert not job.lock.path.exists()
+    assert not LockWatch(job.lock.path).running()
 
 
 def test_without_ray_this_process_renders_alone(tmp_path, poses, monkeypatch):

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from backend.client import Keys
 from backend.client.discovery import Endpoint, endpoint_file, find_backend, publish, read, withdraw
 
 
@@ -12,7 +13,7 @@ def state(tmp_path, monkeypatch):
     monkeypatch.setenv("TURBOPORTRAIT_STATE", str(tmp_path / "state"))
 
 
-HERE = Endpoint("tcp://127.0.0.1:5555", os.getpid(), "session")
+HERE = Endpoint("tcp://127.0.0.1:5555", os.getpid(), "session", keys=Keys.new(server=Keys.new().public))
 
 
 def test_what_is_published_is_found():
@@ -22,6 +23,16 @@ def test_what_is_published_is_found():
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o077 == 0
     assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_backend_named_by_its_address_is_asked_with_this_users_keys():
+    publish(HERE)
+    assert Endpoint.at("tcp://127.0.0.1:5555") == Endpoint.at("tcp://localhost:5555") == HERE
+    assert Endpoint.at("tcp://127.0.0.1:5556").keys is None
+
+
+def test_keys_are_not_shown():
+    assert HERE.keys.secret.decode() not in repr(HERE)
 
 
 def test_a_backend_that_ended_without_a_word_is_not_found():
@@ -41,8 +52,9 @@ def test_a_damaged_file_is_no_backend(content):
     assert find_backend() is None
 
 
-def test_a_file_that_others_can_write_is_not_trusted():
-    publish(HERE).chmod(0o666)
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o640, 0o604])
+def test_a_file_that_others_can_read_or_write_is_not_trusted(mode):
+    publish(HERE).chmod(mode)
     assert find_backend() is None
 
 

@@ -11,8 +11,8 @@ from backend.evaluation.measures import Measures, Tally, flip_map
 from backend.evaluation.metrics import psnr
 from backend.evaluation.portraits import real_portraits
 from backend.evaluation.regions import INSIDE, REGIONS, WHOLE
+from backend.photos import decode_photo
 from backend.tracking.landmarks import find_landmarks
-from backend.tracking.photo import decode_photo
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def portraits() -> dict[str, np.ndarray]:
     found = {}
     for name, photo in real_portraits().items():
         x, y, side = crops[name]
-        found[name] = cv2.resize(decode_photo(photo)[y : y + side, x : x + side], (256, 256))
+        found[name] = cv2.resize(decode_photo(photo).rgb[y : y + side, x : x + side], (256, 256))
     return found
 
 

@@ -11,8 +11,8 @@ from tiny_corpus import write_tiny_corpus
 
 from backend.evaluation.multistep import refine_in_steps
 from backend.evaluation.views import view_of
+from backend.people.shards import read_identity, shards
 from backend.refiner import Refiner
-from backend.training.corpus import read_identity, shards
 
 
 @pytest.fixture(scope="module")

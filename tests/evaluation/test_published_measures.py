@@ -12,9 +12,9 @@ from backend.evaluation.inception import Inception
 from backend.evaluation.measures import Measures, Tally
 from backend.evaluation.portraits import real_portraits
 from backend.evaluation.regions import INSIDE, REGIONS
+from backend.photos import decode_photo
 from backend.protocol.errors import TurboPortraitError
 from backend.tracking.landmarks import find_landmarks
-from backend.tracking.photo import decode_photo
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def face() -> np.ndarray:
     """The astronaut's, (128, 128, 3)."""
-    photo = decode_photo(real_portraits()["astronaut"])[20:220, 140:340]
+    photo = decode_photo(real_portraits()["astronaut"]).rgb[20:220, 140:340]
     return cv2.resize(photo, (128, 128))
 
 

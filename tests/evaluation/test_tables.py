@@ -22,10 +22,10 @@ from backend.evaluation.measures import Measures
 from backend.evaluation.portrait_report import YAWS, measure_portrait
 from backend.evaluation.tables import measure_tables
 from backend.evaluation.views import BLIND, UNATTENDED
+from backend.people.shards import load_identities
 from backend.protocol.errors import TurboPortraitError
 from backend.refiner import Refiner
 from backend.tracking.embedding import with_landmarks
-from backend.training.corpus import load_identities
 from flame import load_head_model
 
 SEED = 7

@@ -5,10 +5,15 @@ With --block-rendering an avatar's rendering never ends, so that a test can end 
 
 from __future__ import annotations
 
+import sys
 import threading
 from pathlib import Path
 
 import typer
+
+# Started as hosts start the backend: with no folder of a script or a user on its path.
+sys.path.insert(0, str(Path(__file__).parent))
+
 from little_head import LittleHead, little_catalog, make_little_head
 
 from backend.commands.serve import run

@@ -17,7 +17,7 @@ from backend.protocol.errors import TurboPortraitError
 from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.rigged_mesh import RiggedMesh
 from backend.rasterizer import interpolate, rasterize
-from backend.tracking import TrackedPortrait
+from backend.tracking import Regions, TrackedPortrait
 from flame import load_head_model, pose_vertices
 
 RADIUS = 0.1
@@ -49,6 +49,8 @@ def photo(color: tuple[int, int, int] = (200, 120, 90)) -> bytes:
 
 class LittleHead:
     """See `backend.avatars.base.Avatar`."""
+
+    per_pixel = True
 
     def __init__(self, identifier: str, image: np.ndarray) -> None:
         self.id = identifier
@@ -107,7 +109,7 @@ def make_little_head(data: bytes, model, progress) -> LittleHead:
     progress(0.1, "reading")
     try:
         image = np.array(Image.open(io.BytesIO(data)).convert("RGB"))
-    except OSError as error:
+    except (OSError, SyntaxError) as error:  # The second of Pillow's, for a broken PNG.
         raise TurboPortraitError("not_an_image") from error
     progress(0.9, "modelling")
     return LittleHead(hashlib.sha256(b"little" + data + model.checksum.encode()).hexdigest(), image)
@@ -194,6 +196,7 @@ def _tracked(image: np.ndarray) -> TrackedPortrait:
     return TrackedPortrait(
         image=crop,
         matte=np.ones((256, 256), np.float32),
+        regions=Regions(np.tile(np.eye(6, dtype=np.float32)[1], (256, 256, 1)), np.ones((256, 256), np.float32), crop),
         valid=np.ones((256, 256), bool),
         landmarks=np.zeros((478, 3), np.float32),
         camera=PORTRAIT,

@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
 
-from backend.client import BackendProcess, Client
+from backend.client import BackendProcess, Client, Endpoint
 from backend.pipeline import Pipeline
 from backend.server import Server
 
@@ -42,8 +42,8 @@ def connect():
     """connect(endpoint, ...) -> a Client that has had its hello."""
     clients = []
 
-    def make(endpoint: str, *arguments, **options) -> Client:
-        client = Client(endpoint, *arguments, **options)
+    def make(endpoint: Endpoint) -> Client:
+        client = Client(endpoint)
         clients.append(client)
         client.connect()
         return client

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from little_head import PORTRAIT, little_catalog, photo
 
+from backend.client import Endpoint
 from backend.pipeline import Pipeline
 from backend.protocol import VERSION, decode_reply, encode, limits
 from backend.protocol.camera import Camera
@@ -25,10 +26,13 @@ REST = HeadParameters()
 class Stranger:
     """A raw socket to the server."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: Endpoint, **options: int) -> None:
         self.socket = zmq.Context.instance().socket(zmq.DEALER)
         self.socket.linger = 0
-        self.socket.connect(endpoint)
+        for name, value in options.items():
+            setattr(self.socket, name, value)
+        endpoint.keys.apply_to_client(self.socket)
+        self.socket.connect(endpoint.address)
 
     def ask(self, frames):
         self.socket.send_multipart(frames)
@@ -194,6 +198,7 @@ def test_more_clients_than_the_limit_are_refused(serve, connect, monkeypatch):
 
 
 def test_a_client_that_takes_in_nothing_holds_up_nobody_and_loses_nothing(serve, connect, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_OWED_BYTES", 8 * limits.MIB)
     server = serve(Pipeline(little_catalog(), device="cpu"))
     held_back, let_go = threading.Event(), threading.Event()
     pause = server._scheduler.pause
@@ -209,13 +214,9 @@ def test_a_client_that_takes_in_nothing_holds_up_nobody_and_loses_nothing(serve,
     monkeypatch.setattr(server._scheduler, "pause", watched)
     other = connect(server.endpoint)
     avatar = other.register(photo(), "little").avatar
-    slow = Stranger(server.endpoint)
-    slow.socket.close()
-    slow.socket = zmq.Context.instance().socket(zmq.DEALER)
-    slow.socket.linger, slow.socket.rcvhwm, slow.socket.rcvbuf = 0, 1, 10_000
-    slow.socket.connect(server.endpoint)
+    slow = Stranger(server.endpoint, rcvhwm=1, rcvbuf=10_000)
     big = (View("a", camera(width=1024, height=512)),)
-    count = limits.MAX_QUEUED_REQUESTS
+    count = 24
     for number in range(1, count + 1):
         slow.socket.send_multipart(
             encode(Render(id=number, avatar=avatar, parameters=REST, views=big, refined=False, priority="batch"))

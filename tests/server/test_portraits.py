@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 def client(tmp_path_factory):
     folder = tmp_path_factory.mktemp("backend")
     process = BackendProcess.start(log=folder / "log", endpoint_path=folder / "backend.json")
-    with Client(process.wait_ready().address) as client:
+    with Client(process.wait_ready()) as client:
         client.connect()
         yield client
         assert client.status().pid == process.wait_ready().pid  # It lived through all of it.

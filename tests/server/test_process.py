@@ -12,7 +12,7 @@ import zmq
 from little_head import PORTRAIT, photo
 
 from backend.client import BackendLost, BackendProcess, BackendUnreachable, Client, TurboPortraitError, find_backend
-from backend.client.discovery import endpoint_file
+from backend.client.discovery import Endpoint, endpoint_file
 from backend.protocol import limits
 from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.messages import ErrorReply, Progress, Render, View
@@ -26,7 +26,7 @@ def test_start_find_share_and_stop(spawn, connect):
     endpoint = process.wait_ready()
     assert find_backend() == endpoint
     assert endpoint_file().stat().st_mode & 0o777 == 0o600
-    first, second = connect(endpoint.address), connect(find_backend().address)
+    first, second = connect(endpoint), connect(find_backend())
     avatar = first.register(photo(), "little").avatar
     assert second.render(avatar, REST, VIEWS).refined["front"].rgba[..., 3].any()
     process.stop()
@@ -45,12 +45,12 @@ def test_a_hosts_backend_leaves_the_processor_to_its_host(spawn, connect):
     group = Path(f"/proc/{process.process.pid}/autogroup")
     if group.exists():
         assert group.read_text().split()[-1] == "5"
-    assert connect(endpoint.address).register(photo(), "little").avatar
+    assert connect(endpoint).register(photo(), "little").avatar
 
 
 def test_a_backend_killed_in_mid_render_fails_the_render_at_once(spawn, connect):
     process = spawn("--block-rendering")
-    client = connect(process.wait_ready().address)
+    client = connect(process.wait_ready())
     avatar = client.register(photo(), "little").avatar
     handle = client.submit(Render, avatar=avatar, parameters=REST, views=VIEWS)
 
@@ -69,7 +69,7 @@ def test_a_backend_killed_in_mid_render_fails_the_render_at_once(spawn, connect)
 
 def test_what_is_submitted_after_the_loss_fails_at_once_and_poll_tells(spawn, connect):
     process = spawn("--block-rendering")
-    client = connect(process.wait_ready().address)
+    client = connect(process.wait_ready())
     avatar = client.register(photo(), "little").avatar
     waiting = client.submit(Render, avatar=avatar, parameters=REST, views=VIEWS)
     process.process.kill()
@@ -84,7 +84,7 @@ def test_what_is_submitted_after_the_loss_fails_at_once_and_poll_tells(spawn, co
 
 def test_a_backend_that_falls_silent_is_lost(spawn, connect, monkeypatch):
     process = spawn()
-    client = connect(process.wait_ready().address)
+    client = connect(process.wait_ready())
     monkeypatch.setattr(limits, "LIVENESS_SECONDS", 2.5)
     process.process.send_signal(signal.SIGSTOP)
     handle = client.submit(Render, avatar="x", parameters=REST, views=VIEWS)
@@ -95,7 +95,7 @@ def test_a_backend_that_falls_silent_is_lost(spawn, connect, monkeypatch):
 
 def test_a_blocked_backend_stops_all_the_same(spawn, connect):
     process = spawn("--block-rendering")
-    client = connect(process.wait_ready().address)
+    client = connect(process.wait_ready())
     avatar = client.register(photo(), "little").avatar
     handle = client.submit(Render, avatar=avatar, parameters=REST, views=VIEWS)
     while handle.progress is None:
@@ -107,7 +107,7 @@ def test_a_blocked_backend_stops_all_the_same(spawn, connect):
 def test_it_ends_with_the_process_that_started_it(spawn):
     parent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     process = spawn("--parent", str(parent.pid), stay=True)
-    with Client(process.wait_ready().address) as client:
+    with Client(process.wait_ready()) as client:
         client.connect()
         parent.communicate(b"\n")
         assert process.process.wait(30) == 0
@@ -129,7 +129,7 @@ def test_a_start_that_fails_says_why(tmp_path, monkeypatch):
 def test_a_backend_of_another_version_is_told_apart():
     with zmq.Context() as context, context.socket(zmq.ROUTER) as newer:
         port = newer.bind_to_random_port("tcp://127.0.0.1")
-        with Client(f"tcp://127.0.0.1:{port}") as client:
+        with Client(Endpoint.at(f"tcp://127.0.0.1:{port}")) as client:
             handle = client.submit(Render, avatar="x", parameters=REST, views=VIEWS)
             identity, prelude, *_ = newer.recv_multipart()
             newer.send_multipart([identity, prelude[:4] + b"\x63\x00", b"what they will say"])
@@ -141,7 +141,7 @@ def test_a_backend_of_another_version_is_told_apart():
 
 def test_nothing_listens(monkeypatch):
     monkeypatch.setattr("backend.client.connection.CONNECT_SECONDS", 0.3)
-    with Client("tcp://127.0.0.1:9") as client:
+    with Client(Endpoint.at("tcp://127.0.0.1:9")) as client:
         handle = client.submit(Render, avatar="x", parameters=REST, views=VIEWS)
         assert client.poll() == []
         with pytest.raises(BackendUnreachable):

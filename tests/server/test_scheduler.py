@@ -167,9 +167,32 @@ def test_refining_gives_way_to_raw_live_views_and_is_done_after_them():
     assert not scheduler.give_way(job), "nothing else waits"
     scheduler.submit(render(b"A", 2, "b"))
     scheduler.submit(render(b"B", 3, "b", "batch"))
-    job.raw = {}
+    job.shown = True
     assert scheduler.give_way(job)
     assert taken(scheduler, 2) == [(b"A", 2), (b"A", 1)]
+
+
+def test_a_batch_that_has_begun_gives_way_to_live_views_and_goes_on_before_other_batches():
+    scheduler = Scheduler()
+    scheduler.submit(render(b"A", 1, "a", "batch"))
+    scheduler.submit(render(b"B", 2, "b", "batch"))
+    job = scheduler.take()
+    job.work = iter(())
+    assert not scheduler.give_way(job), "nothing live waits"
+    scheduler.submit(render(b"C", 3, "c"))
+    assert scheduler.give_way(job)
+    assert taken(scheduler, 3) == [(b"C", 3), (b"A", 1), (b"B", 2)]
+
+
+def test_two_clients_large_live_views_take_turns():
+    scheduler = Scheduler()
+    scheduler.submit(render(b"A", 1, "a"))
+    first = scheduler.take()
+    scheduler.submit(render(b"A", 2, "b"))
+    assert not scheduler.give_way(first), "its own client's next view is no reason"
+    scheduler.submit(render(b"B", 3, "a"))
+    assert scheduler.give_way(first)
+    assert scheduler.take().client == b"B"
 
 
 def test_a_job_that_gave_way_can_become_stale_while_it_waits():
@@ -177,7 +200,7 @@ def test_a_job_that_gave_way_can_become_stale_while_it_waits():
     scheduler.submit(render(b"A", 1, "a"))
     job = scheduler.take()
     scheduler.submit(render(b"A", 2, "b"))
-    job.raw = {}
+    job.shown = True
     assert scheduler.give_way(job)
     assert scheduler.submit(render(b"A", 3, "a")) == [job]
     assert taken(scheduler, 2) == [(b"A", 2), (b"A", 3)]

@@ -8,7 +8,7 @@ import pytest
 from little_head import PORTRAIT, LittleHead, little_catalog, looking_from, make_little_head, photo
 
 from backend.client import TurboPortraitError
-from backend.pipeline import Pipeline
+from backend.pipeline import Pipeline, parts
 from backend.protocol import VERSION, limits
 from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.messages import (
@@ -83,7 +83,7 @@ def drain(client, handles):
 def test_hello_tells_version_and_capabilities(server, connect):
     hello = connect(server.endpoint).backend
     assert hello.protocol_version == VERSION
-    assert hello.session == server.session
+    assert hello.session == server.endpoint.session
     assert hello.capabilities.makers == ("little",)
     assert hello.capabilities.presets == ("compact",)
     assert hello.capabilities.head_models == ("open_head",)
@@ -221,6 +221,33 @@ def test_batch_requests_are_never_dropped(gated_server, gate, connect):
     gate.go.release(1000)
     assert drain(client, handles) == ["done"] * 30
     assert len(gate.rendered) == 30
+
+
+def test_a_live_view_of_another_client_is_shown_between_the_parts_of_a_large_batch(
+    gated_server, gate, connect, monkeypatch
+):
+    monkeypatch.setattr(parts, "PART_PIXELS", 128 * 256)
+    large, quick = connect(gated_server.endpoint), connect(gated_server.endpoint)
+    avatar = large.register(photo(), "little").avatar
+    batch = large.submit(
+        Render, avatar=avatar, parameters=moved(0.1), views=(View("a", PORTRAIT),), refined=False, priority="batch"
+    )
+    assert gate.begun.acquire(timeout=30)
+    live = quick.submit(Render, avatar=avatar, parameters=moved(0.2), views=VIEWS[1:], refined=False)
+    quick.status()
+    gate.go.release(1000)
+    assert drain(quick, [live]) == drain(large, [batch]) == ["done"]
+    assert [x for _, x in gate.rendered] == [0.1, 0.2, 0.1]
+
+
+def test_what_the_free_memory_does_not_hold_is_refused(server, connect, monkeypatch):
+    client = connect(server.endpoint)
+    avatar = client.register(photo(), "little").avatar
+    monkeypatch.setattr("backend.server.worker._PIXEL_BYTES", 1 << 40)
+    with pytest.raises(TurboPortraitError) as error:
+        client.render(avatar, REST, VIEWS)
+    assert error.value.code == "out_of_memory"
+    assert "free" in error.value.sentence
 
 
 def test_cancelling_a_waiting_and_a_working_request(gated_server, gate, connect):

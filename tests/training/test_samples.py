@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_corpus import write_tiny_corpus
 
+from backend.people.shards import is_held_out, load_identities, load_probe_identities
 from backend.refiner.coordinates import UNIT
 from backend.refiner.images import CHANNELS, PICTURE, WARPED
 from backend.training.batches import StepBatches, batches_from
 from backend.training.config import SampleConfig, TrainingConfig
-from backend.training.corpus import is_held_out, load_identities, load_probe_identities
 from backend.training.probe import draw_probe, picture_grid
 from backend.training.samples import NOISE_LEVELS, Batch, draw_batch, drop_part
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_corpus import write_tiny_corpus
 
+from backend.people.shards import load_identities
 from backend.training.config import SampleConfig
-from backend.training.corpus import load_identities
 from backend.training.samples import draw_samples
 from backend.training.streaks import add_streaks
 

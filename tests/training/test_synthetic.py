@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 
+from backend.geometry.orbit import orbit
+from backend.people.pairing.reference import LEAST_AGREEMENT
+from backend.people.synthesis.noise import smoothstep, to_linear, to_srgb
+from backend.people.synthesis.traits import draw_traits
 from backend.protocol.camera import Camera
 from backend.training.synthetic.figure import Part, build_figure
 from backend.training.synthetic.materials import Looks
-from backend.training.synthetic.noise import smoothstep, to_linear, to_srgb
-from backend.training.synthetic.pairs import LEAST_AGREEMENT, make_pairs, orbit
+from backend.training.synthetic.pairs import make_pairs
 from backend.training.synthetic.portrait import take_photo
 from backend.training.synthetic.rendering import render
-from backend.training.synthetic.traits import draw_traits
 from flame import load_head_model
 
 

@@ -9,7 +9,7 @@ import torch
 from msgspec.structs import replace
 
 from backend.protocol.errors import TurboPortraitError
-from backend.training.checkpoint import load_checkpoint, save_checkpoint, save_folder
+from backend.training.checkpoint import load_checkpoint, save_checkpoint
 from backend.training.trainer import Trainer
 
 
@@ -39,26 +39,9 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path):
     save_checkpoint(path, {"step": 1})
     with full_disk(), pytest.raises(TurboPortraitError) as caught:
         save_checkpoint(path, {"step": 2, "weights": torch.zeros(100_000)})
-    assert caught.value.code == "not_saved"
+    assert caught.value.code == "disk_full"
     assert load_checkpoint(path)["step"] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
-
-
-def test_a_folder_is_replaced_whole_or_stays(tmp_path):
-    def write(text):
-        def fill(folder):
-            folder.mkdir()
-            (folder / "a.txt").write_text(text)
-
-        return fill
-
-    save_folder(tmp_path / "result", write("first"))
-    save_folder(tmp_path / "result", write("second"))
-    assert (tmp_path / "result" / "a.txt").read_text() == "second"
-    with full_disk(), pytest.raises(TurboPortraitError, match="result"):
-        save_folder(tmp_path / "result", write("third" * 10_000))
-    assert (tmp_path / "result" / "a.txt").read_text() == "second"
-    assert [path.name for path in tmp_path.iterdir()] == ["result"]
 
 
 def test_a_run_outlives_a_disk_that_is_full_for_a_while(config, caplog):
@@ -66,7 +49,7 @@ def test_a_run_outlives_a_disk_that_is_full_for_a_while(config, caplog):
 
     def report(step, terms):
         steps.append(step)
-        # Before the checkpoint of step 3, and gone before the last one.
+        # Before the checkpoint of step 3 and its line in the log, and gone before the last one.
         if step == 2:
             full.enter_context(full_disk())
         if step == 4:
@@ -83,7 +66,7 @@ def test_a_folder_that_cannot_be_is_told_plainly(config, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(TurboPortraitError, match="file") as caught:
         Trainer(replace(config, folder=str(tmp_path / "file" / "run")))
-    assert caught.value.code == "not_saved"
+    assert caught.value.code == "cannot_write"
 
 
 def test_another_programs_objects_are_not_loaded(tmp_path):

@@ -4,11 +4,11 @@ import tomllib
 
 import pytest
 
+from backend.people.shards import SynthesisConfig
 from backend.protocol.errors import TurboPortraitError
 from backend.refiner import available_presets
 from backend.training.cli import CONFIGS
 from backend.training.config import TrainingConfig
-from backend.training.corpus import SynthesisConfig
 
 RUNS = sorted(path.stem for path in CONFIGS.glob("*_stage*.toml"))
 

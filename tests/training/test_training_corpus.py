@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tiny_corpus import write_tiny_corpus
 
+from backend.people.shards import Identity, load_identities, read_identity, shards, write_identity
 from backend.protocol.errors import TurboPortraitError
-from backend.training.corpus import Identity, load_identities, read_identity, shards, write_identity
 
 
 @pytest.fixture

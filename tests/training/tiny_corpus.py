@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backend.training.corpus import FORMAT
+from backend.people.shards import FORMAT
 
 
 def write_tiny_corpus(folder: Path, seeds: range, size: int = 32, views: int = 3) -> None:

@@ -100,6 +100,8 @@ class GPAvatar:
         noise: see `Noise`.
     """
 
+    per_pixel = False
+
     def __init__(
         self, identifier: str, tracked: TrackedPortrait, model: HeadModel, renderer: Renderer, portraits: Tensor,
         noise: Noise = "avatar",

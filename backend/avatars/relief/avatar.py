@@ -28,6 +28,8 @@ EYES = [JOINTS.index("eye_left"), JOINTS.index("eye_right")]
 class ReliefAvatar:
     """See `backend.avatars.base.Avatar`."""
 
+    per_pixel = True
+
     def __init__(self, identifier: str, tracked: TrackedPortrait, mesh: RiggedMesh, cloth: np.ndarray):
         self.id = identifier
         self.tracked = tracked

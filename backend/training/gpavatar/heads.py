@@ -1,6 +1,6 @@
 """Training heads: several views of a person, each with its camera and the head model's parameters.
 
-They are the synthetic corpus' shards (`backend.training.corpus`); of each these arrays are read:
+They are the synthetic corpus' shards (`backend.people.shards`); of each these arrays are read:
 truth (N, S, S, 4) uint8, straight alpha; cameras (N, 25), K and world_to_camera row by row, over head space;
 betas (B,); expressions (N, E); and, where heads move, poses (N, 5, 3) and translations (N, 3). Tracked photographs of
 real people can be written the same way.
@@ -17,10 +17,10 @@ import numpy as np
 
 from backend.avatars.framing import HeadFraming
 from backend.avatars.gpavatar.cameras import head_points
+from backend.people.shards import is_held_out, seed_of, shards
 from backend.protocol.camera import Camera
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.head_parameters import HeadParameters
-from backend.training.corpus import is_held_out, seed_of, shards
 from flame import HeadModel
 
 

@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from backend.avatars.gpavatar.network import GPAvatarNetwork
 from backend.avatars.gpavatar.volume import Rays, render_rays
+from backend.people.shards import is_held_out, seed_of, shards
 from backend.protocol.errors import TurboPortraitError
-from backend.training.corpus import is_held_out, seed_of, shards
 from backend.training.gpavatar.batches import HeadBatch, collate, draw_batch, make_sample
 from backend.training.gpavatar.config import GPAvatarTrainingConfig
 from backend.training.gpavatar.heads import HeadViews, load_heads
@@ -132,7 +132,6 @@ class GPAvatarTrainer(Run):
 
     def write_result(self, folder: Path) -> None:
         """The network's weights, and its sizes beside them."""
-        folder.mkdir(parents=True)
         weights = {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
         save_file(weights, folder / WEIGHTS_NAME)
         (folder / "config.json").write_text(json.dumps(asdict(self.sizes), indent=2) + "\n")

@@ -12,16 +12,13 @@ from dataclasses import replace
 import numpy as np
 from scipy.spatial import cKDTree
 
+from backend.people.pairing.alignment import EARS, FULL, NONE
+from backend.people.synthesis.noise import smoothstep
 from backend.protocol.camera import Camera
 from backend.tracking import TrackedPortrait
 from backend.training.synthetic.figure import Figure
-from backend.training.synthetic.noise import smoothstep
 from flame.geometry import vertex_normals
 
-FULL, NONE = 0.03, 0.09
-"""Metres from the nearest landmark up to which the fitted depth is taken whole, and from which on not at all."""
-EARS = 0.3
-"""How much of the fitted depth the ears take: nothing was fitted to them."""
 NEIGHBOURS = 12
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from backend.training.synthetic import anatomy as places
-from backend.training.synthetic.anatomy import Anatomy
-from backend.training.synthetic.noise import field_2d, sample_2d, smoothstep
-from backend.training.synthetic.traits import Traits
+from backend.people.synthesis import anatomy as places
+from backend.people.synthesis.anatomy import Anatomy
+from backend.people.synthesis.noise import field_2d, sample_2d, smoothstep
+from backend.people.synthesis.traits import Traits
 
 SIZE = 1024
 WIDTH = 0.26

@@ -7,12 +7,12 @@ from enum import IntEnum
 
 import numpy as np
 
-from backend.training.synthetic.anatomy import Anatomy, anatomy_of
+from backend.people.synthesis.anatomy import Anatomy, anatomy_of
+from backend.people.synthesis.noise import smoothstep
+from backend.people.synthesis.traits import Traits
 from backend.training.synthetic.glasses import make_glasses
 from backend.training.synthetic.hair import grow_hair, hairline, put_on_cap
 from backend.training.synthetic.light import Light, draw_light, irradiance
-from backend.training.synthetic.noise import smoothstep
-from backend.training.synthetic.traits import Traits
 from flame import HeadModel
 from flame.geometry import vertex_normals
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.training.synthetic import anatomy as places
-from backend.training.synthetic.anatomy import Anatomy
-from backend.training.synthetic.traits import Traits
+from backend.people.synthesis import anatomy as places
+from backend.people.synthesis.anatomy import Anatomy
+from backend.people.synthesis.traits import Traits
 
 SIDES = 8
 

@@ -8,9 +8,10 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
-from backend.training.synthetic.anatomy import Anatomy
-from backend.training.synthetic.noise import field_2d, smoothstep
-from backend.training.synthetic.traits import Traits
+from backend.people.synthesis.anatomy import Anatomy
+from backend.people.synthesis.noise import field_2d, smoothstep
+from backend.people.synthesis.surface import grid_faces
+from backend.people.synthesis.traits import Traits
 
 AROUND, DOWN = 160, 72
 """Points of a shell around the head and from crown to tip."""
@@ -160,10 +161,3 @@ def _brim(rng: np.random.Generator, crown: Shell) -> Shell:
     points = inner[:, None] + steps[None, :, None] * forward[:, None]
     strand = np.stack(np.meshgrid(azimuth, steps, indexing="ij"), -1)
     return Shell(points.reshape(-1, 3), grid_faces(len(inner), 8), strand.reshape(-1, 2))
-
-
-def grid_faces(rows: int, columns: int) -> np.ndarray:
-    """Triangles (F, 3) of a grid of points, row by row."""
-    index = np.arange(rows * columns).reshape(rows, columns)
-    a, b, c, d = index[:-1, :-1], index[1:, :-1], index[:-1, 1:], index[1:, 1:]
-    return np.concatenate([np.stack([a, b, c], -1).reshape(-1, 3), np.stack([b, d, c], -1).reshape(-1, 3)])

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.training.synthetic.anatomy import FACE_SIDES
+from backend.people.synthesis.anatomy import FACE_SIDES
+from backend.people.synthesis.noise import field_2d, field_3d, sample_2d, sample_3d, smoothstep
 from backend.training.synthetic.face_paint import FacePaint, paint_face
 from backend.training.synthetic.figure import Figure
-from backend.training.synthetic.noise import field_2d, field_3d, sample_2d, sample_3d, smoothstep
 
 SCLERA = np.array([0.86, 0.83, 0.81])
 MOUTH = np.array([0.35, 0.14, 0.13])

@@ -4,33 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from backend.avatars.relief import ReliefAvatar, register_relief
+from backend.geometry.orbit import orbit
+from backend.people.pairing.reference import LEAST_AGREEMENT, Rejected, agreement_of, reference_image, true_camera
+from backend.people.synthesis.traits import draw_traits
 from backend.protocol.camera import Camera
 from backend.protocol.head_parameters import HeadParameters
 from backend.training.synthetic.alignment import align, expressed
 from backend.training.synthetic.figure import Figure, build_figure
 from backend.training.synthetic.materials import Looks
-from backend.training.synthetic.portrait import rotation, take_photo
+from backend.training.synthetic.portrait import take_photo
 from backend.training.synthetic.rendering import render
-from backend.training.synthetic.traits import draw_traits
 from flame import HeadModel
 
 YAW_BANDS = ((0, 0), (8, 20), (20, 35), (35, 50), (10, 40), (25, 60))
 """Degrees; the first view is the portrait's own."""
-LEAST_AGREEMENT = 35.0
-"""dB between portrait and truth at the portrait's own view; an identity below it teaches the wrong thing."""
 MOVES = (
     {}, {}, {"mouthSmileLeft": 0.4, "mouthSmileRight": 0.4}, {"eyeBlinkLeft": 0.9, "eyeBlinkRight": 0.9},
     {"browInnerUp": 0.6, "mouthPucker": 0.4}, {"browDownLeft": 0.6, "browDownRight": 0.6},
 )  # fmt: skip
 """Changes of expression; none opens the mouth, because the figures have no teeth."""
-
-
-class Rejected(Exception):
-    """An identity that does not enter the corpus; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -82,29 +77,6 @@ def make_pairs(seed: int, model: HeadModel, size: int = 256) -> Pairs:
     return _views(aligned, looks, avatar, model, size)
 
 
-def true_camera(camera: Camera, avatar: ReliefAvatar) -> Camera:
-    """The camera that took an avatar's portrait, over the true head's space, in the pixels of the tracker's crop."""
-    scale, _, x = avatar.tracked.from_photo[0]
-    y = avatar.tracked.from_photo[1, 2]
-    side = avatar.tracked.camera.width
-    return camera.crop(-x / scale, -y / scale, side / scale, side)
-
-
-def reference_image(avatar: ReliefAvatar, size: int) -> np.ndarray:
-    """The portrait as the refiner's reference, (size, size, 4) uint8 with the matte as alpha."""
-    tracked = avatar.tracked
-    rgba = np.concatenate([tracked.image, np.rint(255 * tracked.matte)[..., None].astype(np.uint8)], -1)
-    return cv2.resize(rgba, (size, size), interpolation=cv2.INTER_AREA)
-
-
-def orbit(camera: Camera, center: np.ndarray, yaw: float, pitch: float) -> Camera:
-    """The camera turned about a point; positive yaw (degrees) shows the head turned to its own left."""
-    turn = np.eye(4)
-    turn[:3, :3] = rotation(*np.radians([yaw, pitch]))
-    turn[:3, 3] = center - turn[:3, :3] @ center
-    return Camera.from_arrays(camera.intrinsics, camera.extrinsics @ turn, camera.width, camera.height)
-
-
 def _views(figure: Figure, looks: Looks, avatar: ReliefAvatar, model: HeadModel, size: int) -> Pairs:
     rng = figure.traits.rng(21)
     tracked = avatar.tracked
@@ -153,13 +125,6 @@ def _reframed(camera: Camera, rng: np.random.Generator | None, size: int) -> Cam
     side = camera.width * rng.uniform(0.9, 1.05)
     x, y = (camera.width - side) / 2 + camera.width * rng.uniform(-0.03, 0.03, 2)
     return camera.crop(x, y, side, size)
-
-
-def agreement_of(reference: np.ndarray, truth: np.ndarray, head: np.ndarray) -> float:
-    """PSNR, dB, between a portrait and its true view (S, S, 4) inside a head mask (S, S), all uint8."""
-    inside = (head == 255) & (truth[..., 3] == 255)
-    error = reference[..., :3][inside].astype(float) - truth[..., :3][inside]
-    return float(10 * np.log10(255**2 / max((error**2).mean(), 1e-9)))
 
 
 def _to_bytes(values: np.ndarray) -> np.ndarray:

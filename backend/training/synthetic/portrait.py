@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from backend.geometry.orbit import TO_CAMERA_AXES, rotation
+from backend.people.synthesis.anatomy import FACE_SIDES
+from backend.people.synthesis.background import draw_background
 from backend.protocol.camera import Camera
 from backend.tracking.photo import encode_photo
-from backend.training.synthetic.anatomy import FACE_SIDES
-from backend.training.synthetic.background import draw_background
 from backend.training.synthetic.figure import Figure
 from backend.training.synthetic.materials import Looks
 from backend.training.synthetic.rendering import render
@@ -43,19 +44,6 @@ def take_photo(figure: Figure, looks: Looks) -> Photo:
     image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 0.6))
     image = image + rng.normal(0, rng.uniform(0, 1.5) / 255, image.shape)
     return Photo(encode_photo(np.clip(np.rint(255 * image), 0, 255).astype(np.uint8)), camera)
-
-
-def rotation(yaw: float, pitch: float, roll: float = 0.0) -> np.ndarray:
-    """(3, 3) turn about y, then x, then z; radians, head axes."""
-    cy, sy, cp, sp, cr, sr = (f(a) for a in (yaw, pitch, roll) for f in (np.cos, np.sin))
-    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
-    about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    return about_z @ about_x @ about_y
-
-
-TO_CAMERA_AXES = np.diag([1.0, -1.0, -1.0])
-"""Head axes (y up, face towards +z) to a camera's in front of it (y down, z forward)."""
 
 
 def _frame(figure: Figure, rng: np.random.Generator) -> Camera:

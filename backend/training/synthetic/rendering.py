@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from backend.people.synthesis.noise import to_linear, to_srgb
 from backend.protocol.camera import Camera
 from backend.rasterizer import Raster, interpolate, rasterize
 from backend.training.synthetic.figure import Figure, Part
 from backend.training.synthetic.materials import Looks, Surface
-from backend.training.synthetic.noise import to_linear, to_srgb
 
 SUPERSAMPLING = 2
 

@@ -105,12 +105,12 @@ def little_command() -> list[str]:
 
 @pytest.fixture(scope="session")
 def little_backend(little_command, tmp_path_factory):
-    """The address of such a process."""
+    """Where such a process listens."""
     folder = tmp_path_factory.mktemp("little")
     process = BackendProcess.start(
         command=little_command, endpoint_path=folder / "backend.json", log=folder / "backend.log"
     )
-    yield process.wait_ready().address
+    yield process.wait_ready()
     process.stop()
 
 

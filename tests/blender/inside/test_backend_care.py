@@ -65,14 +65,20 @@ def layout(state, tmp_path, monkeypatch):
     return room
 
 
-def test_an_environment_is_installed_and_then_used(layout, state, monkeypatch, capsys):
-    """By the button, which in a Blender without a window has the console tell how far it is."""
+def test_an_environment_is_installed_and_then_used(layout, state, monkeypatch, capsys, tmp_path):
+    """By the button, which in a Blender without a window has the console tell how far it is.
+
+    Blender works in the folder of the .blend that it was opened with: what lies there is not run.
+    """
+    for name in ("venv.py", "pip.py", "ensurepip.py"):
+        (tmp_path / name).write_text("raise SystemExit('a stranger’s code was run')")
+    monkeypatch.chdir(tmp_path)
     assert installer.installed_python() is None
     monkeypatch.setattr(installer, "can_install", lambda: "")
     monkeypatch.setattr(installer, "find_python", lambda: (sys.executable,))
     assert bpy.ops.turboportrait.install_backend() == {"FINISHED"}
     environment = state / "environment"
-    assert installer.installed_python() == str(installer.python_of(environment))
+    assert installer.installed_python() == str(installer.python_of(environment / "venv"))
     assert list(environment.glob("**/turboportrait_nothing.py"))
     assert "Making the environment" in capsys.readouterr().out
     assert str(environment) in link.message
@@ -96,6 +102,26 @@ def test_a_failed_installation_says_the_logs_last_words(layout):
     assert installer.installed_python() is None
     with pytest.raises(TurboPortraitError, match="nowhere"):
         steps.complete(installer.installing(installer.folder(), ("/nowhere/python",)), 120)
+
+
+@pytest.mark.parametrize("name", ["thesis.doc", "pyvenv.cfg", installer.COMPLETE])
+def test_a_folder_with_anything_of_others_in_it_stays_as_it_is(layout, tmp_path, name):
+    place = tmp_path / "documents"
+    place.mkdir()
+    (place / name).write_text("mine")
+    with pytest.raises(TurboPortraitError, match="other files"):
+        steps.complete(installer.installing(place, (sys.executable,)), 120)
+    assert [path.name for path in place.iterdir()] == [name]
+    assert (place / name).read_text() == "mine"
+
+
+def test_a_folder_of_ours_is_installed_into_again(layout, tmp_path):
+    rest = tmp_path / "place" / "venv" / "rest"
+    next(installer.installing(tmp_path / "place", (sys.executable,)))
+    rest.parent.mkdir(exist_ok=True)
+    rest.touch()
+    assert steps.complete(installer.installing(tmp_path / "place", (sys.executable,)), 120)
+    assert not rest.exists()
 
 
 def test_a_checkout_says_that_it_needs_no_installation(state):

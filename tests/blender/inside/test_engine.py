@@ -85,7 +85,7 @@ def expected(head) -> tuple[np.ndarray, np.ndarray]:
     depsgraph = bpy.context.evaluated_depsgraph_get()
     scene = bpy.context.scene
     view = view_of_head(scene.camera, head.matrix_world, scene.render, depsgraph)
-    with Client(find_backend().address) as client:
+    with Client(find_backend()) as client:
         pixels = client.render(
             head.turboportrait.avatar_id,
             head_parameters(head, depsgraph),
@@ -249,7 +249,7 @@ def kill_in_mid_render() -> threading.Thread:
 
     def watch():
         endpoint = find_backend()
-        with Client(endpoint.address) as client:
+        with Client(endpoint) as client:
             while not client.status().running:
                 pass
         os.kill(endpoint.pid, signal.SIGKILL)

@@ -2,12 +2,14 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import bpy
 import numpy as np
 import pytest
 
+from backend.protocol.job_lock import JobLock
 from backend.protocol.pose_file import PoseFile
 from backend.protocol.shots import Shot
 from blender_addon import frame, shots_panel, shots_session
@@ -161,9 +163,13 @@ def test_what_is_wrong_with_a_batch_is_shown(shooting, tmp_path):
     assert "line 3: the frames 2 to 2" in str(error.value)
 
 
-def test_a_batch_is_rendered_beside_blender_and_resumed(shooting, tmp_path):
+def test_a_batch_is_rendered_beside_blender_and_resumed(shooting, tmp_path, monkeypatch):
     if not bpy.app.version_string.startswith("5.0"):
         pytest.skip("one real batch is enough: it runs in a process of its own")
+    # Whoever made the folder gets no code into that process.
+    (tmp_path / "out" / "backend").mkdir(parents=True)
+    (tmp_path / "out" / "backend" / "__init__.py").write_text("raise SystemExit('a stranger’s code was run')")
+    monkeypatch.chdir(tmp_path / "out")
     bpy.ops.turboportrait.shots_from_markers()
     shooting.turboportrait_shots.items["wide"].chosen = False
     assert bpy.ops.turboportrait.render_shots(chosen_only=True) == {"FINISHED"}
@@ -199,11 +205,12 @@ def test_progress_is_read_line_by_line(tmp_path):
 
 
 def test_a_run_that_is_going_on_is_found_again(tmp_path):
-    """Another Blender started it: its lock is fresh, and what it says is read from the beginning."""
+    """Another Blender started it: its lock is held, and what it says is read from the beginning."""
     assert BatchRun.find(tmp_path) is None
     job = tmp_path / "job"
     job.mkdir()
-    (job / "lock.json").write_text(json.dumps({"pid": os.getpid()}))
+    lock = JobLock(job / "lock.json")
+    lock.acquire()
     (job / "progress.jsonl").write_text(
         json.dumps({"event": "planned", "kept": 0, "missing": 3, "shots": [{"name": "a", "frames": 3, "kept": 0}]})
         + "\n"
@@ -211,6 +218,43 @@ def test_a_run_that_is_going_on_is_found_again(tmp_path):
     run = BatchRun.find(tmp_path)
     assert run.running
     assert run.progress.frames == 3
-    (job / "lock.json").unlink()
+    run.stop()
+    assert lock.stop_requested()
+    lock.release()
     assert run.poll()
     assert run.progress.finished
+
+
+@pytest.mark.parametrize("pid", [-1, 0, os.getpid()])
+def test_a_strangers_lock_is_no_run_and_no_process_is_signalled(tmp_path, monkeypatch, pid):
+    """A folder from elsewhere: its lock names a process, another machine, a time to come."""
+    monkeypatch.setattr(os, "kill", lambda *arguments: pytest.fail(f"kill{arguments}"))
+    lock = tmp_path / "job" / "lock.json"
+    lock.parent.mkdir()
+    lock.write_text(json.dumps({"pid": pid, "host": "elsewhere", "token": "x", "boot": "y", "started": 0.0}))
+    os.utime(lock, (4e9, 4e9))
+    assert BatchRun.find(tmp_path) is None
+    BatchRun(tmp_path).stop()
+
+
+def test_what_a_stranger_linked_is_not_written_over(tmp_path):
+    mine = tmp_path / "mine"
+    mine.write_text("precious")
+    (tmp_path / "out" / "job").mkdir(parents=True)
+    for name in ("batch.log", "progress.jsonl"):
+        link = tmp_path / "out" / "job" / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(mine)
+        with pytest.raises(OSError, match=name):
+            BatchRun.start([sys.executable, "-c", ""], tmp_path / "out")
+        link.unlink()
+    assert mine.read_text() == "precious"
+
+
+def test_a_run_that_ends_for_want_of_room_says_so(tmp_path):
+    progress = Progress(tmp_path)
+    progress.file.parent.mkdir()
+    done = {"event": "done", "rendered": 0, "kept": 0, "failed": 0, "stopped": False}
+    progress.file.write_text(json.dumps(done | {"code": "disk_full", "sentence": "No room."}) + "\n")
+    assert progress.read()
+    assert (progress.finished, progress.message) == (True, "No room.")

@@ -1,0 +1,1 @@
+"""Turns, orbits and similarities between spaces."""

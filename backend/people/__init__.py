@@ -1,0 +1,1 @@
+"""People to train and to measure with: published captures, the synthetic corpus, and the shards that both become."""

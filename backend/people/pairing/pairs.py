@@ -1,0 +1,105 @@
+"""A person of the corpus as training pairs: the portrait registered, raw views of its avatar, the true ones aligned."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backend.avatars.relief import register_relief
+from backend.people.pairing.alignment import Alignment
+from backend.people.pairing.reference import LEAST_AGREEMENT, Rejected, agreement_of, reference_image
+from backend.people.pairing.warp import Warped, warp
+from backend.people.shards import Identity
+from backend.people.synthesis.anatomy import anatomy_of
+from backend.people.synthesis.files import LABELS, PersonViews
+from backend.protocol.camera import Camera
+from backend.tracking.photo import encode_photo
+from flame import HeadModel
+
+HEAD_LABELS = [LABELS[name] for name in
+               ("skin", "eyes", "teeth", "hair", "brows and lashes", "beard", "hat", "glasses")]  # fmt: skip
+"""Head and bare neck; clothes are no target."""
+ZOOM, SHIFT = (0.9, 1.05), 0.03
+"""How much wider or nearer than the portrait a view is framed, and off its middle, as shares of its side."""
+
+
+def make_person_pairs(
+    person: PersonViews, model: HeadModel, size: int, aligned: bool = True
+) -> tuple[Identity, dict[str, np.ndarray]]:
+    """A person's shard: the identity, and what lies beside it.
+
+    Args:
+        model: the head model that the person was rendered with, with landmarks.
+        size: pixels of the shard's square pictures.
+        aligned: whether the true pictures are brought onto the fitted head; for measuring what that gains.
+
+    Raises:
+        Rejected: the portrait could not be registered, or does not agree with the aligned truth.
+    """
+    try:
+        avatar = register_relief(encode_photo(person.portrait), model)
+    except Exception as error:
+        raise Rejected(f"not registered: {error}") from error
+    alignment = Alignment(person, avatar, model)
+    rng = np.random.default_rng([person.seed, 3000])
+    reference = reference_image(avatar, size)
+    columns: dict[str, list] = {name: [] for name in ("raw", "truth", "confidence", "head", "angles", "place",
+                                                      "warped", "cameras", "expressions", "poses",
+                                                      "moment")}  # fmt: skip
+    for view in range(len(person.images)):
+        parameters = alignment.parameters(view)
+        camera = alignment.camera(view)
+        camera = _framed(camera, avatar.bounds(camera, parameters), rng if view else None, size)
+        raw = avatar.render([camera], parameters)[0]
+        true = _true_view(person, view, alignment, model, camera, aligned)
+        columns["raw"].append(raw.rgba)
+        columns["truth"].append(true.rgba)
+        columns["confidence"].append(np.uint8(np.rint(255 * raw.confidence)))
+        columns["head"].append(np.uint8(np.rint(255 * true.trusted)))
+        columns["angles"].append(alignment.angles(view))
+        columns["place"].append(raw.place)
+        columns["warped"].append(raw.warped)
+        columns["cameras"].append([*camera.K, *camera.world_to_camera])
+        columns["expressions"].append(parameters.expression)
+        columns["poses"].append(parameters.joint_rotations)
+        columns["moment"].append(alignment.moment(view))
+        if view == 0:
+            agreement = agreement_of(reference, true.rgba, columns["head"][0])
+            # Neither where there is nothing to compare.
+            if aligned and not agreement >= LEAST_AGREEMENT:
+                raise Rejected(f"portrait and truth agree only to {agreement:.1f} dB")
+    types = {"angles": np.float32, "place": np.float16, "cameras": np.float64, "expressions": np.float32,
+             "poses": np.float32, "moment": np.int32}  # fmt: skip
+    arrays = {name: np.array(values).astype(types.get(name, np.uint8)) for name, values in columns.items()}
+    more = {name: arrays.pop(name) for name in ("cameras", "expressions", "poses", "moment")}
+    more |= {"betas": np.float32(avatar.tracked.betas), "agreement": np.array(agreement)}
+    return Identity(person.seed, reference=reference, **arrays), more
+
+
+def _true_view(
+    person: PersonViews, view: int, alignment: Alignment, model: HeadModel, camera: Camera, aligned: bool
+) -> Warped:
+    """The true picture of a view, where a camera over the fitted head sees it."""
+    labels, mouth = person.labels[view], anatomy_of(model).mouth
+    mask = np.isin(labels, HEAD_LABELS)
+    changed = alignment.moment(view) != 0
+    if changed:
+        mask &= labels != LABELS["teeth"]
+
+    def move(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        moved, nearest = alignment.move(view, points)
+        # What a mouth shows that has opened since, the portrait does not tell.
+        return moved if aligned else alignment.placed(points), ~(changed & mouth[nearest])
+
+    return warp(person.images[view], person.depth[view], mask, person.cameras[view], move, camera)
+
+
+def _framed(
+    camera: Camera, bounds: tuple[float, float, float] | None, rng: np.random.Generator | None, size: int
+) -> Camera:
+    """The camera at the refiner's size, framed as the portrait is; a little differently with random numbers."""
+    if rng is None or bounds is None:
+        return camera.crop(0, 0, camera.width, size)
+    x, y, side = bounds
+    zoomed = side * rng.uniform(*ZOOM)
+    shift = (side - zoomed) / 2 + side * rng.uniform(-SHIFT, SHIFT, 2)
+    return camera.crop(x + shift[0], y + shift[1], zoomed, size)

@@ -1,0 +1,110 @@
+"""The studio's process, and what it rendered: scene in, pictures with depth and labels out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from backend.client.isolation import blender_without_window, isolated
+from backend.people.synthesis.scene import Scene
+from backend.protocol.errors import TurboPortraitError
+
+STUDIO = Path(__file__).parent / "studio" / "__main__.py"
+LAST_LINES = 12
+
+
+class Studio:
+    """A Blender process that renders one scene after another.
+
+    Args:
+        blender: a Blender to run; by default this Python, with the package bpy.
+        threads: of Cycles.
+    """
+
+    def __init__(self, blender: str | None = None, threads: int = 2) -> None:
+        self.threads = threads
+        command = [*blender_without_window(blender), "--python"] if blender else [sys.executable, "-P"]
+        try:
+            self._process = subprocess.Popen(
+                **isolated([*command, str(STUDIO)]),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        except OSError as error:
+            raise TurboPortraitError("no_blender", str(error), sentence="Blender could not be started.") from error
+        self._answer()
+
+    def render(self, scene: Scene, samples: int) -> tuple[list[dict[str, np.ndarray]], list[float]]:
+        """Each view's `color` (S, S, 4), linear and premultiplied, `depth` and `labels` (S, S); and its seconds.
+
+        Raises:
+            RuntimeError: the scene could not be rendered.
+            TurboPortraitError: `no_blender`: the process is gone.
+        """
+        folder = Path(tempfile.mkdtemp(prefix="turboportrait-"))
+        try:
+            scene.write(folder / "scene.npz")
+            task = {
+                "scene": str(folder / "scene.npz"),
+                "output": str(folder),
+                "samples": samples,
+                "threads": self.threads,
+            }
+            try:
+                self._process.stdin.write(json.dumps(task) + "\n")
+                self._process.stdin.flush()
+            except OSError as error:
+                raise TurboPortraitError("no_blender", str(error), sentence="Blender has ended.") from error
+            answer = self._answer()
+            if "error" in answer:
+                raise RuntimeError(answer["error"])
+            return [_read(folder / f"view_{k:02d}.exr") for k in range(len(answer["views"]))], answer["views"]
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process.poll() is None:
+            self._process.stdin.close()
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    def _answer(self) -> dict:
+        said: list[str] = []
+        for line in self._process.stdout:
+            if line.startswith("studio "):
+                return json.loads(line.removeprefix("studio "))
+            said = [*said, line.rstrip()][-LAST_LINES:]
+        self._process.wait()
+        raise TurboPortraitError(
+            "no_blender",
+            f"exit code {self._process.returncode}: {' / '.join(said)}",
+            sentence="Blender ended before it had rendered.",
+        )
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    import OpenEXR
+
+    passes = {}
+    for part in OpenEXR.File(str(path)).parts:
+        for name, channel in part.channels.items():
+            passes[name.split(".", 1)[1]] = channel.pixels
+    alpha = passes["Combined"][..., 3]
+    depth = np.where((alpha > 0) & (passes["Depth.Z"] < 100), passes["Depth.Z"], 0).astype(np.float32)
+    return {
+        "color": passes["Combined"].astype(np.float32),
+        "depth": depth,
+        "labels": np.rint(passes["Object Index.X"]).astype(np.uint8),
+    }

@@ -1,0 +1,155 @@
+"""What a portrait shows: soft regions and a matte with the person's own colours, by a small network that ships."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from backend.models.tensors import read_safetensors
+from backend.protocol.errors import TurboPortraitError
+from backend.tracking.parser_network import CLASSES, SIZE, PortraitParserNetwork
+
+WEIGHTS = Path(__file__).parent / "parser.safetensors"
+GUIDE_RADIUS, GUIDE_FLOOR = 3, 1e-4
+"""Of the guided filter that brings alpha to the crop's size: pixels of the network's, and the variance below which a
+window of colours in [0, 1] has no edges."""
+BLUR_SHARES = (0.18, 0.012)
+"""Of the crop's side: the windows of the foreground's two estimates, coarse and fine."""
+
+
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """What each pixel of an image shows.
+
+    Attributes:
+        probabilities: (H, W, 6) float32 that add up to 1, in the order of `CLASSES`.
+        alpha: (H, W) float32 in [0, 1], how much of the pixel is the person; 0 beyond the photo.
+        foreground: (H, W, 3) uint8 sRGB, the person's own colour, without what shines through from behind.
+    """
+
+    probabilities: np.ndarray
+    alpha: np.ndarray
+    foreground: np.ndarray
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(H, W) uint8: index of the likeliest class."""
+        return self.probabilities.argmax(-1).astype(np.uint8)
+
+    def of(self, name: str) -> np.ndarray:
+        """(H, W) float32: how likely each pixel is of a class of `CLASSES`."""
+        return self.probabilities[..., CLASSES.index(name)]
+
+
+class PortraitParser:
+    """Divides a portrait's crop into background, skin, hair, headwear, clothing and eyewear, and mattes it.
+
+    Args:
+        weights: a safetensors file of `turboportrait train parser`.
+
+    Raises:
+        TurboPortraitError: `bad_weights`.
+    """
+
+    def __init__(self, weights: Path = WEIGHTS) -> None:
+        self._network = load_network(weights).eval().to(memory_format=torch.channels_last)
+
+    @classmethod
+    @cache
+    def shipped(cls) -> PortraitParser:
+        """The parser with the weights that ship, loaded once."""
+        return cls()
+
+    def parse(self, image: np.ndarray, valid: np.ndarray | None = None) -> Regions:
+        """Parse a crop as the tracker cuts it (`backend.tracking.photo.crop_around`).
+
+        Args:
+            image: (S, S, 3) uint8 sRGB.
+            valid: (S, S) bool, inside the photo; beyond it there is nobody. None: everywhere.
+        """
+        height, width = image.shape[:2]
+        valid = np.ones((height, width), bool) if valid is None else valid
+        small = cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+        inside = cv2.resize(valid.astype(np.float32), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+        with torch.inference_mode():
+            pixels = torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255
+            logits, alpha = self._network(pixels, torch.from_numpy(np.rint(inside))[None, None])
+            probabilities = torch.softmax(logits, 1)[0].permute(1, 2, 0).numpy()
+            alpha = torch.sigmoid(alpha)[0, 0].numpy()
+        probabilities = cv2.resize(probabilities, (width, height), interpolation=cv2.INTER_LINEAR)
+        probabilities[~valid] = np.eye(len(CLASSES), dtype=np.float32)[0]
+        alpha = _guided(image, small, alpha) * valid
+        return Regions(probabilities, alpha, estimate_foreground(image, alpha))
+
+
+def load_network(path: Path) -> PortraitParserNetwork:
+    """A network with the weights of a file.
+
+    Raises:
+        TurboPortraitError: `bad_weights`: it is missing, damaged or of another network.
+    """
+    network = PortraitParserNetwork()
+    try:
+        network.load_state_dict({name: value.float() for name, value in read_safetensors(path).items()})
+    except RuntimeError as error:
+        raise TurboPortraitError("bad_weights", f"{path.name}: {str(error)[:300]}") from error
+    return network
+
+
+def save_network(network: PortraitParserNetwork, path: Path) -> None:
+    """Write a network's weights as half floats."""
+    from safetensors.torch import save_file
+
+    weights = {name: value for name, value in network.state_dict().items() if not name.endswith("num_batches_tracked")}
+    save_file({name: value.detach().cpu().half().contiguous() for name, value in weights.items()}, path)
+
+
+def _guided(image: np.ndarray, small: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Alpha at the image's size: locally a linear function of its colours (fast guided filter, He and Sun 2015)."""
+    window = (2 * GUIDE_RADIUS + 1,) * 2
+    guide = small.astype(np.float32) / 255
+
+    def mean(x: np.ndarray) -> np.ndarray:
+        return cv2.blur(x, window, borderType=cv2.BORDER_REFLECT)
+
+    mean_guide, mean_alpha = mean(guide), mean(alpha)
+    products = mean((guide[..., :, None] * guide[..., None, :]).reshape(*alpha.shape, 9)).reshape(*alpha.shape, 3, 3)
+    covariance = (
+        products - mean_guide[..., :, None] * mean_guide[..., None, :] + GUIDE_FLOOR * np.eye(3, dtype=np.float32)
+    )
+    with_alpha = mean(guide * alpha[..., None]) - mean_guide * mean_alpha[..., None]
+    slope = np.linalg.solve(covariance, with_alpha[..., None])[..., 0]
+    offset = mean_alpha - (slope * mean_guide).sum(-1)
+    coefficients = mean(np.concatenate([slope, offset[..., None]], -1))
+    coefficients = cv2.resize(coefficients, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    fine = (coefficients[..., :3] * (image / np.float32(255))).sum(-1) + coefficients[..., 3]
+    return np.clip(fine, 0, 1).astype(np.float32)
+
+
+def estimate_foreground(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """The person's own colour by blurring and fusing (Forte 2021, Approximate Fast Foreground Colour Estimation).
+
+    Args:
+        image: (H, W, 3) uint8. alpha: (H, W) in [0, 1].
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    pixels, cover = image / np.float32(255), alpha[..., None].astype(np.float32)
+    foreground = background = pixels
+    for share in BLUR_SHARES:
+        window = (2 * max(1, round(share * len(image) / 2)) + 1,) * 2
+        foreground = _weighted_blur(foreground, cover, window)
+        background = _weighted_blur(background, 1 - cover, window)
+        foreground = foreground + cover * (pixels - cover * foreground - (1 - cover) * background)
+    return np.rint(255 * np.clip(foreground, 0, 1)).astype(np.uint8)
+
+
+def _weighted_blur(colors: np.ndarray, weight: np.ndarray, window: tuple[int, int]) -> np.ndarray:
+    total = cv2.blur(weight, window)[..., None]
+    return cv2.blur(colors * weight, window) / (total + 1e-5)
