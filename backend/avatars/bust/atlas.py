@@ -154,8 +154,8 @@ def paint_head(
     facing = portrait.facing(vertices, normals)
     behind = portrait.camera.to_camera(vertices)[:, 2] - portrait.sample(np.where(np.isfinite(depth), depth, 9).astype(np.float32), pixels)
     own = portrait.regions[..., SKIN] + portrait.regions[..., EYEWEAR]
-    pure = cv2.erode(portrait.regions[..., SKIN], np.ones((7, 7)))
-    inner = cv2.erode(portrait.regions[..., SKIN], np.ones((9, 9))) ** 2
+    pure = cv2.erode(portrait.regions[..., SKIN], np.ones((11, 11)))
+    inner = cv2.erode(portrait.regions[..., SKIN], np.ones((13, 13))) ** 2
     known = smoothstep(facing, *SEEN) * (behind < 0.008) * portrait.sample(inner, pixels)
     inside = ((pixels > 1) & (pixels < portrait.size - 1)).all(1)
     known = known * inside

@@ -36,6 +36,8 @@ from flame.geometry import vertex_normals
 CHIN = 152
 STILL = 1e-5
 """Metres; a vertex that no expression moves by more is not stored."""
+UNDER_TORSO = 0.02
+"""Metres that the head's surface goes on below the neck's lower end."""
 FALLS_OVER = 0.08
 """Metres below the chin over which hair stops following the head and lies on the shoulders."""
 TEETH_BOX = Box(SMALL_BOX.left, SMALL_BOX.top + 640, 256, 256)
@@ -66,12 +68,14 @@ def build_bust(tracked: TrackedPortrait, portrait: Portrait, model: HeadModel) -
     camera, size = tracked.camera, tracked.camera.width
     vertices = tracked.vertices.astype(float)
     lowest = _lowest(tracked, vertices)
-    head_faces = _faces_outside(model, "torso")
-    vertices = _fitted(portrait, model, vertices, head_faces, lowest)
+    neck_faces = _faces_outside(model, "torso")
+    head_faces = _faces_above(model, vertices)
+    vertices = _fitted(portrait, model, vertices, neck_faces, lowest)
     hair = build_hair(portrait, model, vertices, lowest)
-    torso = build_torso(portrait, model, vertices, _seen(camera, vertices, head_faces).covered, lowest)
+    torso = build_torso(portrait, model, vertices, _seen(camera, vertices, neck_faces).covered, lowest)
     vertices = tuck_neck(vertices, torso)
     raster = _seen(camera, vertices, head_faces)
+    trunk = _seen(camera, torso.chart.points(torso.radius).reshape(-1, 3), torso.chart.faces())
 
     atlas = np.zeros((SIZE, SIZE, 4), np.float32)
     confidence = np.zeros((SIZE, SIZE), np.float32)
@@ -84,9 +88,9 @@ def build_bust(tracked: TrackedPortrait, portrait: Portrait, model: HeadModel) -
     if hair is not None:
         hair_layer = paint_hair(portrait, hair)
         put(HAIR_BOX, hair_layer)
-    put(TORSO_BOX, paint_torso(portrait, torso, raster.covered))
+    put(TORSO_BOX, paint_torso(portrait, torso, raster.depth < trunk.depth))
     chart = hair.chart if hair is not None else head_chart(model, vertices, lowest)
-    chart = RadialChart(chart.centre, chart.cap_rows, int((chart.centre[1] - vertices[model.regions["neck"], 1].min()) / chart.step) + 4 if "neck" in model.regions else chart.cylinder_rows, chart.columns, chart.step)
+    chart = RadialChart(chart.centre, chart.cap_rows, int((chart.centre[1] - vertices[model.regions["neck"], 1].min() + UNDER_TORSO) / chart.step) + 4 if "neck" in model.regions else chart.cylinder_rows, chart.columns, chart.step)
     corners = unwrap_head(model, vertices, head_faces, chart, HEAD_BOX, SMALL_BOX)
     skin = np.ones(len(vertices), bool)
     for name in ("eye_left", "eye_right", "eye_socket", "mouth_interior", "tongue"):
@@ -135,6 +139,15 @@ def _lowest(tracked: TrackedPortrait, vertices: np.ndarray) -> float:
     depth = tracked.camera.to_camera(vertices)[:, 2].mean()
     corners = np.array([[0.0, rows.max() + 1.0], [tracked.camera.width, rows.max() + 1.0]])
     return float(tracked.camera.unproject(corners, np.array([depth, depth]))[:, 1].min()) - 0.04
+
+
+def _faces_above(model: HeadModel, vertices: np.ndarray) -> np.ndarray:
+    """(F, 3) the faces of head, neck and the torso's upper end, which lies under the torso's own surface."""
+    if "torso" not in model.regions:
+        return model.faces
+    member = np.zeros(len(vertices), bool)
+    member[model.regions["torso"]] = vertices[model.regions["torso"], 1] < vertices[model.regions["neck"], 1].min() - UNDER_TORSO
+    return model.faces[~member[model.faces].any(1)]
 
 
 def _faces_outside(model: HeadModel, name: str) -> np.ndarray:

@@ -19,6 +19,8 @@ INSIDE = 0.8
 REACH = 0.6
 TUCK = 0.004
 """Metres that a neck keeps inside its clothing."""
+BLEND = 0.015
+"""Metres below the neck's end over which it goes under a bare chest."""
 OVER_NECK = 0.002
 """Metres that cloth keeps from the neck under it."""
 MAX_SHIFT, SHIFT_COST = 0.07, 0.4
@@ -89,6 +91,8 @@ def tuck_neck(vertices: np.ndarray, surface: TorsoSurface) -> np.ndarray:
     at = [np.clip(row, 0, surface.chart.shape[0] - 1), column]
     outside = ndimage.map_coordinates(surface.radius, at, order=1, mode="nearest")
     worn = ndimage.map_coordinates(surface.worn, at, order=1, mode="nearest") * (row > 0)
+    # Below its own end the neck lies inside, bare or not.
+    worn = np.maximum(worn, np.clip((row * surface.chart.step - ABOVE) / BLEND, 0, 1))
     inner = np.minimum(radius, outside - TUCK) / np.maximum(radius, 1e-6)
     factor = 1 + worn * (inner - 1)
     axis = surface.chart.centre[[0, 2]]
