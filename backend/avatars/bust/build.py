@@ -22,7 +22,7 @@ from backend.avatars.bust.chart import RadialChart
 from backend.avatars.bust.hair import build_hair, head_chart, skull_radius
 from backend.avatars.bust.islands import Box, unwrap_head
 from backend.avatars.bust.mouth import Teeth, build_teeth, lip_seal, mouth_share
-from backend.avatars.bust.outline import fit_skull, keep_inside, meet_outline, scale_radially
+from backend.avatars.bust.outline import fit_height, fit_skull, keep_inside, meet_outline, scale_radially
 from backend.avatars.bust.portrait import Portrait
 from backend.avatars.bust.shading import face_alphas
 from backend.avatars.bust.torso import build_torso, tuck_neck
@@ -119,6 +119,7 @@ def build_bust(tracked: TrackedPortrait, portrait: Portrait, model: HeadModel) -
 def _fitted(portrait: Portrait, model: HeadModel, vertices: np.ndarray, faces: np.ndarray, lowest: float) -> np.ndarray:
     """The head (V, 3) drawn to the person's outline."""
     chart = head_chart(model, vertices, lowest)
+    vertices = fit_height(portrait, vertices, chart.centre[1])
     skull = skull_radius(chart, model, vertices)
     eyes = np.zeros(len(vertices), bool)
     eyes[model.regions["eye_left"]] = eyes[model.regions["eye_right"]] = True

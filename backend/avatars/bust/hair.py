@@ -165,16 +165,12 @@ def _inside_hull(chart: RadialChart, portrait: Portrait, skull: np.ndarray, radi
     """Radii (rows, columns) no larger than what the portrait's outline allows at any place of the surface."""
     person = portrait.cover + portrait.regions[..., SKIN] > 0.5
     hull = portrait.hull(person, *chart.rays(), REACH)
-    thickness = radius - skull
-    room = np.clip((np.minimum(hull, radius) - skull) / thickness, 0, 1)
-    # As a whole near the pole, so that a crown stays round; then place by place where the photo sees it.
-    crown = ndimage.gaussian_filter1d(np.where(np.arange(len(room)) < 0.45 * chart.cap_rows, room.min(1), 1.0), 2.0, mode="nearest")
-    radius = round_pole(skull + np.maximum(thickness * crown[:, None], LEAST))
-    front = np.cos(chart.azimuth - portrait.azimuth)[None]
-    calm = np.clip(0.2 - 2 * front, 0, 1)
-    radius = calm * smooth(radius, 3.0) + (1 - calm) * radius
+    limit = np.maximum(hull, skull + LEAST)
+    radius = round_pole(np.minimum(radius, limit))
+    calm = np.clip(0.2 - 2 * np.cos(chart.azimuth - portrait.azimuth), 0, 1)[None]
+    radius = np.maximum(calm * smooth(radius, 3.0) + (1 - calm) * smooth(radius, 1.2), skull + LEAST)
     # A little too wide, then cut by the outline: so the surface reaches it everywhere.
-    return np.minimum(ndimage.grey_dilation(radius, (3, 3)), np.maximum(hull, skull + LEAST))
+    return np.minimum(ndimage.grey_dilation(radius, (3, 3)), limit)
 
 
 def _thin_plate_coarse(goal: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -17,8 +17,8 @@ from backend.rasterizer import Raster
 UNDER_HAIR = 0.004
 """Metres that hair has at least at the outline."""
 SCALE = (0.8, 1.15)
-CROWN = 50
-"""Degrees of elevation above which the skull is scaled as a whole."""
+STICKS_OUT = 0.02
+"""Share of the skull's vertices that may lie beyond the outline's top."""
 REACH = 0.035
 """Share of the crop's side up to which the mesh's outline and the person's are taken for the same."""
 SPREAD = 0.02
@@ -27,37 +27,51 @@ FRONTAL = 0.75
 """|cos| to the photo's ray above which the landmarks rule and nothing is moved."""
 
 
+def fit_height(portrait: Portrait, vertices: np.ndarray, level: float) -> np.ndarray:
+    """A head (V, 3) whose skull above a level, metres, is as high as the outline: below it where there is hair."""
+    person = (portrait.cover + portrait.regions[..., SKIN] > 0.5).astype(np.uint8)
+    top = np.where(person.any(0), person.argmax(0), portrait.size)
+    crown = int(np.argmin(top))
+    bald = portrait.regions[min(top[crown] + 4, portrait.size - 1), crown, SKIN] > 0.5
+    margin = 0 if bald else UNDER_HAIR * portrait.camera.intrinsics[1, 1] / portrait.camera.to_camera(vertices)[:, 2].mean()
+    skull = vertices[:, 1] > level + 0.3 * (vertices[:, 1].max() - level)
+    grown = np.arange(SCALE[0], SCALE[1] if bald else 1.0, 0.01)
+    for factor in grown[::-1]:
+        moved = vertices[skull].copy()
+        moved[:, 1] = level + factor * (moved[:, 1] - level)
+        column, row = portrait.camera.project(moved).T
+        limit = top[np.clip(column.astype(int), 0, portrait.size - 1)]
+        # Beside the skull the sides are drawn in afterwards.
+        if np.mean((row < limit + margin) & (limit < portrait.size)) < STICKS_OUT:
+            break
+    result = vertices.copy()
+    result[:, 1] += (factor - 1) * np.maximum(vertices[:, 1] - level, 0)
+    return result
+
+
 def fit_skull(chart: RadialChart, portrait: Portrait, skull: np.ndarray) -> np.ndarray:
-    """Factors (rows, columns) by which the skull's radii (rows, columns) meet the outline: within it where there is
-    hair, on it where it is bare."""
+    """Factors (rows, columns) by which the skull's radii (rows, columns) meet the outline at both sides: within it
+    where there is hair, on it where it is bare."""
     rows, columns = chart.shape
     period = columns - 1
     person = portrait.cover + portrait.regions[..., SKIN] > 0.5
     origins, directions = chart.rays()
-    hull = portrait.outline(person, origins, directions, 0.3)[:, :period]
-    skull, origins, directions = skull[:, :period], origins[:, :period], directions[:, :period]
-    turned = (chart.azimuth[:period] - portrait.azimuth + np.pi) % (2 * np.pi) - np.pi
-    above = (np.arange(rows) < chart.cap_rows - 2)[:, None] & ~np.isnan(hull)
-    hull = np.where(np.isnan(hull), skull, hull)
-    room = np.clip((hull - UNDER_HAIR) / skull, SCALE[0], 1.0)
-    # Near the pole one factor for all azimuths keeps the crown's shape; lower down each side has its own.
+    turned = (chart.azimuth - portrait.azimuth + np.pi) % (2 * np.pi) - np.pi
     elevation = 90 * (1 - np.arange(rows) / chart.cap_rows)
-    front = (np.abs(turned) < np.radians(60))[None] & (np.arange(rows)[:, None] > 0.55 * chart.cap_rows)
-    crown = np.where(above & ~front, room, 1.0).min(1)
-    sides = []
+    weight = np.clip((elevation - 4) / 8, 0, 1) * np.clip((80 - elevation) / 20, 0, 1)
+    change = np.zeros((rows, columns))
     for sign in (-1, 1):
         column = int(np.argmin(np.abs(turned - sign * np.pi / 2)))
-        edge = origins[:, column] + (hull[:, column] - 0.004)[:, None] * directions[:, column]
+        hull = portrait.outline(person, origins[:, column], directions[:, column], 0.3)
+        edge = origins[:, column] + (np.nan_to_num(hull) - 0.004)[:, None] * directions[:, column]
         bald = sample(portrait.regions[..., SKIN], portrait.camera.project(edge)) > 0.5
-        own = np.where(bald, np.clip(hull[:, column] / skull[:, column], *SCALE), room[:, column])
-        factor = np.where(elevation > CROWN, np.minimum(crown, own), own)
-        sides.append(ndimage.gaussian_filter1d(np.where(above[:, column], factor, 1.0), 2.5, mode="nearest"))
-    left = (0.5 + 0.5 * np.sin(turned))[None]
-    factors = (1 - left) * sides[0][:, None] + left * sides[1][:, None]
+        room = np.where(bald, hull, np.minimum(hull - UNDER_HAIR, skull[:, column])) / skull[:, column]
+        own = np.where(np.isnan(room), 0.0, np.clip(room, *SCALE) - 1) * weight
+        change += np.clip(np.sin(turned * sign), 0, 1)[None] ** 2 * ndimage.gaussian_filter1d(own, 2.5, mode="nearest")[:, None]
     # The face is the landmarks'.
-    face = np.clip(1.5 - np.abs(turned) / np.radians(50), 0, 1)[None] * np.clip((np.arange(rows) - 0.5 * chart.cap_rows) / 6, 0, 1)[:, None]
-    factors = 1 + (factors - 1) * (1 - face)
-    return round_pole(np.concatenate([factors, factors[:, :1]], 1))
+    face = np.clip(1.5 - np.abs(turned) / np.radians(50), 0, 1)[None]
+    face = face * np.clip((np.arange(rows) - 0.5 * chart.cap_rows) / 6, 0, 1)[:, None]
+    return round_pole(1 + change * (1 - face))
 
 
 def scale_radially(chart: RadialChart, factors: np.ndarray, vertices: np.ndarray) -> np.ndarray:
