@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import bpy
 
+from backend.protocol.names import safe_name
 from backend.protocol.shots import Shot
 
 
@@ -17,13 +18,13 @@ def marker_shots(scene: bpy.types.Scene) -> list[Shot]:
     bound = sorted((m for m in scene.timeline_markers if m.camera is not None), key=lambda m: m.frame)
     if not bound:
         name = scene.camera.name if scene.camera else ""
-        return [Shot(_file_name(scene.name), scene.frame_start, scene.frame_end, name)] if name else []
+        return [Shot(safe_name(scene.name), scene.frame_start, scene.frame_end, name)] if name else []
     shots = []
     for marker, following in zip(bound, [*bound[1:], None], strict=True):
         last = scene.frame_end if following is None else min(following.frame - 1, scene.frame_end)
         first = max(marker.frame, scene.frame_start)
         if first <= last:
-            shots.append(Shot(_file_name(marker.name), first, last, marker.camera.name))
+            shots.append(Shot(safe_name(marker.name), first, last, marker.camera.name))
     return shots
 
 
@@ -31,7 +32,3 @@ def frame_rate(scene: bpy.types.Scene) -> Fraction:
     """Frames per second as Blender keeps them: a whole number over a base such as 1.001."""
     base = Fraction(scene.render.fps_base).limit_denominator(10_000)
     return Fraction(scene.render.fps) / base
-
-
-def _file_name(name: str) -> str:
-    return "".join("_" if letter in '<>:"|?*\\/' else letter for letter in name).strip(" .") or "shot"

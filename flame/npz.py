@@ -12,6 +12,8 @@ from numpy.lib import format as npy
 from flame.limits import MAX_ARRAY_BYTES, MAX_DIMENSIONS, MAX_MEMBERS
 
 _KINDS = "biufSU"
+_MEMBER = b"PK\1\2"
+"""Before each entry of a zip's list of members."""
 
 
 class NpzError(ValueError):
@@ -25,11 +27,14 @@ def load_npz(content: bytes) -> dict[str, np.ndarray]:
         NpzError: it is damaged, unpacks to too much, or has arrays of objects or of structures.
     """
     try:
+        # The list of members is read as a whole: an archive of nothing but names would fill the memory.
+        if (named := content.count(_MEMBER)) > MAX_MEMBERS:
+            raise NpzError(f"it has {named} arrays, {MAX_MEMBERS} are possible")
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
             total = sum(member.file_size for member in members)
-            if len(members) > MAX_MEMBERS or total > MAX_ARRAY_BYTES:
-                raise NpzError(f"it unpacks to {len(members)} arrays, {total} bytes, more than any head model")
+            if total > MAX_ARRAY_BYTES:
+                raise NpzError(f"it unpacks to {total >> 20} MiB, {MAX_ARRAY_BYTES >> 20} are possible")
             return {member.filename.removesuffix(".npy"): _read(archive, member) for member in members}
     except NpzError:
         raise

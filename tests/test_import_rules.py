@@ -13,7 +13,10 @@ STANDARD = set(sys.stdlib_module_names) | {"__future__"}
 RULES = {
     # room: (what its files may import beside the standard library, files with more)
     "flame": ({"flame", "numpy"}, {"flame/torch_model.py": {"torch"}}),
-    "backend/protocol": ({"backend.protocol", "numpy", "msgspec"}, {}),
+    "backend/protocol": (
+        {"backend.protocol", "numpy", "msgspec"},
+        {"backend/protocol/pose_file.py": {"flame.limits", "flame.npz"}},
+    ),
     "backend/client": ({"backend.protocol", "backend.client", "numpy", "zmq", "msgspec"}, {}),
     "blender_addon": (
         {"bpy", "bpy_extras", "bl_ui", "blf", "bmesh", "gpu", "gpu_extras", "idprop", "imbuf", "mathutils", "numpy"}

@@ -46,7 +46,7 @@ def main(command: list[str], parts: list[str]) -> None:
                 given = {"report": str(report), "state": name, "portrait": str(portrait), "part": part}
                 script = str(ROOT / "tests" / "desktop" / "inside" / "figures.py")
                 arguments = ["--window-geometry", "0", "0", "640", "480", "--python", script, "--"]
-                run = [*command, *arguments, json.dumps({**given, "count": PARTS[part]})]
+                run = [*command, "--disable-autoexec", *arguments, json.dumps({**given, "count": PARTS[part]})]
                 subprocess.run(run, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
                 outcome = json.loads(report.read_text())
                 if "error" in outcome:

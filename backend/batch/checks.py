@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from fractions import Fraction
-from itertools import pairwise
 
-from backend.batch.patterns import frame_path, name_problem, pattern_problem
+from backend.batch.patterns import SUFFIXES, frame_path, name_key, name_problem, path_problem, pattern_problem
 from backend.batch.problems import Problem
 from backend.batch.rates import rate_text
 from backend.protocol import limits
 from backend.protocol.shots import RAW, Shot
-
-MAX_FRAME = 1_048_574
-"""Blender's own limit."""
-MAX_FRAMES = 1_000_000
-"""Of all shots together."""
 
 
 def check_shots(
@@ -28,26 +22,29 @@ def check_shots(
         default_output: the pattern for shots without one.
         overlaps: frames may belong to several shots.
     """
-    problems = [Problem(shot.line, sentence) for shot in shots for sentence in _about(shot, presets)]
+    problems = [Problem(shot.line, sentence) for shot in shots for sentence in _about(shot, presets, default_output)]
     seen: dict[str, Shot] = {}
     for shot in shots:
-        # Some file systems don't tell capitals apart.
-        other = seen.setdefault(shot.name.lower(), shot)
+        other = seen.setdefault(name_key(shot.name), shot)
         if other is not shot:
             problems.append(Problem(shot.line, f"the name '{shot.name}' is taken{_at(other)}"))
-    if sum(len(shot.frames) for shot in shots) > MAX_FRAMES:
-        problems.append(Problem(0, f"more than {MAX_FRAMES:,} frames in all: split the list"))
+    if sum(shot.count for shot in shots) > limits.MAX_SHOT_FRAMES:
+        problems.append(Problem(0, f"more than {limits.MAX_SHOT_FRAMES:,} frames in all: split the list"))
     if not overlaps:
         problems += _overlaps(shots)
     return problems + _collisions(shots, default_output)
 
 
-def _about(shot: Shot, presets: Collection[str]) -> list[str]:
+def _about(shot: Shot, presets: Collection[str], default_output: str) -> list[str]:
+    pattern = shot.output or default_output
     found = [name_problem(shot.name), pattern_problem(shot.output) if shot.output else ""]
+    if not any(found) and not pattern_problem(pattern):
+        ends = {path_problem(frame_path(pattern, shot, frame), SUFFIXES) for frame in (shot.first, shot.last)}
+        found += sorted(ends)
     if shot.first > shot.last:
         found.append(f"the shot '{shot.name}' is reversed: first {shot.first}, last {shot.last}")
-    if max(abs(shot.first), abs(shot.last)) > MAX_FRAME:
-        found.append(f"the shot '{shot.name}' has frames beyond ±{MAX_FRAME:,}")
+    if max(abs(shot.first), abs(shot.last)) > limits.MAX_FRAME:
+        found.append(f"the shot '{shot.name}' has frames beyond ±{limits.MAX_FRAME:,}")
     for side in (shot.width, shot.height):
         if not 0 <= side <= limits.MAX_IMAGE_SIDE:
             found.append(
@@ -59,31 +56,38 @@ def _about(shot: Shot, presets: Collection[str]) -> list[str]:
 
 
 def _overlaps(shots: Sequence[Shot]) -> list[Problem]:
-    ordered = sorted((shot for shot in shots if shot.frames), key=lambda shot: (shot.first, shot.last))
-    problems, furthest = [], None
-    for earlier, shot in pairwise([None, *ordered]):
-        if earlier is not None and (furthest is None or earlier.last > furthest.last):
-            furthest = earlier
+    problems = []
+    for a, b in _meeting([shot for shot in shots if shot.count]):
+        first, last = max(a.first, b.first), min(a.last, b.last)
+        sentence = f"the frames {first} to {last} of '{b.name}' are in '{a.name}' too{_at(a)}"
+        problems.append(Problem(b.line, f"{sentence} (--overlaps allows it)"))
+    return problems
+
+
+def _meeting(shots: Sequence[Shot]) -> Iterator[tuple[Shot, Shot]]:
+    """Pairs of shots that share frames, by line: each shot with the one before it that reaches furthest."""
+    furthest: Shot | None = None
+    for shot in sorted(shots, key=lambda shot: (shot.first, shot.last)):
         if furthest is not None and shot.first <= furthest.last:
             a, b = sorted((shot, furthest), key=lambda s: s.line)
-            first, last = max(a.first, b.first), min(a.last, b.last)
-            sentence = f"the frames {first} to {last} of '{b.name}' are in '{a.name}' too{_at(a)}"
-            problems.append(Problem(b.line, f"{sentence} (--overlaps allows it)"))
-    return problems
+            yield a, b
+        if furthest is None or shot.last > furthest.last:
+            furthest = shot
 
 
 def _collisions(shots: Sequence[Shot], default_output: str) -> list[Problem]:
     """Shots that would write the same files: their patterns differ by nothing but the frame, and their frames meet."""
-    problems, seen = [], {}
+    alike: dict[str, list[Shot]] = {}
     for shot in shots:
         pattern = shot.output or default_output
-        if pattern_problem(pattern) or name_problem(shot.name):
-            continue
-        for other in seen.setdefault(frame_path(pattern, shot, 0).lower(), []):
-            if other.first <= shot.last and shot.first <= other.last and other.name.lower() != shot.name.lower():
-                sentence = f"'{shot.name}' would overwrite pictures of '{other.name}'{_at(other)}: use {{shot}}"
-                problems.append(Problem(shot.line, sentence))
-        seen[frame_path(pattern, shot, 0).lower()].append(shot)
+        if shot.count and not pattern_problem(pattern) and not name_problem(shot.name):
+            alike.setdefault(name_key(frame_path(pattern, shot, 0)), []).append(shot)
+    problems = []
+    for group in alike.values():
+        for a, b in _meeting(group):
+            if name_key(a.name) != name_key(b.name):
+                sentence = f"'{b.name}' would overwrite pictures of '{a.name}'{_at(a)}: use {{shot}}"
+                problems.append(Problem(b.line, sentence))
     return problems
 
 

@@ -17,6 +17,7 @@ from backend.batch.images import read_rgba
 from backend.batch.job import PARTS, RECORDS
 from backend.batch.layers import TO_LINEAR, to_srgb
 from backend.batch.metadata import KEY, SYNTHETIC, as_json
+from backend.batch.patterns import output_file
 from backend.batch.plan import Plan
 from backend.batch.records import Record, RecordFile
 from backend.protocol.errors import TurboPortraitError, describe
@@ -70,8 +71,8 @@ def movie_tasks(plan: Plan, kinds: Sequence[str]) -> list[MovieTask]:
 def make_movie(task: MovieTask, output: Path, job: Path) -> Record:
     """Make a movie of frames that exist; a failure is a record that says why."""
     started = time.perf_counter()
-    path = output / task.path
     try:
+        path = output_file(output, task.path, KINDS.values())
         with atomic_file(path, job / PARTS) as part:
             _encode(task, [output / name for name in task.frames], part)
             size = part.stat().st_size

@@ -65,7 +65,11 @@ def prepare(request: Request, progress: EvaluationProgress = lambda frame, frame
         BatchRefused: with all problems that were found.
         TurboPortraitError: no_blender, bad_pose_file; disk_full, read_only or cannot_write, where that is all.
     """
-    found = ShotList() if request.shots is None else read_shot_list(request.shots, request.rate)
+    poses = PoseFile.load(request.poses) if request.poses is not None else None
+    if request.shots is not None:
+        found = read_shot_list(request.shots, request.rate)
+    else:
+        found = ShotList(list(poses.header.shots) if poses is not None else [])
     problems = [*found.problems, *_check_settings(request.settings)]
     job, unwritable = Job(request.output), None
     try:
@@ -73,10 +77,14 @@ def prepare(request: Request, progress: EvaluationProgress = lambda frame, frame
     except TurboPortraitError as error:
         unwritable = error
         problems.append(Problem(0, error.sentence))
-    if request.shots is not None:
+    if request.shots is not None or poses is not None:
         problems += _check_list(request, found.shots)
     extra = _photos(found.shots, problems)
-    poses = _poses(request, found, problems, job, progress)
+    if poses is not None:
+        poses = _chosen(poses, found.shots, request.only, problems)
+        _check_header(poses, found, found.shots, problems)
+    else:
+        poses = _evaluated_poses(request, found, problems, job, progress)
     if unwritable and len(problems) == 1:
         raise unwritable
     if problems or poses is None:
@@ -128,16 +136,10 @@ def _photos(shots: Sequence[Shot], problems: list[Problem]) -> dict[str, tuple[s
     return read
 
 
-def _poses(
+def _evaluated_poses(
     request: Request, found: ShotList, problems: list[Problem], job: Job, progress: EvaluationProgress
 ) -> PoseFile | None:
     """The poses of the list's shots; problems between list and .blend are added, also where the list is bad already."""
-    if request.poses is not None:
-        poses = PoseFile.load(request.poses)
-        shots = found.shots if request.shots is not None else list(poses.header.shots)
-        chosen = _chosen(poses, shots, request.only, problems)
-        _check_header(chosen, found, shots, problems)
-        return chosen
     if request.blend is None or not request.blend.is_file():
         problems.append(Problem(0, f"there is no .blend '{request.blend}'" if request.blend else "give --blend FILE"))
         return None
@@ -170,7 +172,8 @@ def _only(shots: Sequence[Shot], names: Sequence[str]) -> list[Shot]:
 def _evaluated(request: Request, shots: Sequence[Shot], job: Job, progress: EvaluationProgress) -> PoseFile:
     """The poses, from an earlier run where neither the .blend nor the shots have changed since."""
     wanted = [[getattr(shot, name) for name in POSE_FIELDS] for shot in shots]
-    blend = hashlib.sha256(request.blend.read_bytes()).hexdigest()
+    with open(request.blend, "rb") as file:
+        blend = hashlib.file_digest(file, "sha256").hexdigest()
     name = hashlib.sha256(json.dumps([blend, software_version(), wanted]).encode()).hexdigest()[:24]
     path = job.folder / POSES / f"{name}.npz"
     try:

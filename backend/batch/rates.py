@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import re
 from fractions import Fraction
 
 NTSC = (24, 30, 48, 60, 120)
 """Nominal rates that also exist as N * 1000 / 1001."""
+_WRITTEN = re.compile(r"\d{1,9}(\.\d{1,9})?|\d{1,9}/0*[1-9]\d{0,8}", re.ASCII)
+"""Nothing longer is made a number of: 1e99999999 would take all of the memory."""
 
 
 def exact_rate(value: float | str | Fraction) -> Fraction:
@@ -14,7 +18,14 @@ def exact_rate(value: float | str | Fraction) -> Fraction:
     Raises:
         ValueError: not a number between 1 and 1000.
     """
-    rate = Fraction(value) if isinstance(value, str | Fraction) else Fraction(float(value)).limit_denominator(100_000)
+    if isinstance(value, str):
+        if not _WRITTEN.fullmatch(value.strip()):
+            raise ValueError(f"{value[:40]!r} is no frame rate")
+        rate = Fraction(value)
+    elif isinstance(value, Fraction):
+        rate = value
+    else:
+        rate = Fraction(float(value) if math.isfinite(value) else 0).limit_denominator(100_000)
     if not 1 <= rate <= 1000:
         raise ValueError(f"{value} frames per second")
     for nominal in NTSC:

@@ -18,6 +18,7 @@ from backend.batch.images import write_picture
 from backend.batch.job import PARTS, RECORDS, THUMBNAILS
 from backend.batch.layers import Picture, stack
 from backend.batch.metadata import SYNTHETIC
+from backend.batch.patterns import SUFFIXES, output_file
 from backend.batch.plan import FrameHead, FrameTask
 from backend.batch.records import Record, RecordFile
 from backend.pipeline import Pipeline, Registration
@@ -156,7 +157,8 @@ class FrameRenderer:
         try:
             depths = [moment.raw[0].depth * np.float32(head.scale) for head, moment in moments]
             picture = stack([head.name for head, _ in moments], frames, depths, task.width, task.height)
-            size = write_picture(self.output / task.path, picture, self._metadata(task, moments), self.job / PARTS)
+            file = output_file(self.output, task.path, SUFFIXES)
+            size = write_picture(file, picture, self._metadata(task, moments), self.job / PARTS)
             if task.thumbnail:
                 write_file(thumbnail_path(self.job, task.key), _thumbnail(picture), self.job / PARTS)
         except Exception as error:

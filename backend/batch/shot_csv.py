@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +17,9 @@ from backend.protocol.shots import Shot
 NEEDED = ("name", "first", "last")
 TEXTS = ("camera", "avatar", "portrait", "quality", "output")
 NUMBERS = ("first", "last", "width", "height")
+_WHOLE = re.compile(r"[+-]?\d{1,9}", re.ASCII)
+MAX_CELLS = 1000
+"""In one line."""
 COLUMNS = ("name", "camera", "first", "last", "fps", "avatar", "portrait", "width", "height", "quality", "output")
 
 
@@ -24,8 +28,7 @@ def read_csv(path: Path, data: bytes, found: ShotList, rate: Fraction | None = N
     text = decode_text(data, found)
     if text is None:
         return
-    lines = text.splitlines()
-    first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
+    first = next((line for line in io.StringIO(text) if line.strip() and not line.startswith("#")), "")
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=";" if first.count(";") > first.count(",") else ",")
     header: list[str] | None = None
     line = 1
@@ -33,8 +36,13 @@ def read_csv(path: Path, data: bytes, found: ShotList, rate: Fraction | None = N
         for row in rows:
             # A quoted field may span lines: a row is named by its first.
             here, line = line, rows.line_num + 1
+            if found.full:
+                return
             if not any(cell.strip() for cell in row) or row[0].startswith("#"):
                 continue
+            if len(row) > MAX_CELLS:
+                found.complain(here, f"{len(row)} cells: that is no shot list")
+                return
             if header is None:
                 header = [cell.strip().lower() for cell in row]
                 if not _header_is_good(header, here, found):
@@ -65,9 +73,9 @@ def _read_row(cells: dict[str, str], surplus: int, line: int, path: Path, found:
         cell = cells.get(name, "")
         if not cell and name not in NEEDED:
             continue
-        try:
+        if _WHOLE.fullmatch(cell):
             values[name] = int(cell)
-        except ValueError:
+        else:
             found.complain(line, f"'{name}' is {cell[:40]!r}, not a whole number" if cell else f"'{name}' is empty")
             good = False
     if cells.get("fps"):
@@ -82,7 +90,7 @@ def _read_row(cells: dict[str, str], surplus: int, line: int, path: Path, found:
 def _take_rate(cell: str, line: int, found: ShotList) -> bool:
     try:
         rate = exact_rate(cell)
-    except (ValueError, ZeroDivisionError):
+    except ValueError:
         found.complain(line, f"'fps' is {cell[:40]!r}, not a frame rate")
         return False
     if found.rate not in (None, rate):

@@ -7,10 +7,15 @@ from fractions import Fraction
 from pathlib import Path
 
 from backend.batch.problems import Problem
+from backend.protocol.limits import MAX_SHOTS
+from backend.protocol.reading import read_bounded
 from backend.protocol.shots import Shot
 
-MAX_FILE_BYTES = 64 << 20
-MAX_SHOTS = 10_000
+MAX_FILE_BYTES = {".csv": 4 << 20, ".edl": 4 << 20}
+MAX_EDIT_BYTES = 32 << 20
+"""Of a file of any other kind."""
+MAX_PROBLEMS = 100
+"""What is wrong beyond them is not looked for."""
 
 
 @dataclass
@@ -29,9 +34,14 @@ class ShotList:
     problems: list[Problem] = field(default_factory=list)
     rate_line: int = 0
 
+    @property
+    def full(self) -> bool:
+        """There are so many shots or problems that reading on is of no use."""
+        return len(self.shots) > MAX_SHOTS or len(self.problems) >= MAX_PROBLEMS
+
     def complain(self, line: int, sentence: str) -> None:
         """Note a problem."""
-        self.problems.append(Problem(line, sentence))
+        self.problems.append(Problem(line, sentence[:500]))
 
 
 def read_shot_list(path: Path, rate: Fraction | None = None) -> ShotList:
@@ -42,11 +52,7 @@ def read_shot_list(path: Path, rate: Fraction | None = None) -> ShotList:
     """
     found = ShotList()
     try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            found.complain(0, f"the file has {size >> 20} MiB: that is no shot list")
-            return found
-        data = path.read_bytes()
+        data = read_bounded(path, MAX_FILE_BYTES.get(path.suffix.lower(), MAX_EDIT_BYTES))
     except OSError as error:
         found.complain(0, f"cannot be read: {error.strerror}")
         return found
@@ -58,7 +64,7 @@ def read_shot_list(path: Path, rate: Fraction | None = None) -> ShotList:
     if not found.shots and not found.problems:
         found.complain(0, "has no shots")
     if len(found.shots) > MAX_SHOTS:
-        found.complain(0, f"has {len(found.shots)} shots, at most {MAX_SHOTS} are possible")
+        found.complain(0, f"has more than {MAX_SHOTS:,} shots: split it")
         found.shots.clear()
     return found
 

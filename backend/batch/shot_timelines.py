@@ -13,11 +13,16 @@ from pathlib import Path
 
 import opentimelineio as otio
 
+from backend.batch.edit_limits import edit_problem
 from backend.batch.rates import exact_rate, rate_text
 from backend.batch.shot_lists import ShotList, decode_text
+from backend.protocol.limits import MAX_FRAME
 from backend.protocol.shots import Shot
 
+KINDS = ("otio", "edl", "xml", "aaf")
+"""Of the many that OpenTimelineIO's plug-ins read; archives and folders are not among them."""
 METADATA = "turboportrait"
+MAX_VALUE = 10 * MAX_FRAME
 TEXTS = ("camera", "avatar", "portrait", "quality", "output")
 NUMBERS = ("width", "height")
 _CLIP_LINES = {
@@ -31,14 +36,17 @@ _CLIP_LINES = {
 def read_timeline(path: Path, data: bytes, found: ShotList, rate: Fraction | None = None) -> None:
     """Add an edit's shots and problems to `found`; `rate` is for EDLs, which don't say theirs (24 if None)."""
     suffix = path.suffix.lower()
-    if suffix.removeprefix(".") not in otio.adapters.suffixes_with_defined_adapters(read=True):
-        known = ", ".join(sorted(otio.adapters.suffixes_with_defined_adapters(read=True)))
-        found.complain(0, f"files of type '{suffix}' cannot be read; there are: csv, {known}")
+    readers = [kind for kind in KINDS if kind in otio.adapters.suffixes_with_defined_adapters(read=True)]
+    if suffix.removeprefix(".") not in readers:
+        found.complain(0, f"files of type '{suffix}' cannot be read; there are: csv, {', '.join(readers)}")
         return
     text = None
     if suffix in _CLIP_LINES:
         text = decode_text(data, found)
         if text is None:
+            return
+        if problem := edit_problem(text, suffix):
+            found.complain(0, problem)
             return
     options = {"rate": float(rate or 24)} if suffix == ".edl" else {}
     try:
@@ -92,6 +100,9 @@ def _read_clip(clip: otio.schema.Clip, line: int, path: Path, found: ShotList) -
         return
     if found.rate is None:
         found.rate, found.rate_line = rate, line
+    if any(not abs(time.value) < MAX_VALUE for time in (span.start_time, span.duration)):
+        found.complain(line, f"the clip '{name}' starts or ends beyond ±{MAX_VALUE:,} frames")
+        return
     if any(abs(time.value - round(time.value)) > 1e-3 for time in (span.start_time, span.duration)):
         found.complain(line, f"the clip '{name}' does not start or end on a whole frame")
         return

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from backend.commands.shots import given_rate
 from backend.protocol.errors import describe
 from backend.protocol.shots import DEFAULT_OUTPUT
 
@@ -60,20 +60,13 @@ def batch(
     from backend.batch.plan import Settings, split_done
     from backend.batch.prepare import Request, prepare
     from backend.batch.problems import BatchRefused
-    from backend.batch.rates import exact_rate
     from backend.batch.run import Resources, planned, run_job
 
     kinds = tuple(kind for kind in movies.split(",") if kind != "none")
     if unknown := [kind for kind in kinds if kind not in KINDS]:
         raise typer.BadParameter(f"{unknown[0]!r}; there are: {', '.join(KINDS)}, none", param_hint="--movies")
-    rate: Fraction | None = None
-    if fps:
-        try:
-            rate = exact_rate(fps)
-        except (ValueError, ZeroDivisionError):
-            raise typer.BadParameter(f"{fps!r} is not a frame rate", param_hint="--fps") from None
     settings = Settings(quality, noise_level, pattern, temporal)
-    request = Request(output, shots, blend, poses, settings, rate, tuple(only or ()), overlaps, blender)
+    request = Request(output, shots, blend, poses, settings, given_rate(fps), tuple(only or ()), overlaps, blender)
     stop = _stop_on_signals()
     page = str(output.absolute() / "index.html")
     with _Teller(as_json) as tell:

@@ -68,11 +68,13 @@ def run(pipeline, address: str, keys: Path | None, endpoint_file: Path | None, s
         raise typer.Exit(2) from error
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: server.stop())
-    path = publish(server.endpoint, endpoint_file)
-    typer.echo(server.endpoint.address)
     try:
-        server.run()
+        path = publish(server.endpoint, endpoint_file)
+        typer.echo(server.endpoint.address)
+        try:
+            server.run()
+        finally:
+            withdraw(server.endpoint.session, path)
     finally:
-        withdraw(server.endpoint.session, path)
         if not server.close(_LAST_SECONDS):
             os._exit(0)  # A computation that does not end must not keep the process.

@@ -10,6 +10,17 @@ from typing import Annotated
 import msgspec
 import typer
 
+
+def given_rate(fps: str) -> Fraction | None:
+    """The option --fps as a fraction; None where it is not given."""
+    from backend.batch.rates import exact_rate
+
+    try:
+        return exact_rate(fps) if fps else None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--fps") from error
+
+
 shots = typer.Typer(help="Shot lists: write those of a .blend, look at one.", no_args_is_help=True)
 BlenderOption = Annotated[str, typer.Option(help="Command of a Blender, to evaluate the .blend.")]
 
@@ -52,10 +63,10 @@ def show(
 ) -> None:
     """Print what a shot list says, and what is wrong with it."""
     from backend.batch.problems import BatchRefused
-    from backend.batch.rates import exact_rate, rate_text
+    from backend.batch.rates import rate_text
     from backend.batch.shot_lists import read_shot_list
 
-    found = read_shot_list(file, exact_rate(fps) if fps else None)
+    found = read_shot_list(file, given_rate(fps))
     if as_json:
         problems = [{"line": problem.line, "sentence": problem.sentence} for problem in found.problems]
         rate = [found.rate.numerator, found.rate.denominator] if found.rate else None
@@ -80,14 +91,18 @@ def poses(
     blender: BlenderOption = "",
 ) -> None:
     """Evaluate a .blend into a pose file, with which `turboportrait batch --poses` renders on machines without it."""
+    from backend.batch.checks import check_shots
     from backend.batch.evaluate import evaluate
     from backend.batch.problems import BatchRefused
-    from backend.batch.rates import exact_rate
     from backend.batch.shot_lists import read_shot_list
+    from backend.protocol.shots import DEFAULT_OUTPUT
 
-    found = read_shot_list(shot_list, exact_rate(fps) if fps else None) if shot_list else None
-    if found and found.problems:
-        raise BatchRefused(str(shot_list), found.problems)
+    found = read_shot_list(shot_list, given_rate(fps)) if shot_list else None
+    if found:
+        # What is rendered of them later, and how, is not known yet.
+        qualities = {shot.quality for shot in found.shots}
+        if problems := [*found.problems, *check_shots(found.shots, qualities, DEFAULT_OUTPUT, overlaps=True)]:
+            raise BatchRefused(str(shot_list), problems)
     output.parent.mkdir(parents=True, exist_ok=True)
     evaluate(blend, found.shots if found else None, output, blender)
     typer.echo(str(output))

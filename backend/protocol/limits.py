@@ -39,6 +39,14 @@ MAX_JOINT_ANGLE = 6.2832
 MAX_TRANSLATION = 1000.0
 """Metres, of the head and of a camera from the head."""
 
+MAX_FRAME = 1_048_574
+"""Of a scene, and its negative: Blender's own limit."""
+MAX_SHOTS = 10_000
+MAX_SHOT_FRAMES = 1_000_000
+"""Frames of all shots of a batch together."""
+MAX_HEADS = 1000
+"""In one scene."""
+
 MAX_CLIENTS = 64
 MAX_CONNECTIONS = 512
 MAX_NEWCOMERS = 256

@@ -6,7 +6,6 @@ An .npz without pickles: a JSON header, a table with one row per shot, frame and
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,12 +17,13 @@ from backend.protocol.camera import Camera
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.files import npz_bytes, write_file
 from backend.protocol.head_parameters import HeadParameters
+from backend.protocol.reading import read_bounded
 from backend.protocol.shots import Shot
+from flame.limits import MAX_FILE_BYTES
+from flame.npz import load_npz
 
 VERSION = 1
-MAX_ROWS = 4_000_000
-MAX_FILE_BYTES = 4 << 30
-"""Of all arrays together, unpacked."""
+MAX_HEADER_BYTES = 16 << 20
 PORTRAIT = "portrait_"
 """Before the SHA-256 of a portrait's bytes: the name of the array that holds them."""
 
@@ -136,10 +136,14 @@ class PoseFile:
             TurboPortraitError: bad_pose_file.
         """
         try:
-            with zipfile.ZipFile(path) as archive:
-                arrays = _read_arrays(archive)
-            header = msgspec.json.decode(arrays.pop("header").tobytes(), type=Header)
-        except (OSError, zipfile.BadZipFile, msgspec.MsgspecError, KeyError, ValueError, EOFError) as error:
+            arrays = load_npz(read_bounded(path, MAX_FILE_BYTES))
+            written = arrays.pop("header").tobytes()
+            if len(written) > MAX_HEADER_BYTES:
+                raise ValueError(f"its header has more than {MAX_HEADER_BYTES >> 20} MiB")
+            header = msgspec.json.decode(written, type=Header)
+        except KeyError as error:
+            raise TurboPortraitError("bad_pose_file", f"{Path(path).name}: it has no {error}") from error
+        except (OSError, ValueError, msgspec.MsgspecError) as error:
             raise TurboPortraitError("bad_pose_file", f"{Path(path).name}: {error}"[:300]) from error
         portraits = {
             name.removeprefix(PORTRAIT): arrays.pop(name).tobytes()
@@ -156,6 +160,8 @@ class PoseFile:
         header, columns = self.header, self.columns
         if header.format != "turboportrait poses" or header.version != VERSION:
             return f"version {header.version} of {header.format[:40]!r}, this program reads version {VERSION}"
+        if problem := _header_problem(header):
+            return problem
         if set(columns) != set(COLUMNS):
             return f"the columns are {', '.join(sorted(columns))[:200]}"
         rows = len(columns["shot"])
@@ -170,29 +176,34 @@ class PoseFile:
                 return "the rows are not sorted by shot, frame and head"
             if min(shot[0], head.min()) < 0 or shot[-1] >= len(header.shots) or head.max() >= len(header.heads):
                 return "a row names a shot or a head that the header does not have"
+        if not (np.isfinite(columns["scale"]).all() and (columns["scale"] > 0).all()):
+            return "a scale is not a positive number"
         for digest, photo in self.portraits.items():
+            if len(photo) > limits.MAX_PHOTO_BYTES:
+                return f"a portrait has more than {limits.MAX_PHOTO_BYTES >> 20} MiB"
             if hashlib.sha256(photo).hexdigest() != digest:
                 return "a portrait's bytes do not have the hash that names them"
         missing = {head.portrait_sha256 for head in header.heads} - set(self.portraits)
         return f"the portrait of {len(missing)} heads is missing" if missing else ""
 
 
-def _read_arrays(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
-    members = archive.infolist()
-    if len(members) > 1000 or sum(member.file_size for member in members) > MAX_FILE_BYTES:
-        raise ValueError("too large")
-    arrays = {}
-    for member in members:
-        name = member.filename.removesuffix(".npy")
-        limit = limits.MAX_PHOTO_BYTES if name.startswith(PORTRAIT) else MAX_FILE_BYTES
-        with archive.open(member) as file:
-            version = np.lib.format.read_magic(file)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, fortran, kind = read(file)
-            size = int(np.prod(shape, dtype=np.float64)) * kind.itemsize
-            rows_fit = not shape or shape[0] <= MAX_ROWS or kind == np.uint8
-            if kind.hasobject or fortran or len(shape) > 2 or not rows_fit or size > min(limit, member.file_size):
-                raise ValueError(f"the array {name[:40]!r} is not one of a pose file")
-            data = file.read(size)
-        arrays[name] = np.frombuffer(data, kind).reshape(shape)
-    return arrays
+def _header_problem(header: Header) -> str:
+    """What is wrong with a header's numbers; empty if nothing is."""
+    numerator, denominator = header.fps
+    if denominator < 1 or not 1 <= numerator / denominator <= 1000:
+        return f"the frame rate is {numerator}/{denominator}"
+    if not all(0 <= channel < np.inf for channel in header.background):
+        return "the background is no colour"
+    if len(header.shots) > limits.MAX_SHOTS or len(header.heads) > limits.MAX_HEADS:
+        return f"it has {len(header.shots)} shots and {len(header.heads)} heads"
+    if sum(shot.count for shot in header.shots) > limits.MAX_SHOT_FRAMES:
+        return f"its shots have more than {limits.MAX_SHOT_FRAMES:,} frames"
+    for shot in header.shots:
+        if max(abs(shot.first), abs(shot.last)) > limits.MAX_FRAME:
+            return f"the shot {shot.name[:100]!r} has frames beyond ±{limits.MAX_FRAME:,}"
+        if not 1 <= min(shot.width, shot.height) <= max(shot.width, shot.height) <= limits.MAX_IMAGE_SIDE:
+            return f"the shot {shot.name[:100]!r} has {shot.width} x {shot.height} pixels"
+    for head in header.heads:
+        if not 0 <= head.expressions <= limits.MAX_EXPRESSION:
+            return f"the head {head.name[:100]!r} has {head.expressions} expressions"
+    return ""

@@ -38,6 +38,11 @@ class Shot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     line: int = 0
 
     @property
+    def count(self) -> int:
+        """How many frames, also where they are more than `len` can tell."""
+        return max(self.last - self.first + 1, 0)
+
+    @property
     def frames(self) -> range:
         """The scene's frames."""
         return range(self.first, self.last + 1)

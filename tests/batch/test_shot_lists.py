@@ -1,14 +1,15 @@
 """Shot lists from every kind of file, and everything that can be wrong with them, each with its line."""
 
+import os
 from fractions import Fraction
 
 import opentimelineio as otio
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from backend.batch.checks import check_scene, check_shots
-from backend.batch.patterns import frame_path, name_problem, pattern_problem
+from backend.batch.patterns import SUFFIXES, frame_path, name_problem, path_problem, pattern_problem
 from backend.batch.rates import exact_rate, rate_text
 from backend.batch.shot_csv import write_csv
 from backend.batch.shot_lists import read_shot_list
@@ -179,19 +180,46 @@ def test_a_list_and_a_blend_that_disagree():
     assert "no head with a portrait" in check_scene([], (None, 0), Fraction(24), [], [])[0].sentence
 
 
-@given(st.text(max_size=40))
-def test_no_pattern_leaves_the_output_folder(text):
-    pattern = text + "{shot}/{frame}.png"
+PARTS = st.sampled_from(["{camera}", "{shot}", "{frame}", "{frame:03d}", "..", ".", "/", "\\", "~", "C:", "job", " "])
+
+
+@given(st.lists(PARTS | st.text(max_size=5)).map("".join), st.text() | PARTS, st.text() | PARTS)
+@example("{camera}/", "shot", "..")
+@example("{camera}{camera}/", "shot", ".")
+@example("{shot}/", "../..", "camera")
+@example("{shot}/", "job", "camera")
+def test_no_pattern_and_no_name_leaves_the_output_folder(start, name, camera):
+    pattern = start + "{frame}.png"
     if not pattern_problem(pattern):
-        path = frame_path(pattern, Shot("s", 1, 1, "../../etc"), 1)
-        assert not path.startswith(("/", "~\\"))
-        assert ".." not in path.split("/")
-        assert "\\" not in path
-        assert "{" not in path
+        path = frame_path(pattern, Shot(name, 1, 1, camera), 1)
+        if not path_problem(path, SUFFIXES):
+            inside = os.path.normpath(os.path.join("/output", path))
+            assert inside == "/output/" + path
+            assert path.split("/")[0].lower() not in ("job", "index.html")
 
 
 @pytest.mark.parametrize(
-    "pattern", ["/x/{frame}.png", "../{frame}.png", "{frame}", "x.png", "{f.__class__}.png", "job/{frame}.png"]
+    "pattern",
+    [
+        *(
+            "/x/{frame}.png",
+            "../{frame}.png",
+            "{frame}",
+            "x.png",
+            "{f.__class__}.png",
+            "job/{frame}.png",
+            "x{/{frame}.png",
+        ),
+        *("a//{frame}.png", "JOB/{frame}.png", "jo\u200bb/{frame}.png", "index.html/{frame}.png", "nul/{frame}.png"),
+        *(
+            "{shot}./{frame}.png",
+            "C:{frame}.png",
+            "a\\{frame}.png",
+            "{frame}/.png",
+            "{frame}" * 80 + ".png",
+            "x.part/{frame}.png",
+        ),
+    ],
 )
 def test_patterns_that_are_refused(pattern):
     assert pattern_problem(pattern)
@@ -204,7 +232,13 @@ def test_frames_in_paths():
     assert frame_path("{frame}.exr", shot, 12345) == "12345.exr"
 
 
-@pytest.mark.parametrize("name", ["", " ", "a/b", "..", "a:b", "job", "x" * 101, "dot."])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", " ", "a/b", "..", "a:b", "job", "JOB", "index.html", "dot.", "con", "LPT1.shot", "a\nb", "\ud800"),
+        *("x" * 201, "ショ" * 34, "a.part"),
+    ],
+)
 def test_names_that_are_refused(name):
     assert name_problem(name)
 
@@ -225,7 +259,9 @@ def test_rates(value, rate):
     assert exact_rate(rate_text(exact_rate(value))) == exact_rate(value)
 
 
-@pytest.mark.parametrize("value", ["0", "-24", "5000", "abc"])
+@pytest.mark.parametrize(
+    "value", ["0", "-24", "5000", "abc", "1/0", "1e99999999", "9" * 10_000_000, float("nan"), float("inf"), "²4", ""]
+)
 def test_rates_that_are_none(value):
     with pytest.raises(ValueError, match=r".*"):
         exact_rate(value)

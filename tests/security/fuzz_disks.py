@@ -20,8 +20,8 @@ from pathlib import Path
 from .tiny_batch import WHOLE, Forks, batch, check_whole, command, events, pictures, recorded, times
 
 PAGE = 4096
-MOST_PAGES = 40
-"""What an undisturbed batch takes, and some more."""
+MOST_PAGES = 24
+"""About what an undisturbed batch takes."""
 NEW_NAMESPACE, NEW_USER = 0x00020000, 0x10000000
 PLENTY = "size=64m,nr_inodes=10000,rw"
 
@@ -31,20 +31,20 @@ def run(count: int, seed: int) -> dict[str, int]:
     chance, outcomes = random.Random(seed), Counter()
     with tempfile.TemporaryDirectory() as name, Forks(Path(name)) as forks:
         kinds = ["limit"]
-        if forks.call(f"{__name__}:may_mount", name)[0] == 0:
+        if forks.call(may_mount, name)[0] == 0:
             kinds += ["size", "size", "files", "read only", "read only later"]
-        for attack in range(count):
-            kind = kinds[attack % len(kinds)]
-            amount = {"size": chance.randint(1, MOST_PAGES), "files": chance.randint(2, 40)}.get(kind, 0)
-            status, ended = forks.call(f"{__name__}:attack", name, kind, amount or chance.randint(1, 2 * PAGE))
-            assert status == 0, f"seed {seed}, attack {attack}: {kind} {amount}"
+        for number in range(count):
+            kind = kinds[number % len(kinds)]
+            amount = {"size": chance.randint(1, MOST_PAGES), "files": chance.randint(2, 30)}.get(kind, 0)
+            status, ended = forks.call(attack, name, kind, amount or chance.randint(1, 2 * PAGE))
+            assert status == 0, f"seed {seed}, attack {number}: {kind} {amount}"
             outcomes[f"{kind}: {ended}"] += 1
     return dict(outcomes)
 
 
 def may_mount(folder: str) -> None:
     """Fails where a disk of our own cannot be mounted."""
-    _mount(Path(folder), PLENTY)
+    mount(Path(folder), PLENTY)
 
 
 def attack(folder: str, kind: str, amount: int) -> str:
@@ -60,13 +60,13 @@ def attack(folder: str, kind: str, amount: int) -> str:
         "files": f"size=64m,nr_inodes={amount}",
         "read only": PLENTY.replace("rw", "ro"),
     }
-    _mount(output.parent, options.get(kind, PLENTY))
+    mount(output.parent, options.get(kind, PLENTY))
     if kind == "read only later":
         assert batch(folder, str(output), f"{output.parent.parent}/said") == 0
         next(output.rglob("*.png")).unlink()
-        _remount(output.parent, "ro")
+        remount(output.parent, "ro")
     said = _ended(folder, output, "read_only" if kind.startswith("read only") else "disk_full")
-    _remount(output.parent, PLENTY)
+    remount(output.parent, PLENTY)
     return _resumed(folder, output, said)
 
 
@@ -104,7 +104,7 @@ def _limited(most: int):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def _mount(place: Path, options: str) -> None:
+def mount(place: Path, options: str) -> None:
     """A disk that only this process sees, and that ends with it."""
     user, group = os.getuid(), os.getgid()
     libc = ctypes.CDLL(None, use_errno=True)
@@ -118,5 +118,5 @@ def _mount(place: Path, options: str) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], check=True, capture_output=True)
 
 
-def _remount(place: Path, options: str) -> None:
+def remount(place: Path, options: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{options}", place], check=True, capture_output=True)

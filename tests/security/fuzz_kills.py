@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from .tiny_batch import BATCH, FRAMES, WHOLE, Forks, check_whole, pictures, recorded, times
+from .tiny_batch import FRAMES, WHOLE, Forks, batch, check_whole, pictures, recorded, times
 
 KILLS = 2
 """The most kills before a batch is let go to its end."""
@@ -31,14 +31,14 @@ def run(count: int, seed: int) -> dict[str, int]:
                 (output / "turn" / other).write_bytes(b"mine")
             before: dict[str, int] = {}
             for _ in range(min(chance.randint(1, KILLS), count - killed)):
-                forks.call(BATCH, name, str(output), str(said), kill_after=chance.uniform(0, seconds))
+                forks.call(batch, name, str(output), str(said), kill_after=seconds * chance.random() ** 2)
                 there = pictures(output)
                 assert there.items() <= whole.items(), f"half a picture: {where}"
                 assert times(output, before) == before, f"made twice: {where}"
                 before |= times(output, recorded(said.read_text()))
                 outcomes[f"killed with {len(there)} of {len(FRAMES)} frames"] += 1
                 killed += 1
-            ended = forks.call(BATCH, name, str(output), str(said))
+            ended = forks.call(batch, name, str(output), str(said))
             assert ended == (0, 0), f"not resumed: {where}\n{Path(f'{said}.log').read_text()}"
             try:
                 check_whole(output, folder / WHOLE, said.read_text(), before)
@@ -51,5 +51,5 @@ def run(count: int, seed: int) -> dict[str, int]:
 def _undisturbed(forks: Forks, folder: str, output: str) -> float:
     """How many seconds a batch takes now."""
     began = time.monotonic()
-    assert forks.call(BATCH, folder, output, f"{output}.said") == (0, 0)
+    assert forks.call(batch, folder, output, f"{output}.said") == (0, 0)
     return time.monotonic() - began

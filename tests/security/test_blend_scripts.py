@@ -1,15 +1,12 @@
 """A stranger's .blend whose scripts would run: none does, whatever the user's preferences allow."""
 
 import os
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from backend.batch.evaluate import evaluate
-from backend.client.isolation import blender_without_window
 from backend.protocol.pose_file import PoseFile
 from backend.protocol.shots import EvaluationRequest, Shot, encode
 
@@ -60,32 +57,3 @@ def test_a_preference_that_allows_scripts_does_not_count(hostile, tmp_path):
     assert not ran.exists()
     (note,) = PoseFile.load(tmp_path / "poses.npz").header.notes
     assert "Scripts of the .blend are not run" in note
-
-
-def test_not_in_a_blender_of_ones_own_either(hostile, tmp_path):
-    """The add-on there is that of this checkout, or an installed extension: both are to stand."""
-    blender = os.environ.get("TURBOPORTRAIT_DESKTOP_BLENDER", "")
-    if not blender:
-        pytest.skip("TURBOPORTRAIT_DESKTOP_BLENDER names no Blender")
-    blend, ran = hostile
-    command = [*shlex.split(blender), "--background", "--python-exit-code", "1", "--python-expr"]
-
-    def prefer(allowed: bool) -> None:
-        code = ALLOW.format(allowed=allowed) + "; bpy.ops.wm.save_userpref()"
-        subprocess.run([*command, code], cwd=tmp_path, check=True, capture_output=True)
-
-    prefer(True)
-    try:
-        opened = ["--background", str(blend), "--python-expr", "import bpy; bpy.context.scene.frame_set(2)"]
-        subprocess.run([*shlex.split(blender), *opened], cwd=tmp_path, check=True, capture_output=True)
-        assert ran.exists(), "they would run"
-        ran.unlink(missing_ok=True)
-        subprocess.run(
-            [*blender_without_window(*shlex.split(blender)), *opened[1:]], cwd=tmp_path, check=True, capture_output=True
-        )
-        assert not ran.exists()
-        seen = evaluate(blend, SHOTS, tmp_path / "poses.npz", blender)
-    finally:
-        prefer(False)
-    assert seen["cameras"] == ["Camera"]
-    assert not ran.exists()

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,7 +21,8 @@ sys.path[:0] = [str(TESTS / "batch"), str(TESTS / "pipeline")]
 
 FRAMES = {f"turn/turn.{n:04d}.png" for n in (1, 2, 3)} | {f"nod/nod.{n:04d}.png" for n in (10, 11, 12)}
 MOVIES = {"turn.mp4", "nod.mp4"}
-BATCH = "tests.security.tiny_batch:batch"
+PACKAGE = "tests.security"
+"""Its name from the checkout; pytest has a shorter one."""
 WHOLE = "whole"
 """Below the folder of `Forks`: the output of an undisturbed batch."""
 RESULT, STATUS = "result ", "status "
@@ -37,7 +38,7 @@ class Forks:
         # A process that has used OpenMP cannot be forked.
         environment = os.environ | {"NUMBA_THREADING_LAYER": "workqueue", "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(self._folder)],
+            [sys.executable, "-m", f"{PACKAGE}.tiny_batch", str(self._folder)],
             cwd=TESTS.parent, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         return self
@@ -46,17 +47,18 @@ class Forks:
         self._process.kill()
         self._process.communicate()
 
-    def call(self, function: str, *arguments: Any, kill_after: float | None = None) -> tuple[int, Any]:
+    def call(self, function: Callable, *arguments: Any, kill_after: float | None = None) -> tuple[int, Any]:
         """Call a function in a new process.
 
         Args:
-            function: `module:name`. arguments: what JSON knows.
+            function: of a module of this package. arguments: what JSON knows.
             kill_after: seconds after which the process is killed, if it has not ended.
 
         Returns:
             The exit status, negative for a signal, and what the function gave.
         """
-        self._process.stdin.write(json.dumps([function, arguments, kill_after]) + "\n")
+        name = function.__module__.rpartition(".")[2]
+        self._process.stdin.write(json.dumps([name, function.__name__, arguments, kill_after]) + "\n")
         self._process.stdin.flush()
         result = None
         for line in self._process.stdout:
@@ -139,21 +141,20 @@ def _serve(folder: Path) -> None:
     little_poses((Shot("turn", 1, 3, "Cam", **size), Shot("nod", 10, 12, "Cam", **size))).save(folder / "poses.npz")
     assert batch(str(folder), str(folder / WHOLE), str(folder / "whole.said")) == 0
     for line in sys.stdin:
-        function, values, kill_after = json.loads(line)
+        module, function, values, kill_after = json.loads(line)
         pid = os.fork()
         if not pid:
-            _call(function, values)
+            _call(module, function, values)
         if kill_after is not None:
             time.sleep(kill_after)
             os.kill(pid, signal.SIGKILL)
         print(STATUS + str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])), flush=True)
 
 
-def _call(function: str, arguments: Sequence[Any]) -> None:
+def _call(module: str, function: str, arguments: Sequence[Any]) -> None:
     status = 1
     try:
-        module, name = function.split(":")
-        result = getattr(importlib.import_module(module), name)(*arguments)
+        result = getattr(importlib.import_module(f"{PACKAGE}.{module}"), function)(*arguments)
         os.write(1, f"{RESULT}{json.dumps(result)}\n".encode())
         status = 0
     finally:
