@@ -12,6 +12,7 @@ import typer
 from backend.client.isolation import SAFE_PATH
 from backend.commands.batch import batch
 from backend.commands.doctor import doctor
+from backend.commands.inspect import inspect
 from backend.commands.models import models
 from backend.commands.portrait import register, render
 from backend.commands.serve import serve
@@ -24,7 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for _command in (serve, register, render, batch, doctor):
+for _command in (serve, register, render, inspect, batch, doctor):
     app.command()(_command)
 app.add_typer(models, name="models")
 app.add_typer(shots, name="shots")

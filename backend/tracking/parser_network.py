@@ -10,7 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-SIZE = 128
+SIZE = 256
 """Pixels of the network's square input and output."""
 CLASSES = ("background", "skin", "hair", "headwear", "clothing", "eyewear")
 PATCH = 4

@@ -34,7 +34,9 @@ def find_person(crop: Crop, landmarks: np.ndarray) -> tuple[Regions, Warnings]:
         The regions, and warnings (code, sentence) where they are doubtful: several_people, weak_matte, monochrome,
         unsure_regions.
     """
-    regions = PortraitParser.shipped().parse(crop.image, crop.valid)
+    regions = parsed = PortraitParser.shipped().parse(crop.image, crop.valid)
+    if not crop.valid.any():
+        return regions, ()
     face = np.zeros(crop.valid.shape, np.uint8)
     cv2.fillPoly(face, [np.rint(landmarks[list(FACE_OVAL), :2]).astype(np.int32)], 1)
     inside = (face > 0) & crop.valid
@@ -50,7 +52,9 @@ def find_person(crop: Crop, landmarks: np.ndarray) -> tuple[Regions, Warnings]:
         warnings.append(("monochrome", "The photo has no colours; skin, hair and clothing are less sure."))
     if regions.probabilities.max(-1)[crop.valid].mean() < UNSURE:
         warnings.append(("unsure_regions", "It is not clear what is hair, skin or clothing; the head may look wrong."))
-    return replace(regions, foreground=estimate_foreground(crop.image, regions.alpha)), tuple(warnings)
+    if regions is not parsed:
+        regions = replace(regions, foreground=estimate_foreground(crop.image, regions.alpha))
+    return regions, tuple(warnings)
 
 
 def _own_piece(alpha: np.ndarray, face: np.ndarray) -> tuple[np.ndarray, float]:
@@ -87,4 +91,4 @@ def _with_face(regions: Regions, face: np.ndarray) -> Regions:
 
 def _chroma(pixels: np.ndarray) -> float:
     lab = cv2.cvtColor(pixels[None], cv2.COLOR_RGB2LAB)[0].astype(np.float32)
-    return float(np.hypot(lab[:, 1] - 128, lab[:, 2] - 128).mean()) if len(lab) else 0.0
+    return float(np.hypot(lab[:, 1] - 128, lab[:, 2] - 128).mean())

@@ -171,7 +171,7 @@ def test_other_models_and_strangers_are_refused(tmp_path, poses, workers_find_th
             env=environment | {"RAY_AUTH_MODE": "disabled"},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=400,
         )
         with pytest.raises(TurboPortraitError) as error:
             pool.outcomes(60.0)

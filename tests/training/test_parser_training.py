@@ -74,7 +74,7 @@ def test_what_is_left_out_is_not_learnt_from(corpus):
 
 @pytest.mark.slow
 def test_it_learns_and_the_result_is_a_parser(corpus, tmp_path):
-    trainer = ParserTrainer(_config(corpus, tmp_path, steps=40, batch=4, size=32, warmup=5, ema=0.9))
+    trainer = ParserTrainer(_config(corpus, tmp_path, steps=25, batch=4, size=32, warmup=5, ema=0.9))
     terms = []
     trainer.run(lambda step, found: terms.append(found["total"]))
     assert np.mean(terms[-5:]) < 0.7 * np.mean(terms[:5])

@@ -34,7 +34,9 @@ def put_on_spectacles(picture: Picture, rng: np.random.Generator) -> Picture:
         outline = _lens_outline(eye + np.array([0, drop]), half, tilt, power)
         outlines.append(outline)
         cv2.fillPoly(lenses, [outline], 255)
-    if rng.random() < 0.85:
+    density = rng.choice([0.05, 0.15, 0.6, 0.9], p=[0.5, 0.25, 0.15, 0.1])
+    # Clear lenses without a rim nobody could see.
+    if density < 0.5 or rng.random() < 0.5:
         cv2.polylines(frame, outlines, True, 255, thickness)
     inner = half[0] * across / distance
     bridge = [eyes[0] + inner + [0, drop * 0.5], eyes[1] - inner + [0, drop * 0.5]]
@@ -45,7 +47,6 @@ def put_on_spectacles(picture: Picture, rng: np.random.Generator) -> Picture:
     frame, lenses = (cv2.resize(x, (size, size), interpolation=cv2.INTER_AREA) / 255 for x in (frame, lenses))
     colors = rng.uniform(0, 90, 3) if rng.random() < 0.6 else rng.uniform(0, 255, 3)
     tint = 255 * np.array([rng.uniform(0, 0.6), rng.uniform(0, 0.6), rng.uniform(0, 0.6)])
-    density = rng.choice([0.05, 0.15, 0.6, 0.9], p=[0.5, 0.25, 0.15, 0.1])
     glare = _glare(rng, size) * rng.uniform(0, 90)
 
     def worn(image: np.ndarray) -> np.ndarray:

@@ -14,12 +14,12 @@ from torch.nn.functional import cross_entropy, one_hot, softmax
 
 from backend.people.shards import is_held_out
 from backend.protocol.errors import TurboPortraitError
+from backend.tracking.inspection import class_colors
 from backend.tracking.parser import load_network, save_network
 from backend.tracking.parser_network import CLASSES, PortraitParserNetwork
 from backend.training.parser.config import ParserLossConfig, ParserTrainingConfig
 from backend.training.parser.pictures import UNKNOWN, Picture, read_pictures
 from backend.training.parser.samples import Batch, draw_sample, plain_sample
-from backend.training.parser.view import class_colors
 from backend.training.run import Run
 
 PROBES = 6
