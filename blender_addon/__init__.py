@@ -18,6 +18,7 @@ from . import (
     shots_panel,
     shots_properties,
     shots_session,
+    texture,
 )
 from .live import overlay, session
 
@@ -25,6 +26,7 @@ OPERATORS = (operators, backend_operators, head_operators, camera_operators, pre
 MODULES = (
     preferences,
     properties,
+    texture,
     shots_properties,
     engine,
     *OPERATORS,

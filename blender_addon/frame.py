@@ -14,14 +14,12 @@ from backend.protocol.messages import ViewPixels
 from .camera import HeadView, view_of_head
 from .head import visible_heads
 from .parameters import head_parameters
+from .srgb import TO_LINEAR, encoded
 from .steps import HeadRequest
+from .texture import texture_of, texture_pixels, texture_sha256
 
 NO_DEPTH = 1e10
 """Depth where nothing is, as Blender's other engines write it."""
-_LEVELS = np.arange(256, dtype=np.float32) / 255
-TO_LINEAR = np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4).astype(np.float32)
-"""sRGB byte to linear float (IEC 61966-2-1)."""
-
 
 Sight = Callable[[Matrix], HeadView]
 """What sees heads: gives the camera over head space for a head object's world matrix, or raises CameraError."""
@@ -45,7 +43,8 @@ def head_requests(
         ValueError: a head's bones or mesh are missing.
     """
     cameras = [camera or scene.camera, *others]
-    return heads_in_sight(depsgraph, [camera_sight(each, scene.render, depsgraph, whole) for each in cameras])
+    sights = [camera_sight(each, scene.render, depsgraph, whole) for each in cameras]
+    return heads_in_sight(depsgraph, sights, now=True)
 
 
 def camera_sight(
@@ -55,8 +54,12 @@ def camera_sight(
     return lambda head_matrix: view_of_head(camera, head_matrix, render, depsgraph, whole)
 
 
-def heads_in_sight(depsgraph: bpy.types.Depsgraph, sights: Sequence[Sight]) -> list[HeadRequest]:
-    """Every visible head with a portrait, with one view per sight; errors as `head_requests`."""
+def heads_in_sight(depsgraph: bpy.types.Depsgraph, sights: Sequence[Sight], now: bool = False) -> list[HeadRequest]:
+    """Every visible head with a portrait, with one view per sight; errors as `head_requests`.
+
+    Args:
+        now: with what is being painted on it, see `texture_sha256`.
+    """
     requests = []
     for head in visible_heads(depsgraph):
         properties = head.turboportrait
@@ -67,16 +70,19 @@ def heads_in_sight(depsgraph: bpy.types.Depsgraph, sights: Sequence[Sight]) -> l
             views = tuple(sight(place) for sight in sights)
         except ValueError as error:
             raise type(error)(f"{head.name}: {error}") from None
+        image, painted = texture_of(head), texture_sha256(head, now)
         requests.append(
             HeadRequest(
                 name=head.name,
-                avatar=properties.avatar_id,
+                avatar=properties.avatar_id if painted == properties.texture_sha256 else "",
                 maker=properties.maker,
                 head_model=properties.head_model,
                 portrait_sha256=properties.portrait_sha256,
                 portrait=partial(portrait_bytes, properties.portrait.name if properties.portrait else ""),
                 parameters=head_parameters(head, depsgraph),
                 views=views,
+                texture_sha256=painted,
+                texture=partial(texture_pixels, image.name if image else ""),
             )
         )
     return requests
@@ -138,9 +144,8 @@ def premultiplied(rgba: np.ndarray) -> np.ndarray:
 def to_bytes(color: np.ndarray) -> np.ndarray:
     """Linear premultiplied (H, W, 4) float32 as sRGB bytes with straight alpha."""
     alpha = color[..., 3:]
-    linear = np.clip(color[..., :3] / np.maximum(alpha, 1e-6), 0, 1)
-    encoded = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.rint(np.concatenate([encoded, np.clip(alpha, 0, 1)], -1) * 255).astype(np.uint8)
+    shown = encoded(color[..., :3] / np.maximum(alpha, 1e-6))
+    return np.rint(np.concatenate([shown, np.clip(alpha, 0, 1)], -1) * 255).astype(np.uint8)
 
 
 def flatten(views: Sequence[ViewPixels], scales: Sequence[float]) -> np.ndarray:

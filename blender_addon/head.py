@@ -52,7 +52,7 @@ class _Geometry:
                 source.joints,
                 source.parents,
                 source.skin_weights,
-                source.uv[source.faces],
+                source.uv[source.uv_faces],
             )
         offsets = np.moveaxis(source.expressiondirs, 2, 0)
         moved = np.flatnonzero(np.any(offsets, axis=(0, 2)))
@@ -99,6 +99,7 @@ def replace_head(context: bpy.types.Context, head: bpy.types.Object, source: Hea
     mesh_object.data = bpy.data.meshes.new(mesh_object.name)
     mesh_object.vertex_groups.clear()
     _fill(mesh_object, geometry, source)
+    mesh_object.data.turboportrait.look = old.turboportrait.look
     if old.shape_keys:
         animation.move_shape_keys(old.shape_keys, mesh_object.data.shape_keys)
     if not old.users:

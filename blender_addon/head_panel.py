@@ -9,7 +9,7 @@ from bpy.app.translations import pgettext_iface as iface_
 
 from .controls import expression_keys
 from .drawing import Sidebar
-from .head import head_of
+from .head import head_of, mesh_of
 from .words import CONTEXT
 
 
@@ -32,6 +32,9 @@ class HeadPanel(Sidebar, bpy.types.Panel):
         layout.operator("turboportrait.keyframe_head", icon="KEY_HLT")
         layout.prop(head.turboportrait, "gaze", slider=True)
         layout.prop(head.turboportrait, "limits")
+        mesh_object = mesh_of(head)
+        if mesh_object is not None and mesh_object.data.turboportrait.texture is not None:
+            layout.row().prop(mesh_object.data.turboportrait, "look", expand=True)
 
 
 class ExpressionPanel(Sidebar, bpy.types.Panel):

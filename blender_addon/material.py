@@ -1,4 +1,7 @@
-"""The avatar's look as a Blender material: the photo, unlit, as the backend draws it."""
+"""How a head looks in Blender: one image on it, unlit as the backend draws it, or lit by the scene's lights.
+
+Both are what Blender's own exporters know: the unlit nodes become glTF's KHR_materials_unlit, FBX takes Principled.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,12 @@ import numpy as np
 
 from backend.protocol.rigged_mesh import RiggedMesh
 
+from . import albedo
+
 SKIN = (0.55, 0.38, 0.31, 1.0)
-FILL_UV = "fill"
-"""Second UV layer, and the attributes below: what a `RiggedMesh` carries per vertex."""
-BASE_COLOR, PHOTO_WEIGHT, PHOTO_FACING, FILL_WEIGHT = "base_color", "photo_weight", "photo_facing", "fill_weight"
+OPAQUE = 252
+"""Alpha (of 255) from which on a face needs no blending, if all its texels have it, as in the backend's own views."""
+ROUGHNESS = 0.6
 
 
 def plain_skin() -> bpy.types.Material:
@@ -20,29 +25,112 @@ def plain_skin() -> bpy.types.Material:
         material = bpy.data.materials.new("TP3D skin")
         _use_nodes(material)
         material.node_tree.nodes["Principled BSDF"].inputs["Base Color"].default_value = SKIN
-        material.node_tree.nodes["Principled BSDF"].inputs["Roughness"].default_value = 0.6
+        material.node_tree.nodes["Principled BSDF"].inputs["Roughness"].default_value = ROUGHNESS
         material.diffuse_color = SKIN
     return material
 
 
 def dress(mesh: bpy.types.Mesh, source: RiggedMesh) -> None:
-    """Give a mesh with `source`'s vertices and faces its attributes and its material."""
-    layer = mesh.uv_layers.new(name=FILL_UV, do_init=False)
-    layer.uv.foreach_set("vector", np.ascontiguousarray(source.fill_uv[source.faces], np.float32).ravel())
-    for name in (PHOTO_WEIGHT, PHOTO_FACING, FILL_WEIGHT):
-        values = np.ascontiguousarray(getattr(source, name), np.float32)
-        mesh.attributes.new(name, "FLOAT", "POINT").data.foreach_set("value", values)
-    color = np.ones((len(source.vertices), 4), np.float32)
-    color[:, :3] = source.base_color / np.float32(255)
-    mesh.color_attributes.new(BASE_COLOR, "BYTE_COLOR", "POINT").data.foreach_set("color_srgb", color.ravel())
-    mesh.materials.append(portrait_material(mesh.name, image_of(f"{mesh.name} texture", source.texture)))
+    """Give a mesh with `source`'s faces and uv its texture and two unlit materials: what is opaque, and hair's edges.
+
+    Renderers sort what is blended badly, so that only what must be is.
+    """
+    image = image_of(f"{mesh.name} texture", source.texture)
+    mesh.turboportrait.texture = image
+    for part in ("opaque", "hair"):
+        material = bpy.data.materials.new(f"{mesh.name} {part}")
+        _use_nodes(material)
+        mesh.materials.append(material)
+    blended = see_through(source.uv[source.uv_faces], source.texture[..., 3])
+    mesh.polygons.foreach_set("material_index", blended.astype(np.int32))
+    show(mesh)
+
+
+def see_through(corner_uv: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """(F,) bool: which faces with texture coordinates (F, 3, 2) have texels of alpha (H, W) uint8 below OPAQUE."""
+    height, width = alpha.shape
+    counts = np.zeros((height + 1, width + 1), np.int64)
+    counts[1:, 1:] = (alpha < OPAQUE).cumsum(0).cumsum(1)
+    column, row = corner_uv[..., 0] * width - 0.5, (1 - corner_uv[..., 1]) * height - 0.5
+    x0, x1 = (np.clip(bound, 0, width).astype(int) for bound in (column.min(1), column.max(1) + 2))
+    y0, y1 = (np.clip(bound, 0, height).astype(int) for bound in (row.min(1), row.max(1) + 2))
+    return counts[y1, x1] - counts[y0, x1] - counts[y1, x0] + counts[y0, x0] > 0
+
+
+def show(mesh: bpy.types.Mesh) -> None:
+    """Set a head mesh's two materials up for its texture and look."""
+    image, lit = mesh.turboportrait.texture, mesh.turboportrait.look == "LIT"
+    if image is None or len(mesh.materials) < 2:
+        return
+    if lit:
+        image = _lit_image(mesh, image)
+    for material, blended in zip(mesh.materials[:2], (False, True), strict=True):
+        tree = material.node_tree
+        tree.nodes.clear()
+        texture = tree.nodes.new("ShaderNodeTexImage")
+        texture.image = image
+        texture.extension = "EXTEND"
+        surface = _principled(tree, texture, blended) if lit else _unlit(tree, texture, blended)
+        output = tree.nodes.new("ShaderNodeOutputMaterial")
+        tree.links.new(surface, output.inputs["Surface"])
+        # Solid mode with texture colour shows the active image node.
+        tree.nodes.active = texture
+        material.surface_render_method = "DITHERED"
+        for level, node in enumerate(tree.nodes):
+            node.location = (240 * level, 0)
+
+
+def _unlit(tree: bpy.types.NodeTree, texture: bpy.types.Node, blended: bool) -> bpy.types.NodeSocket:
+    """Light and shadow are in the photo already: emitted to the camera; to other rays the head is matt."""
+    emission, matt = tree.nodes.new("ShaderNodeEmission"), tree.nodes.new("ShaderNodeBsdfDiffuse")
+    for node in (emission, matt):
+        tree.links.new(texture.outputs["Color"], node.inputs["Color"])
+    camera = tree.nodes.new("ShaderNodeLightPath").outputs["Is Camera Ray"]
+    shown = _mix(tree, camera, matt.outputs[0], emission.outputs[0])
+    if not blended:
+        return shown
+    clear = tree.nodes.new("ShaderNodeBsdfTransparent").outputs[0]
+    return _mix(tree, texture.outputs["Alpha"], clear, shown)
+
+
+def _principled(tree: bpy.types.NodeTree, texture: bpy.types.Node, blended: bool) -> bpy.types.NodeSocket:
+    node = tree.nodes.new("ShaderNodeBsdfPrincipled")
+    node.inputs["Roughness"].default_value = ROUGHNESS
+    tree.links.new(texture.outputs["Color"], node.inputs["Base Color"])
+    if blended:
+        tree.links.new(texture.outputs["Alpha"], node.inputs["Alpha"])
+    return node.outputs[0]
+
+
+def _mix(
+    tree: bpy.types.NodeTree,
+    factor: bpy.types.NodeSocket,
+    low: bpy.types.NodeSocket,
+    high: bpy.types.NodeSocket,
+) -> bpy.types.NodeSocket:
+    node = tree.nodes.new("ShaderNodeMixShader")
+    for value, socket in zip((factor, low, high), node.inputs, strict=True):
+        tree.links.new(value, socket)
+    return node.outputs[0]
+
+
+def _lit_image(mesh: bpy.types.Mesh, image: bpy.types.Image) -> bpy.types.Image:
+    """The image without the photo's light, made anew of the texture as it is now."""
+    pixels = albedo.without_light(mesh, pixels_of(image))
+    name = f"{image.name} lit"
+    lit = bpy.data.images.get(name)
+    if lit is None or tuple(lit.size) != tuple(image.size):
+        return image_of(name, pixels)
+    set_pixels(lit, pixels)
+    lit.pack()
+    return lit
 
 
 def image_of(name: str, pixels: np.ndarray) -> bpy.types.Image:
     """A packed image from (H, W, 4) uint8 sRGB."""
     height, width = pixels.shape[:2]
     image = bpy.data.images.new(name, width, height, alpha=True)
-    # The backend's texture is opaque in use, whatever its alpha says.
+    # Colours go on under low alpha, as the backend filters them.
     image.alpha_mode = "CHANNEL_PACKED"
     set_pixels(image, pixels)
     image.pack()
@@ -55,105 +143,17 @@ def set_pixels(image: bpy.types.Image, pixels: np.ndarray) -> None:
     image.update()
 
 
-def portrait_material(name: str, image: bpy.types.Image) -> bpy.types.Material:
-    """The formula of `RiggedMesh` as nodes, emitted: light and shadow are already in the photo."""
-    material = bpy.data.materials.new(name)
-    _use_nodes(material)
-    tree = material.node_tree
-    tree.nodes.clear()
-    graph = _Graph(tree)
-
-    geometry = tree.nodes.new("ShaderNodeNewGeometry")
-    cosine = graph.vector("DOT_PRODUCT", geometry.outputs["Incoming"], geometry.outputs["Normal"])
-    view_facing = graph.math("MAXIMUM", graph.math("ABSOLUTE", cosine), 1e-3)
-    ratio = graph.math("DIVIDE", graph.attribute(PHOTO_FACING, "Fac"), view_facing)
-    rise = graph.math("SUBTRACT", ratio, RiggedMesh.FADE_START)
-    fade = graph.math("DIVIDE", rise, RiggedMesh.FADE_LENGTH, clamp=True)
-    photo_weight = graph.math("MULTIPLY", graph.attribute(PHOTO_WEIGHT, "Fac"), fade)
-    fill_weight = graph.attribute(FILL_WEIGHT, "Fac")
-
-    photo, fill = graph.image(image, "UVMap"), graph.image(image, FILL_UV)
-    filled = graph.mix(fill_weight, graph.attribute(BASE_COLOR, "Color"), fill.outputs["Color"])
-    color = graph.mix(photo_weight, filled, photo.outputs["Color"])
-    emission = tree.nodes.new("ShaderNodeEmission")
-    output = tree.nodes.new("ShaderNodeOutputMaterial")
-    tree.links.new(color, emission.inputs["Color"])
-    tree.links.new(emission.outputs[0], output.inputs["Surface"])
-    # Solid mode with texture colour shows the active image node.
-    tree.nodes.active = photo
-    graph.arrange()
-    return material
+def pixels_of(image: bpy.types.Image) -> np.ndarray:
+    """(H, W, 4) uint8 sRGB, top row first, of a byte image; the reverse of `set_pixels`."""
+    width, height = image.size
+    flat = np.empty(4 * width * height, np.float32)
+    image.pixels.foreach_get(flat)
+    flat *= 255
+    flat += 0.5
+    return np.ascontiguousarray(flat.astype(np.uint8).reshape(height, width, 4)[::-1])
 
 
 def _use_nodes(material: bpy.types.Material) -> None:
     # From Blender 5.0 on every material has nodes, and switching them on is deprecated.
     if bpy.app.version < (5, 0):
         material.use_nodes = True
-
-
-class _Graph:
-    """Shader nodes written as expressions: each method adds a node, links its inputs and returns its output."""
-
-    def __init__(self, tree: bpy.types.NodeTree):
-        self.tree = tree
-
-    def attribute(self, name: str, output: str) -> bpy.types.NodeSocket:
-        node = self.tree.nodes.new("ShaderNodeAttribute")
-        node.attribute_name = name
-        return node.outputs[output]
-
-    def image(self, image: bpy.types.Image, uv: str) -> bpy.types.Node:
-        coordinates = self.tree.nodes.new("ShaderNodeUVMap")
-        coordinates.uv_map = uv
-        node = self.tree.nodes.new("ShaderNodeTexImage")
-        node.image = image
-        node.extension = "EXTEND"
-        self.tree.links.new(coordinates.outputs["UV"], node.inputs["Vector"])
-        return node
-
-    def math(self, operation: str, *values: bpy.types.NodeSocket | float, clamp: bool = False):
-        node = self.tree.nodes.new("ShaderNodeMath")
-        node.operation, node.use_clamp = operation, clamp
-        self._feed(node.inputs, values)
-        return node.outputs[0]
-
-    def vector(self, operation: str, *values: bpy.types.NodeSocket):
-        node = self.tree.nodes.new("ShaderNodeVectorMath")
-        node.operation = operation
-        self._feed(node.inputs, values)
-        return node.outputs["Value"]
-
-    def mix(self, factor: bpy.types.NodeSocket, low: bpy.types.NodeSocket, high: bpy.types.NodeSocket):
-        node = self.tree.nodes.new("ShaderNodeMix")
-        node.data_type = "RGBA"
-        # The node has sockets of every type and shows one set: only identifiers tell them apart.
-        sockets = {socket.identifier: socket for socket in node.inputs}
-        self._feed([sockets[name] for name in ("Factor_Float", "A_Color", "B_Color")], (factor, low, high))
-        return next(socket for socket in node.outputs if socket.identifier == "Result_Color")
-
-    def _feed(self, sockets, values) -> None:
-        for socket, value in zip(sockets, values, strict=False):
-            if isinstance(value, bpy.types.NodeSocket):
-                self.tree.links.new(value, socket)
-            else:
-                socket.default_value = value
-
-    def arrange(self) -> None:
-        """Place the nodes in columns by their distance to the output, so that users can read the tree."""
-        inputs = {node: [] for node in self.tree.nodes}
-        for link in self.tree.links:
-            inputs[link.to_node].append(link.from_node)
-        depth = {}
-
-        def visit(node, level):
-            if depth.get(node, -1) < level:
-                depth[node] = level
-                for source in inputs[node]:
-                    visit(source, level + 1)
-
-        visit(next(node for node in self.tree.nodes if node.type == "OUTPUT_MATERIAL"), 0)
-        rows: dict[int, int] = {}
-        for node, level in depth.items():
-            row = rows.get(level, 0)
-            node.location = (-220 * level, -260 * row)
-            rows[level] = row + 1

@@ -22,6 +22,7 @@ from .head import add_head, replace_head
 from .live import session
 from .parameters import apply_parameters
 from .shooting import CAMERA_METRES
+from .texture import sha256_of
 
 PHOTO_COLOURS = "Standard"
 """The view transform that shows a picture's colours as they are."""
@@ -74,6 +75,7 @@ def adopt(
     properties.head_model = registered.head_model
     properties.portrait = pack_portrait(path, photo)
     properties.portrait_sha256 = hashlib.sha256(photo).hexdigest()
+    properties.texture_sha256 = "" if mesh is None else sha256_of(mesh.texture)
     if context.scene.camera is None:
         context.scene.camera = add_portrait_camera(context, head, registered.camera)
     # The same photo is the same avatar: the scene may look as before, but what failed for want of it need not any more.

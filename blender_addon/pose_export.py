@@ -23,8 +23,10 @@ from backend.protocol.shots import Shot, decode_request, plain
 from .camera import CameraError, view_of_head
 from .frame import world_color
 from .head import visible_heads
+from .material import pixels_of
 from .parameters import head_parameters
 from .shots import frame_rate, marker_shots
+from .texture import texture_of, texture_sha256
 
 PROGRESS = "@poses "
 
@@ -93,7 +95,12 @@ def collect(scene: bpy.types.Scene, shots: Sequence[Shot], blend_sha256: str = "
         notes=_scripts_left_out(),
     )
     portraits = {info.portrait_sha256: _photo(head) for info, head in zip(header.heads, heads, strict=True)}
-    return PoseFile(header, collector.columns(), portraits)
+    textures = {
+        info.texture_sha256: pixels_of(texture_of(head))
+        for info, head in zip(header.heads, heads, strict=True)
+        if info.texture_sha256
+    }
+    return PoseFile(header, collector.columns(), portraits, textures)
 
 
 class _Collector:
@@ -180,6 +187,7 @@ def _head_info(head: bpy.types.Object, expressions: int) -> Head:
         portrait_sha256=hashlib.sha256(_photo(head)).hexdigest(),
         portrait_name=properties.portrait.name,
         expressions=expressions,
+        texture_sha256=texture_sha256(head, now=True),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 
+from . import material
 from .backend_link import link
 from .live import session
 from .rig_controls import use_limits
@@ -73,10 +74,33 @@ class HeadProperties(bpy.types.PropertyGroup):
         override=OVERRIDABLE,
     )
     portrait_sha256: bpy.props.StringProperty(name="Portrait hash", description="SHA-256 of the portrait file's bytes")
+    texture_sha256: bpy.props.StringProperty(
+        name="Texture hash", description="SHA-256 of the texture's pixels as the avatar was registered with them"
+    )
+
+
+def _switch_look(properties: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
+    material.show(properties.id_data)
 
 
 class MeshProperties(bpy.types.PropertyGroup):
     """On every mesh; only a head's mesh uses it."""
+
+    texture: bpy.props.PointerProperty(
+        type=bpy.types.Image,
+        name="Texture",
+        description="What the head looks like, packed into the .blend file; paint on it shows in the backend's views",
+    )
+    look: bpy.props.EnumProperty(
+        name="Look",
+        description="How the head's mesh is shaded in Blender and in exported files",
+        items=[
+            ("UNLIT", "Unlit", "As in the photo, whatever the scene's lights are"),
+            ("LIT", "Lit", "By the scene's lights; the photo's own light is taken out, roughly"),
+        ],
+        default="UNLIT",
+        update=_switch_look,
+    )
 
     expression_names: bpy.props.StringProperty(
         name="Expression names",

@@ -31,8 +31,8 @@ class Progress(NamedTuple):
 
 Steps = Generator["str | Progress", None, Any]
 POLL_SECONDS = 0.005
-_current_ids: dict[tuple[str, str, str], str] = {}
-"""(portrait hash, maker, head model) to the id under which a backend registered it again."""
+_current_ids: dict[tuple[str, str, str, str], str] = {}
+"""(portrait hash, maker, head model, texture hash) to the id under which a backend registered it again."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,12 @@ class HeadRequest:
     """One head to be rendered, read from the scene.
 
     Attributes:
+        avatar: its id as the file has it, empty if the head has been painted on since.
         portrait_sha256: of the photo's bytes.
         portrait: gives the photo's bytes, empty if they are lost; asked for a backend that does not know the avatar.
         views: the cameras; all of them are refined together, and the first is the one that is shown.
+        texture_sha256: of the texture's pixels, empty without one.
+        texture: gives the texture (H, W, 4) uint8, None without one; asked for as the photo is.
     """
 
     name: str
@@ -64,6 +67,8 @@ class HeadRequest:
     portrait: Callable[[], bytes] = field(compare=False)
     parameters: HeadParameters
     views: tuple[HeadView, ...]
+    texture_sha256: str = ""
+    texture: Callable[[], np.ndarray | None] = field(default=lambda: None, compare=False)
 
     @property
     def view(self) -> HeadView:
@@ -76,8 +81,8 @@ class HeadRequest:
         return _current_ids.get(self._identity, self.avatar)
 
     @property
-    def _identity(self) -> tuple[str, str, str]:
-        return self.portrait_sha256, self.maker, self.head_model
+    def _identity(self) -> tuple[str, str, str, str]:
+        return self.portrait_sha256, self.maker, self.head_model, self.texture_sha256
 
 
 def complete(
@@ -171,12 +176,17 @@ def rendering(
 
 
 def registering_again(client: Client, head: HeadRequest, reason: TurboPortraitError) -> Steps:
-    """Have the backend make an avatar again that it does not know; raises `reason` where the photo is lost."""
+    """Have the backend make an avatar again that it does not know, with the file's texture; raises `reason` where the
+    photo is lost."""
     portrait = head.portrait()
     if not portrait:
         raise reason
     request = client.submit(
-        Register, photo=np.frombuffer(portrait, np.uint8), maker=head.maker, head_model=head.head_model
+        Register,
+        photo=np.frombuffer(portrait, np.uint8),
+        maker=head.maker,
+        head_model=head.head_model,
+        texture=head.texture(),
     )
     again = yield from finish(client, request, rpt_("Registering {head} again").format(head=head.name))
     _current_ids[head._identity] = again.result.avatar

@@ -42,10 +42,12 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 class FrameHead(msgspec.Struct, frozen=True):
-    """One head in one frame; `portrait` is the SHA-256 of the photo, `scale` scene units per metre."""
+    """One head in one frame; `portrait` is the SHA-256 of the photo, `texture` of the texture or empty for the one that
+    is made of the photo, `scale` scene units per metre."""
 
     name: str
     portrait: str
+    texture: str
     maker: str
     head_model: str
     camera: Camera
@@ -77,7 +79,7 @@ class Plan:
         shots: with their sizes.
         starts: the number of each shot's first frame among all frames, and the number of all.
         keys: per frame, the hash of everything that its picture depends on.
-        portraits: per shot and head, the SHA-256 of its photo.
+        portraits, textures: per shot and head, the SHA-256 of its photo and of its texture.
         photos: SHA-256 -> bytes, the poses' and those that shots name.
     """
 
@@ -87,6 +89,7 @@ class Plan:
     starts: np.ndarray
     keys: list[str]
     portraits: list[list[str]]
+    textures: list[list[str]]
     photos: dict[str, bytes]
 
     def __len__(self) -> int:
@@ -120,6 +123,7 @@ class Plan:
                 FrameHead(
                     info.name,
                     self.portraits[index][which],
+                    self.textures[index][which],
                     info.maker,
                     info.head_model,
                     self.poses.camera(row),
@@ -181,7 +185,12 @@ def make_plan(poses: PoseFile, settings: Settings, photos: Mapping[str, str], ex
     ]
     starts = np.concatenate([[0], np.cumsum([len(shot.frames) for shot in shots])]).astype(np.int64)
     every = {**poses.portraits, **extra}
-    plan = Plan(settings, poses, shots, starts, [], portraits, every)
+    # A texture is of one photo: a shot's own photo gets the one that is made of it.
+    textures = [
+        [head.texture_sha256 if portrait == head.portrait_sha256 else "" for head, portrait in pairs]
+        for pairs in (zip(poses.header.heads, of_shot, strict=True) for of_shot in portraits)
+    ]
+    plan = Plan(settings, poses, shots, starts, [], portraits, textures, every)
     for index, shot in enumerate(shots):
         plan.keys.extend(_keys(plan, index, shot))
     return plan
@@ -200,8 +209,18 @@ def _keys(plan: Plan, index: int, shot: Shot) -> Iterator[str]:
         "size": [shot.width, shot.height],
         "format": (shot.output or settings.output).rpartition(".")[2],
         "heads": [
-            [head.name, head.maker, head.head_model, head_model_checksum(head.head_model), portrait, head.expressions]
-            for head, portrait in zip(poses.header.heads, plan.portraits[index], strict=True)
+            [
+                head.name,
+                head.maker,
+                head.head_model,
+                head_model_checksum(head.head_model),
+                portrait,
+                texture,
+                head.expressions,
+            ]
+            for head, portrait, texture in zip(
+                poses.header.heads, plan.portraits[index], plan.textures[index], strict=True
+            )
         ],
     }
     base = hashlib.sha256(json.dumps(common, sort_keys=True).encode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -185,7 +185,7 @@ def _evaluated(request: Request, shots: Sequence[Shot], job: Job, progress: Eval
         msgspec.structs.replace(shot, width=known.width, height=known.height)
         for shot, known in zip(shots, poses.header.shots, strict=True)
     ]
-    return PoseFile(msgspec.structs.replace(poses.header, shots=tuple(sized)), poses.columns, poses.portraits)
+    return replace(poses, header=msgspec.structs.replace(poses.header, shots=tuple(sized)))
 
 
 def _check_header(poses: PoseFile, found: ShotList, shots: Sequence[Shot], problems: list[Problem]) -> None:
@@ -222,4 +222,4 @@ def _chosen(poses: PoseFile, shots: Sequence[Shot], only: Sequence[str], problem
     for index, part in enumerate(rows):
         start = sum(map(len, rows[:index]))
         columns["shot"][start : start + len(part)] = index
-    return PoseFile(msgspec.structs.replace(header, shots=tuple(kept)), columns, poses.portraits)
+    return replace(poses, header=msgspec.structs.replace(header, shots=tuple(kept)), columns=columns)

@@ -42,16 +42,19 @@ class FrameRenderer:
         output: the folder below which frames are written.
         job: the job's own folder, for records and thumbnails.
         photos: SHA-256 -> bytes.
+        textures: SHA-256 -> (H, W, 4) uint8.
     """
 
-    def __init__(self, pipeline: Pipeline, output: Path, job: Path, photos: dict[str, bytes]) -> None:
+    def __init__(
+        self, pipeline: Pipeline, output: Path, job: Path, photos: dict[str, bytes], textures: dict[str, np.ndarray]
+    ) -> None:
         self.pipeline = pipeline
         self.output = output
         self.job = job
-        self.photos = photos
+        self.photos, self.textures = photos, textures
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._records = RecordFile(job / RECORDS)
-        self._unusable: dict[tuple[str, str, str], TurboPortraitError] = {}
+        self._unusable: dict[tuple[str, str, str, str], TurboPortraitError] = {}
 
     def render(self, tasks: Sequence[FrameTask], temporal: bool = False) -> list[Record]:
         """Render frames together and write them; a frame that fails is a record that says why.
@@ -63,7 +66,7 @@ class FrameRenderer:
         moments: dict[str, list[tuple[FrameHead, Moment]]] = {}
         seconds: dict[str, dict[str, float]] = {}
         # Registering takes seconds once: not to be counted as one frame's own.
-        for head in {(h.portrait, h.maker, h.head_model): h for task in tasks for h in task.heads}.values():
+        for head in {(h.portrait, h.maker, h.head_model, h.texture): h for task in tasks for h in task.heads}.values():
             with contextlib.suppress(Exception):
                 self._registration(head)
         for task in tasks:
@@ -97,11 +100,14 @@ class FrameRenderer:
 
     def _registration(self, head: FrameHead) -> Registration:
         """The head's avatar, made at the first time; a portrait that fails is not tried again."""
-        who = (head.portrait, head.maker, head.head_model)
+        who = (head.portrait, head.maker, head.head_model, head.texture)
         if who in self._unusable:
             raise self._unusable[who]
         try:
-            return self.pipeline.register(self.photos[head.portrait], head.maker, head.head_model, lambda *_: None)
+            texture = self.textures[head.texture] if head.texture else None
+            return self.pipeline.register(
+                self.photos[head.portrait], head.maker, head.head_model, lambda *_: None, texture
+            )
         except Exception as error:
             self._unusable[who] = describe(error)
             raise

@@ -106,7 +106,9 @@ def make_pool(plan: Plan, job: Job, resources: Resources, missing: int, tell: Te
     Raises:
         TurboPortraitError: no_ray, where workers are asked for.
     """
-    settings = WorkerSettings(job.output, job.folder, plan.photos, resources.pipeline, resources.threads)
+    settings = WorkerSettings(
+        job.output, job.folder, plan.photos, plan.poses.textures, resources.pipeline, resources.threads
+    )
     free = resources.workers is None and not resources.ray
     if resources.workers == 0 or (free and missing <= FEW):
         return LocalPool(settings)

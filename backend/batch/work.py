@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from backend.batch.plan import FrameTask
 from backend.batch.records import Record
 from backend.protocol.errors import TurboPortraitError
@@ -60,6 +62,7 @@ class WorkerSettings:
 
     Attributes:
         photos: SHA-256 -> bytes.
+        textures: SHA-256 -> (H, W, 4) uint8.
         pipeline: a callable without arguments, importable on every node.
         threads: for computing on the CPU; 0 for all.
     """
@@ -67,6 +70,7 @@ class WorkerSettings:
     output: Path
     job: Path
     photos: dict[str, bytes]
+    textures: dict[str, np.ndarray]
     pipeline: Any
     threads: int = 0
 
@@ -88,7 +92,7 @@ class Worker:
             from backend.batch.rendering import FrameRenderer
 
             s = self._settings
-            self._renderer = FrameRenderer(s.pipeline(), s.output, s.job, s.photos)
+            self._renderer = FrameRenderer(s.pipeline(), s.output, s.job, s.photos, s.textures)
         return self._renderer.render(tasks, temporal)
 
     def movie(self, task: Any) -> list[Record]:

@@ -60,7 +60,7 @@ def astronaut_poses(frames: int, size: int) -> PoseFile:
     from backend.pipeline import Pipeline
 
     photo = real_portraits()["astronaut"]
-    tracked = Pipeline(device="cpu").register(photo, "relief", "open_head", lambda *_: None).avatar.tracked
+    tracked = Pipeline(device="cpu").register(photo, "bust", "open_head", lambda *_: None).avatar.tracked
     camera = tracked.camera.crop(0, 0, tracked.camera.width, size)
     expression = np.array(tracked.parameters.expression, np.float32)
     digest = hashlib.sha256(photo).hexdigest()
@@ -72,7 +72,7 @@ def astronaut_poses(frames: int, size: int) -> PoseFile:
     columns["K"][:], columns["world_to_camera"][:], columns["scale"][:] = camera.K, camera.world_to_camera, 1
     columns["pose"][:, 4] = 0.4 * np.sin(np.linspace(0, 40, frames))
     columns["expression"][:] = expression
-    head = Head("astronaut", "relief", "open_head", digest, "astronaut.png", len(expression))
+    head = Head("astronaut", "bust", "open_head", digest, "astronaut.png", len(expression))
     shot = Shot("turn", 1, frames, "portrait", width=size, height=size)
     return PoseFile(Header("0" * 64, (24, 1), ("portrait",), (head,), (shot,)), columns, {digest: photo})
 
@@ -124,7 +124,7 @@ def measure_batching(frames: int) -> dict[str, Any]:
     plan = make_plan(poses, Settings(), {}, {})
     result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        renderer = FrameRenderer(Pipeline(), Path(folder), Path(folder) / "job", plan.photos)
+        renderer = FrameRenderer(Pipeline(), Path(folder), Path(folder) / "job", plan.photos, {})
         seconds: dict[int, list[float]] = {}
         for size in (1, 2, 4, 8):
             renderer.render([plan.task(number) for number in range(size)])

@@ -22,10 +22,12 @@ from backend.protocol.shots import Shot
 from flame.limits import MAX_FILE_BYTES
 from flame.npz import load_npz
 
-VERSION = 1
+VERSION = 2
 MAX_HEADER_BYTES = 16 << 20
 PORTRAIT = "portrait_"
 """Before the SHA-256 of a portrait's bytes: the name of the array that holds them."""
+TEXTURE = "texture_"
+"""Before the SHA-256 of a texture's pixels: the name of the array (H, W, 4) uint8 that holds them."""
 
 COLUMNS: dict[str, tuple[type, int]] = {
     "shot": (np.int32, 1),
@@ -43,7 +45,8 @@ longest basis among the heads; `scale` is Blender units per metre of head space.
 
 
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A head with a portrait: its object's name, how the avatar is made, and of which photo."""
+    """A head with a portrait: its object's name, how the avatar is made, of which photo, and the texture on it, empty
+    for the one that is made of the photo."""
 
     name: str
     maker: str
@@ -51,6 +54,7 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     portrait_sha256: str
     portrait_name: str
     expressions: int
+    texture_sha256: str = ""
 
 
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,11 +91,13 @@ class PoseFile:
         header: what the table is about.
         columns: see `COLUMNS`; arrays of R rows.
         portraits: SHA-256 -> the photo's bytes.
+        textures: SHA-256 -> (H, W, 4) uint8 sRGB.
     """
 
     header: Header
     columns: dict[str, np.ndarray]
     portraits: dict[str, bytes] = field(default_factory=dict)
+    textures: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.columns["shot"])
@@ -126,6 +132,8 @@ class PoseFile:
             arrays[name] = np.ascontiguousarray(self.columns[name], kind)
         for digest, photo in self.portraits.items():
             arrays[PORTRAIT + digest] = np.frombuffer(photo, np.uint8)
+        for digest, texture in self.textures.items():
+            arrays[TEXTURE + digest] = np.ascontiguousarray(texture)
         write_file(path, npz_bytes(**arrays))
 
     @classmethod
@@ -150,7 +158,8 @@ class PoseFile:
             for name in list(arrays)
             if name.startswith(PORTRAIT)
         }
-        poses = cls(header, arrays, portraits)
+        textures = {name.removeprefix(TEXTURE): arrays.pop(name) for name in list(arrays) if name.startswith(TEXTURE)}
+        poses = cls(header, arrays, portraits, textures)
         if problem := poses._problem():
             raise TurboPortraitError("bad_pose_file", f"{Path(path).name}: {problem}")
         return poses
@@ -183,8 +192,17 @@ class PoseFile:
                 return f"a portrait has more than {limits.MAX_PHOTO_BYTES >> 20} MiB"
             if hashlib.sha256(photo).hexdigest() != digest:
                 return "a portrait's bytes do not have the hash that names them"
+        for digest, texture in self.textures.items():
+            sides = texture.shape[:2]
+            if texture.ndim != 3 or texture.shape[2] != 4 or texture.dtype != np.uint8:
+                return "a texture is not one of RGBA bytes"
+            if min(sides) < 2 or max(sides) > limits.MAX_TEXTURE_SIDE:
+                return f"a texture is {sides[1]} x {sides[0]}"
+            if hashlib.sha256(np.ascontiguousarray(texture)).hexdigest() != digest:
+                return "a texture's pixels do not have the hash that names them"
         missing = {head.portrait_sha256 for head in header.heads} - set(self.portraits)
-        return f"the portrait of {len(missing)} heads is missing" if missing else ""
+        missing |= {head.texture_sha256 for head in header.heads} - {"", *self.textures}
+        return f"the portrait or texture of {len(missing)} heads is missing" if missing else ""
 
 
 def _header_problem(header: Header) -> str:

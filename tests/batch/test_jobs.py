@@ -1,6 +1,7 @@
 """Jobs: frames are known by content, a run goes on where the last one ended, however it ended."""
 
 import gc
+import hashlib
 import json
 import os
 import signal
@@ -89,6 +90,20 @@ def test_another_portrait_is_another_picture(tmp_path, poses):
     assert (summary.done, summary.kept) == (6, 6)
     picture = read_rgba(tmp_path / plan.path(6))
     assert picture[20, 20, 1] > picture[20, 20, 0] + 30
+
+
+def test_a_texture_of_the_file_is_rendered_but_not_on_another_portrait(tmp_path, poses):
+    green = np.full((8, 8, 4), (0, 200, 0, 255), np.uint8)
+    digest = hashlib.sha256(green).hexdigest()
+    heads = tuple(msgspec.structs.replace(head, texture_sha256=digest) for head in poses.header.heads)
+    header = msgspec.structs.replace(poses.header, heads=heads)
+    painted = PoseFile(header, poses.columns, poses.portraits, {digest: green})
+    other = photo((10, 20, 30))
+    extra = {"nod": (hashlib.sha256(other).hexdigest(), other)}
+    _, plan, _ = run(tmp_path, painted, Settings(quality="raw"), photos=extra)
+    for number in (0, len(plan) - 1):
+        rgba = read_rgba(tmp_path / plan.path(number))
+        assert (rgba[rgba[..., 3] == 255] == (0, 200, 0, 255)).all() == (number == 0)
 
 
 def test_every_picture_says_what_it_is(tmp_path):

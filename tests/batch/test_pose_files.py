@@ -1,9 +1,11 @@
 """Pose files: what is written is read, and nothing else is."""
 
+import hashlib
 import io
 import json
 import zipfile
 
+import msgspec
 import numpy as np
 import pytest
 from little_shots import little_poses
@@ -23,6 +25,18 @@ def test_a_pose_file_comes_back(tmp_path, poses):
     assert again.parameters(3) == poses.parameters(3)
     assert again.camera(0).width == 64
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_texture_comes_back(tmp_path, poses):
+    texture = np.random.default_rng(0).integers(0, 256, (6, 5, 4), np.uint8)
+    digest = hashlib.sha256(texture).hexdigest()
+    heads = tuple(msgspec.structs.replace(head, texture_sha256=digest) for head in poses.header.heads)
+    header = msgspec.structs.replace(poses.header, heads=heads)
+    PoseFile(header, poses.columns, poses.portraits, {digest: texture}).save(tmp_path / "poses.npz")
+    again = PoseFile.load(tmp_path / "poses.npz")
+    assert (again.textures[digest] == texture).all()
+    PoseFile(header, poses.columns, poses.portraits).save(tmp_path / "poses.npz")
+    assert "missing" in refused(tmp_path / "poses.npz")
 
 
 def test_the_same_poses_give_the_same_bytes(tmp_path, poses):
@@ -58,6 +72,8 @@ def test_what_is_no_pose_file(tmp_path, poses):
     refused(altered(tmp_path, poses, head=np.full(12, 4, np.int32)))
     refused(altered(tmp_path, poses, frame=np.arange(12, dtype=np.int32)[::-1]))
     refused(altered(tmp_path, poses, **{f"portrait_{'0' * 64}": np.zeros(3, np.uint8)}))
+    refused(altered(tmp_path, poses, **{f"texture_{'0' * 64}": np.zeros((4, 4, 4), np.uint8)}))
+    refused(altered(tmp_path, poses, **{f"texture_{'0' * 64}": np.zeros((4, 4), np.uint8)}))
     refused(altered(tmp_path, poses, header=np.frombuffer(b"{}", np.uint8)))
     header = np.frombuffer(json.dumps({"version": 2}).encode(), np.uint8)
     refused(altered(tmp_path, poses, header=header))

@@ -1,5 +1,7 @@
 """Register, render, refine, without a socket."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from little_head import PORTRAIT, Brighten, little_catalog, looking_from, make_little_head, photo
@@ -47,6 +49,36 @@ def test_registering_the_same_portrait_again_makes_nothing_new(pipeline):
     pipeline.forget(first.avatar.id)
     assert pipeline.register(photo(), "little", "open_head", quiet).avatar.id == first.avatar.id
     assert len(made) == 3
+
+
+def test_a_texture_is_part_of_the_avatar_and_makes_nothing_else_anew(pipeline):
+    made = []
+
+    def maker(data, model, progress):
+        made.append(data)
+        return make_little_head(data, model, progress)
+
+    pipeline = Pipeline(little_catalog(maker=maker), device="cpu")
+    plain = pipeline.register(photo(), "little", "open_head", quiet)
+    green = np.full((30, 20, 4), (0, 200, 0, 255), np.uint8)
+    painted = pipeline.register(photo(), "little", "open_head", quiet, green)
+    assert painted.avatar.id != plain.avatar.id
+    assert pipeline.register(photo(), "little", "open_head", quiet, green.copy()) is painted
+    assert pipeline.register(photo(), "little", "open_head", quiet, plain.avatar.mesh().texture) is plain
+    assert len(made) == 1
+    (view,) = pipeline.render_raw(painted, [looking_from((0, 0, 1))], REST)
+    assert (view.rgba[view.rgba[..., 3] > 0] == (0, 200, 0, 255)).all()
+    # Another backend knows nothing of the first one's.
+    other = Pipeline(little_catalog(), device="cpu")
+    assert other.register(photo(), "little", "open_head", quiet, green).avatar.id == painted.avatar.id
+
+
+def test_a_maker_that_is_no_more_has_a_successor(pipeline):
+    catalog = little_catalog()
+    pipeline = Pipeline(replace(catalog, makers={"bust": catalog.makers["little"]}), device="cpu")
+    assert pipeline.register(photo(), "relief", "open_head", quiet) is pipeline.register(
+        photo(), "bust", "open_head", quiet
+    )
 
 
 def test_refined_frames_are_as_large_as_their_cameras_and_change_the_head_only(pipeline, registration):
@@ -148,7 +180,7 @@ def test_a_head_model_that_cannot_be_read_is_an_error_of_its_own(tmp_path, monke
     pipeline = Pipeline(Catalog.default(), device="cpu")
     assert "mine" in pipeline.capabilities().head_models
     with pytest.raises(TurboPortraitError) as error:
-        pipeline.register(photo(), "relief", "mine", quiet)
+        pipeline.register(photo(), "bust", "mine", quiet)
     assert error.value.code == "bad_head_model"
 
 

@@ -99,7 +99,16 @@ def test_render_requests_come_through(message):
     assert same(message, decode_request(over_the_wire(message)))
 
 
-@given(st.builds(Register, id=IDS, photo=arrays.arrays(np.uint8, st.integers(0, 300)), maker=NAMES, head_model=NAMES))
+@given(
+    st.builds(
+        Register,
+        id=IDS,
+        photo=arrays.arrays(np.uint8, st.integers(0, 300)),
+        maker=NAMES,
+        head_model=NAMES,
+        texture=st.none() | SIZES.flatmap(lambda size: arrays.arrays(np.uint8, (*size, 4))),
+    )
+)
 def test_photographs_come_through(message):
     assert same(message, decode_request(over_the_wire(message)))
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from backend.protocol import TurboPortraitError, limits
 from backend.protocol.camera import Camera
 from backend.protocol.head_parameters import HeadParameters
-from backend.protocol.validation import check_camera, check_parameters
+from backend.protocol.messages import Register
+from backend.protocol.validation import check_camera, check_parameters, check_request
 from flame.rotations import axis_angle_to_matrix
 
 ANGLES = st.floats(-3, 3)
@@ -50,3 +51,12 @@ def test_one_bad_number_is_enough(field, value):
     with pytest.raises(TurboPortraitError) as error:
         check_parameters(HeadParameters(**{field: tuple(numbers)}))
     assert error.value.code == "bad_parameters"
+
+
+@pytest.mark.parametrize(
+    ("size", "code"), [((1, 5), "malformed_message"), ((4, limits.MAX_TEXTURE_SIDE + 1), "message_too_large")]
+)
+def test_a_texture_is_neither_too_small_nor_too_large(size, code):
+    with pytest.raises(TurboPortraitError) as error:
+        check_request(Register(id=1, photo=np.zeros(1, np.uint8), texture=np.zeros((*size, 4), np.uint8)))
+    assert error.value.code == code

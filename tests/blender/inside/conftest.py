@@ -77,7 +77,8 @@ def rigged_mesh(head_model) -> RiggedMesh:
     low, high = vertices.min(0), vertices.max(0)
     uv = ((vertices - low) / (high - low))[:, :2].astype(np.float32)
     rows, columns = np.mgrid[0:256, 0:256]
-    texture = np.stack([rows, columns, 255 - rows, np.full_like(rows, 255)], -1).astype(np.uint8)
+    # The crown is half transparent, as hair is.
+    texture = np.stack([rows, columns, 255 - rows, np.where(rows < 40, 120, 255)], -1).astype(np.uint8)
     return RiggedMesh(
         vertices=vertices,
         faces=model.faces,
