@@ -20,6 +20,7 @@ HEAD_BOX = Box(0, 0, 1408, 1024)
 SMALL_BOX = Box(1408, 0, 640, 1024)
 HAIR_BOX = Box(0, 1024, 1152, 1024)
 TORSO_BOX = Box(1152, 1024, 896, 1024)
+TEETH_BOX = Box(SMALL_BOX.left, SMALL_BOX.top + 640, 256, 256)
 SEEN = (0.08, 0.35)
 """Cosines to the photo's ray between which a surface goes from not seen to seen."""
 LENDS = 0.5
@@ -152,7 +153,9 @@ def paint_head(
     """
     pixels = portrait.camera.project(vertices)
     facing = portrait.facing(vertices, normals)
-    behind = portrait.camera.to_camera(vertices)[:, 2] - portrait.sample(np.where(np.isfinite(depth), depth, 9).astype(np.float32), pixels)
+    behind = portrait.camera.to_camera(vertices)[:, 2] - portrait.sample(
+        np.where(np.isfinite(depth), depth, 9).astype(np.float32), pixels
+    )
     own = portrait.regions[..., SKIN] + portrait.regions[..., EYEWEAR]
     pure = cv2.erode(portrait.regions[..., SKIN], np.ones((11, 11)))
     inner = cv2.erode(portrait.regions[..., SKIN], np.ones((13, 13))) ** 2
@@ -180,7 +183,9 @@ def paint_head(
     seen = np.clip(seen, 0, 1)[..., None]
     color = portrait.sample(portrait.color, at) * seen + fill * (1 - seen)
     color = _padded(color, raster.covered)
-    return Layer(np.dstack([color, np.full(color.shape[:2], 255.0)]).astype(np.float32), seen[..., 0].astype(np.float32))
+    return Layer(
+        np.dstack([color, np.full(color.shape[:2], 255.0)]).astype(np.float32), seen[..., 0].astype(np.float32)
+    )
 
 
 def _continued(photo: np.ndarray, known: np.ndarray, lends: np.ndarray, share: float = DETAIL) -> np.ndarray:
@@ -191,7 +196,9 @@ def _continued(photo: np.ndarray, known: np.ndarray, lends: np.ndarray, share: f
     return np.clip(photo * known[..., None] + made * (1 - known[..., None]), 0, 255)
 
 
-def _under_hair(base: np.ndarray, vertices: np.ndarray, skin: np.ndarray, surface: HairSurface, layer: Layer) -> np.ndarray:
+def _under_hair(
+    base: np.ndarray, vertices: np.ndarray, skin: np.ndarray, surface: HairSurface, layer: Layer
+) -> np.ndarray:
     """Skin colours (n, 3) with the scalp under hair painted as hair, so that thin places and edges show no skin."""
     column, row, _ = surface.chart.coordinates(vertices)
     rows, columns = surface.chart.shape
@@ -200,7 +207,10 @@ def _under_hair(base: np.ndarray, vertices: np.ndarray, skin: np.ndarray, surfac
     )
     soft = cv2.GaussianBlur(layer.rgba, (0, 0), 8)
     values = cv2.remap(
-        soft, at[:, 0].astype(np.float32)[None], at[:, 1].astype(np.float32)[None], cv2.INTER_LINEAR,
+        soft,
+        at[:, 0].astype(np.float32)[None],
+        at[:, 1].astype(np.float32)[None],
+        cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_CONSTANT,
     )[0]
     share = smoothstep(values[:, 3:] / 255, 0.15, 0.85) * skin[:, None]

@@ -122,7 +122,11 @@ class RadialChart:
     def faces(self) -> np.ndarray:
         """(F, 3) int32 over the grid's points, row by row, counter-clockwise seen from outside."""
         index = np.arange(np.prod(self.shape), dtype=np.int32).reshape(self.shape)
-        a, b, c, d = (index[rows, columns].ravel() for rows in (slice(-1), slice(1, None)) for columns in (slice(-1), slice(1, None)))
+        a, b, c, d = (
+            index[rows, columns].ravel()
+            for rows in (slice(-1), slice(1, None))
+            for columns in (slice(-1), slice(1, None))
+        )
         return np.concatenate([np.stack([a, c, b], 1), np.stack([b, c, d], 1)])
 
 

@@ -8,9 +8,10 @@ import numpy as np
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import factorized
 
+from backend.avatars.bust.anatomy import Anatomy
+from backend.avatars.bust.chart import REACH as CHART_REACH
 from backend.avatars.bust.chart import RadialChart, round_pole, smooth
-from backend.avatars.bust.portrait import HAIR, HEADWEAR, SKIN, Portrait, smooth_rows
-from flame import HeadModel
+from backend.avatars.bust.portrait import SKIN, Portrait, smooth_rows
 
 CAP_ROWS, COLUMNS, STEP = 36, 145, 0.005
 LEAST = 0.0015
@@ -21,8 +22,10 @@ STIFFNESS = 0.05
 """What a squared Laplacian of the thickness counts beside a squared metre of misfit."""
 OVER_EAR = 0.004
 REACH = 0.45
-PRESENT = 0.02
-"""Share of the scalp's part of the photo below which a head is bald."""
+INSIDE = 0.75
+"""Share of the skull's radius below which what is found of hair in a row is not its outline."""
+PRESENT = 0.012
+"""Depth of hair in the photo, as a share of the crop's side, below which it is but a rim on a bald head."""
 
 
 @dataclass(frozen=True)
@@ -40,38 +43,41 @@ class HairSurface:
     hidden: np.ndarray
 
 
-def head_chart(model: HeadModel, vertices: np.ndarray, lowest: float) -> RadialChart:
+def head_chart(anatomy: Anatomy, vertices: np.ndarray, lowest: float) -> RadialChart:
     """The chart around a fitted head (V, 3), down to the height `lowest`, metres."""
-    ears = np.concatenate([model.regions["ear_left"], model.regions["ear_right"]])
-    scalp = vertices[model.regions["scalp"]]
-    centre = np.array(
-        [vertices[ears, 0].mean(), vertices[ears, 1].max() - 0.01, (scalp[:, 2].min() + vertices[ears, 2].mean() + 0.03) / 2]
-    )
+    ears, scalp = vertices[anatomy.ears], vertices[anatomy.scalp]
+    middle = (scalp[:, 2].min() + ears[:, 2].mean() + 0.03) / 2
+    centre = np.array([ears[:, 0].mean(), ears[:, 1].max() - 0.01, middle])
     return RadialChart(centre, CAP_ROWS, max(int((centre[1] - lowest) / STEP), 20), COLUMNS, STEP)
 
 
-def skull_radius(chart: RadialChart, model: HeadModel, vertices: np.ndarray) -> np.ndarray:
-    """(rows, columns) metres: the head without its ears."""
-    bare = _faces_without(model, "torso", "mouth_interior", "tongue", "eye_socket", "ear_left", "ear_right")
-    return smooth(chart.radius_of(vertices, model.faces[bare]), 1.0)
+def skull_faces(anatomy: Anatomy, faces: np.ndarray) -> np.ndarray:
+    """The faces (F', 3) of skull, face and neck."""
+    return _without(faces, ~anatomy.skin | anatomy.torso | anatomy.ears)
 
 
-def build_hair(portrait: Portrait, model: HeadModel, vertices: np.ndarray, lowest: float) -> HairSurface | None:
-    """The hair of a head with vertices (V, 3) in head space, or None for a bald one.
+def skull_radius(chart: RadialChart, anatomy: Anatomy, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(rows, columns) metres: a head (V, 3) with faces (F, 3) without its ears."""
+    return smooth(chart.radius_of(vertices, skull_faces(anatomy, faces)), 1.0)
+
+
+def build_hair(
+    portrait: Portrait, anatomy: Anatomy, vertices: np.ndarray, faces: np.ndarray, lowest: float
+) -> HairSurface | None:
+    """The hair of a head with vertices (V, 3) in head space and faces (F, 3), or None for a bald one.
 
     Args:
         lowest: height in head space at which the photo ends, metres.
     """
-    chart = head_chart(model, vertices, lowest)
-    bare = _faces_without(model, "torso", "mouth_interior", "tongue", "eye_socket", "ear_left", "ear_right")
-    skull = skull_radius(chart, model, vertices)
-    cover = portrait.cover
-    sides = [_Side(chart, portrait, model, vertices, skull, sign) for sign in (-1, 1)]
-    if cover.mean() < 0.004 or not any(side.covered.any() for side in sides):
+    chart = head_chart(anatomy, vertices, lowest)
+    skull = skull_radius(chart, anatomy, vertices, faces)
+    sides = [_Side(chart, portrait, anatomy, vertices, faces, skull, sign) for sign in (-1, 1)]
+    deepest = ndimage.distance_transform_edt(portrait.cover > 0.5).max() / portrait.size
+    if deepest < PRESENT or not any(side.covered.any() for side in sides):
         return None
-    scalp = _scalp(chart, model, vertices, bare)
-    radius = _radius(chart, portrait, skull, sides)
-    radius = _inside_hull(chart, portrait, skull, radius)
+    scalp = chart.covered_by(vertices, skull_faces(anatomy, faces), anatomy.scalp).astype(float)
+    scalp = np.clip(smooth(scalp, 1.5) * 1.6 - 0.2, 0, 1)
+    radius = _inside_hull(chart, portrait, skull, _radius(chart, portrait, skull, sides))
     hidden = _hidden(chart, portrait, scalp, radius, sides)
     for side in sides:
         if side.ear_covered:
@@ -80,48 +86,44 @@ def build_hair(portrait: Portrait, model: HeadModel, vertices: np.ndarray, lowes
 
 
 class _Side:
-    """What the outline tells of one side of the head."""
+    """What the outline tells of one side of the head.
 
-    def __init__(self, chart, portrait, model, vertices, skull, sign):
-        self.sign = sign
+    Attributes:
+        half: (rows, columns) bool, this side of the chart. column: where the outline lies.
+        covered: (rows,) bool, where the outline is hair's. thickness: (rows,) metres over the skull there.
+        last: the lowest row of the hair that hangs together from above, -1 for none.
+        ear_covered: whether hair hides the ear. ear_mask: (rows, columns) bool, ear_rows: the first and the last of
+            them, ear_radius: (rows, columns) metres, how far out it stands.
+    """
+
+    def __init__(self, chart, portrait, anatomy, vertices, faces, skull, sign):
         turned = (chart.azimuth - portrait.azimuth + np.pi) % (2 * np.pi) - np.pi
         self.half = np.broadcast_to((turned * sign > 0)[None], chart.shape)
         self.column = int(np.argmin(np.abs(turned - sign * np.pi / 2)))
         origins, directions = chart.rays()
-        mask = portrait.cover > 0.5
-        far = portrait.outline(mask, origins[:, self.column], directions[:, self.column], REACH)
-        thickness = far - skull[:, self.column]
-        thickness[thickness < -0.25 * skull[:, self.column]] = np.nan
+        far = portrait.outline(portrait.cover > 0.5, origins[:, self.column], directions[:, self.column], REACH)
+        bare = skull[:, self.column]
+        thickness = np.where(far > INSIDE * bare, far - bare, np.nan)
         self.covered = ~np.isnan(thickness)
         self.thickness = np.maximum(thickness, LEAST)
-        # Hair that hangs is one piece from the top down; a strand on the shoulder below a gap is not its end.
-        self.last = _last_of_run(self.covered, chart.cap_rows)
-        ear = "ear_left" if sign > 0 else "ear_right"
-        points = vertices[model.regions[ear]]
-        at = portrait.camera.project(points)
-        self.ear_covered = bool(portrait.sample(portrait.cover, at).mean() > 0.5)
-        only = np.zeros(len(vertices), bool)
-        only[model.regions[ear]] = True
-        faces = model.faces[only[model.faces].any(1)]
-        self.ear_mask = chart.covered_by(vertices, model.faces[_faces_without(model, "torso")], only)
-        column, row, radius = chart.coordinates(points)
+        self.last = _last_of_run(self.covered)
+        ear = anatomy.ear_left if sign > 0 else anatomy.ear_right
+        self.ear_covered = bool(portrait.sample(portrait.cover, portrait.camera.project(vertices[ear])).mean() > 0.5)
+        self.ear_mask = chart.covered_by(vertices, _without(faces, anatomy.torso), ear)
+        row = chart.coordinates(vertices[ear])[1]
         self.ear_rows = (float(row.min()), float(row.max()))
-        raster, _ = chart.draw(vertices, faces)
-        self.ear_radius = np.where(raster.covered, 1.0 - raster.depth, 0.0)
-        self.ear_radius = ndimage.grey_dilation(self.ear_radius, (5, 3))
+        raster, _ = chart.draw(vertices, faces[ear[faces].any(1)])
+        self.ear_radius = ndimage.grey_dilation(np.where(raster.covered, CHART_REACH - raster.depth, 0.0), (5, 3))
 
 
-def _last_of_run(covered: np.ndarray, horizon: int) -> int:
-    """The lowest row of the hair that hangs together from above; gaps of a few rows are bridged."""
+def _last_of_run(covered: np.ndarray) -> int:
+    """The last of the rows that hang together from the first covered one on; gaps of a few rows are bridged."""
     closed = ndimage.binary_closing(np.pad(covered, 4, mode="edge"), iterations=3)[4:-4]
-    rows = np.flatnonzero(closed)
-    if not len(rows):
+    if not closed.any():
         return -1
-    start = rows[0]
-    end = start
-    while end + 1 < len(closed) and closed[end + 1]:
-        end += 1
-    return int(end)
+    start = int(closed.argmax())
+    ends = np.flatnonzero(~closed[start:])
+    return start + int(ends[0]) - 1 if len(ends) else len(closed) - 1
 
 
 def _radius(chart: RadialChart, portrait: Portrait, skull: np.ndarray, sides: list[_Side]) -> np.ndarray:
@@ -177,7 +179,10 @@ def _thin_plate_coarse(goal: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """`thin_plate` on every second row and column, and linear between."""
     rows, period = goal.shape
     pad = rows % 2
-    blocks = [np.pad(a, ((0, pad), (0, 0)), mode="edge").reshape((rows + pad) // 2, 2, period // 2, 2) for a in (goal * weight, weight)]
+    blocks = [
+        np.pad(a, ((0, pad), (0, 0)), mode="edge").reshape((rows + pad) // 2, 2, period // 2, 2)
+        for a in (goal * weight, weight)
+    ]
     total, weights = (block.sum((1, 3)) for block in blocks)
     coarse = thin_plate(total / np.maximum(weights, 1e-12), weights)
     wide = np.concatenate([coarse[:, -1:], coarse, coarse[:, :1]], 1)
@@ -239,25 +244,14 @@ def _hidden(
 
 
 def _filled_down(side: _Side) -> np.ndarray:
-    """(rows,): the share of hair that a side's outline shows; below the ears' upper end what it shows above them."""
+    """(rows,): the share of hair that a side's outline shows; below its end what it shows above it."""
     share = ndimage.gaussian_filter1d(side.covered.astype(float), 1.5, mode="nearest")
-    level = int(side.ear_rows[0])
-    share[level:] = np.maximum(share[level:], share[max(level - 6, 0) : level + 1].max())
+    if side.last >= 0:
+        level = min(max(side.last - 6, 0), int(side.ear_rows[0]))
+        share[level:] = np.maximum(share[level:], share[max(level - 4, 0) : level + 6].max())
     return share
 
 
-def _scalp(chart: RadialChart, model: HeadModel, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(rows, columns) in [0, 1]: where hair grows."""
-    member = np.zeros(len(vertices), bool)
-    member[model.regions["scalp"]] = True
-    mask = chart.covered_by(vertices, model.faces[faces], member).astype(float)
-    return np.clip(smooth(mask, 1.5) * 1.6 - 0.2, 0, 1)
-
-
-def _faces_without(model: HeadModel, *names: str) -> np.ndarray:
-    """(F,) bool: the faces that touch none of these regions."""
-    member = np.zeros(len(model.v_template), bool)
-    for name in names:
-        member[model.regions[name]] = True
-    member[model.regions["eye_left"]] = member[model.regions["eye_right"]] = True
-    return ~member[model.faces].any(1)
+def _without(faces: np.ndarray, member: np.ndarray) -> np.ndarray:
+    """The faces (F', 3) of which no vertex is a member (V,) bool."""
+    return faces[~member[faces].any(1)]

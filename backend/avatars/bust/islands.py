@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
+from backend.avatars.bust.anatomy import Anatomy
 from backend.avatars.bust.chart import RadialChart
-from backend.avatars.bust.mouth import LIP_RING
-from flame import HeadModel
 
 AT_LIPS = 0.006
 """Metres from the lips' edge up to which the mouth's inside is an island of its own."""
@@ -27,6 +26,10 @@ class Box:
     def inset(self, margin: int) -> Box:
         return Box(self.left + margin, self.top + margin, self.width - 2 * margin, self.height - 2 * margin)
 
+    def beside(self, other: Box) -> Box:
+        """This box and another of the same height to its right as one."""
+        return Box(self.left, self.top, self.width + other.width, self.height)
+
     def place(self, unit: np.ndarray) -> np.ndarray:
         """Points (..., 2) in [0, 1] (x right, y down) to atlas pixels."""
         return unit * [self.width, self.height] + [self.left, self.top]
@@ -37,12 +40,21 @@ class Box:
 
 
 def unwrap_head(
-    model: HeadModel, vertices: np.ndarray, faces: np.ndarray, chart: RadialChart, head: Box, small: Box
+    anatomy: Anatomy,
+    lips: np.ndarray,
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    chart: RadialChart,
+    head: Box,
+    small: Box,
 ) -> np.ndarray:
     """Atlas pixels (F, 3, 2) of the corners of a head's faces (F, 3).
 
     The skull and the face lie in `head`, by azimuth and row of the chart around them. Ears (outer and inner side
     apart), eyeballs, sockets and the inside of the mouth are flat islands in `small`.
+
+    Args:
+        lips: (n, 3), the lips' inner edge.
     """
     corners = np.empty((len(faces), 3, 2))
     column, row, _ = chart.coordinates(vertices)
@@ -52,9 +64,13 @@ def unwrap_head(
     # A corner at the pole has no azimuth of its own.
     at_pole = y < 0.3
     others = np.where(at_pole, np.nan, x)
-    x = np.where(at_pole & ~at_pole.all(1, keepdims=True), np.nanmean(np.where(at_pole.all(1, keepdims=True), x, others), 1)[:, None], x)
+    x = np.where(
+        at_pole & ~at_pole.all(1, keepdims=True),
+        np.nanmean(np.where(at_pole.all(1, keepdims=True), x, others), 1)[:, None],
+        x,
+    )
     corners[:] = head.inset(24).place(np.stack([x / period, np.clip(y / last, 0, 1)], -1))
-    groups = _groups(model, vertices, faces)
+    groups = _groups(anatomy, lips, vertices, faces)
     per_row = 4
     cell = small.width // per_row
     for number, (members, axes) in enumerate(groups):
@@ -68,26 +84,18 @@ def unwrap_head(
     return corners
 
 
-def _groups(model: HeadModel, vertices: np.ndarray, faces: np.ndarray):
+def _groups(anatomy: Anatomy, lips: np.ndarray, vertices: np.ndarray, faces: np.ndarray):
     """(faces, axes) of the flat islands: which faces (F,) bool, and the two axes that they are flattened on."""
     normals = np.cross(vertices[faces[:, 1]] - vertices[faces[:, 0]], vertices[faces[:, 2]] - vertices[faces[:, 0]])
-    front, side = [0, 1], [2, 1]
-
-    def touching(name: str) -> np.ndarray:
-        member = np.zeros(len(vertices), bool)
-        member[model.regions.get(name, np.zeros(0, int))] = True
-        return member[faces].all(1)
-
-    groups = []
-    for name, sign in (("ear_left", 1), ("ear_right", -1)):
-        ear, outer = touching(name), normals[:, 0] * sign > 0
-        groups += [(ear & outer, side), (ear & ~outer, side)]
-    groups += [(touching(name), front) for name in ("eye_left", "eye_right")]
-    sockets, mouth = touching("eye_socket"), touching("mouth_interior") | touching("tongue")
-    # What shows of the mouth's inside between the lips is lip, seen from the front.
-    lips = model.landmark_positions(vertices)[list(LIP_RING)]
     middle = vertices[faces].mean(1)
+    front, side = [0, 1], [2, 1]
+    groups = []
+    for member, sign in ((anatomy.ear_left, 1), (anatomy.ear_right, -1)):
+        ear, outer = member[faces].all(1), normals[:, 0] * sign > 0
+        groups += [(ear & outer, side), (ear & ~outer, side)]
+    groups += [(member[faces].all(1), front) for member in (anatomy.eye_left, anatomy.eye_right)]
+    sockets, mouth, left = anatomy.sockets[faces].all(1), anatomy.mouth[faces].all(1), middle[:, 0] > 0
+    # What shows of the mouth's inside between the lips is lip, seen from the front.
     near = cKDTree(lips).query(middle)[0] < AT_LIPS
-    left = middle[:, 0] > 0
     groups += [(sockets & left, front), (sockets & ~left, front), (mouth & near, front), (mouth & ~near, front)]
     return groups

@@ -33,7 +33,9 @@ def fit_height(portrait: Portrait, vertices: np.ndarray, level: float) -> np.nda
     top = np.where(person.any(0), person.argmax(0), portrait.size)
     crown = int(np.argmin(top))
     bald = portrait.regions[min(top[crown] + 4, portrait.size - 1), crown, SKIN] > 0.5
-    margin = 0 if bald else UNDER_HAIR * portrait.camera.intrinsics[1, 1] / portrait.camera.to_camera(vertices)[:, 2].mean()
+    margin = (
+        0 if bald else UNDER_HAIR * portrait.camera.intrinsics[1, 1] / portrait.camera.to_camera(vertices)[:, 2].mean()
+    )
     skull = vertices[:, 1] > level + 0.3 * (vertices[:, 1].max() - level)
     grown = np.arange(SCALE[0], SCALE[1] if bald else 1.0, 0.01)
     for factor in grown[::-1]:
@@ -53,7 +55,6 @@ def fit_skull(chart: RadialChart, portrait: Portrait, skull: np.ndarray) -> np.n
     """Factors (rows, columns) by which the skull's radii (rows, columns) meet the outline at both sides: within it
     where there is hair, on it where it is bare."""
     rows, columns = chart.shape
-    period = columns - 1
     person = portrait.cover + portrait.regions[..., SKIN] > 0.5
     origins, directions = chart.rays()
     turned = (chart.azimuth - portrait.azimuth + np.pi) % (2 * np.pi) - np.pi
@@ -67,7 +68,10 @@ def fit_skull(chart: RadialChart, portrait: Portrait, skull: np.ndarray) -> np.n
         bald = sample(portrait.regions[..., SKIN], portrait.camera.project(edge)) > 0.5
         room = np.where(bald, hull, np.minimum(hull - UNDER_HAIR, skull[:, column])) / skull[:, column]
         own = np.where(np.isnan(room), 0.0, np.clip(room, *SCALE) - 1) * weight
-        change += np.clip(np.sin(turned * sign), 0, 1)[None] ** 2 * ndimage.gaussian_filter1d(own, 2.5, mode="nearest")[:, None]
+        change += (
+            np.clip(np.sin(turned * sign), 0, 1)[None] ** 2
+            * ndimage.gaussian_filter1d(own, 2.5, mode="nearest")[:, None]
+        )
     # The face is the landmarks'.
     face = np.clip(1.5 - np.abs(turned) / np.radians(50), 0, 1)[None]
     face = face * np.clip((np.arange(rows) - 0.5 * chart.cap_rows) / 6, 0, 1)[:, None]
@@ -83,7 +87,9 @@ def scale_radially(chart: RadialChart, factors: np.ndarray, vertices: np.ndarray
     return axis + factor[:, None] * (vertices - axis)
 
 
-def meet_outline(portrait: Portrait, points: np.ndarray, normals: np.ndarray, movable: np.ndarray, ears: np.ndarray, covered: Raster) -> np.ndarray:
+def meet_outline(
+    portrait: Portrait, points: np.ndarray, normals: np.ndarray, movable: np.ndarray, ears: np.ndarray, covered: Raster
+) -> np.ndarray:
     """Move the mesh's side in the image plane so that its outline meets the person's where that is skin.
 
     Args:

@@ -63,8 +63,9 @@ class Portrait:
     def outline(self, mask: np.ndarray, origins: np.ndarray, directions: np.ndarray, reach: float) -> np.ndarray:
         """How far along rays (n, 3) the last pixel of a mask (S, S) bool lies, metres; nan where there is none."""
         projection = self.camera.intrinsics @ self.camera.extrinsics[:3]
-        return _last_inside(np.ascontiguousarray(mask), projection, origins.reshape(-1, 3), directions.reshape(-1, 3), reach).reshape(origins.shape[:-1])
-
+        starts = origins.reshape(-1, 3) @ projection[:, :3].T + projection[:, 3]
+        along = directions.reshape(-1, 3) @ projection[:, :3].T
+        return _last_inside(np.ascontiguousarray(mask), starts, along, reach).reshape(origins.shape[:-1])
 
     def hull(self, mask: np.ndarray, origins: np.ndarray, directions: np.ndarray, reach: float) -> np.ndarray:
         """As `outline`, with inf where a ray leaves the picture inside the mask, or never meets the mask."""
@@ -75,18 +76,16 @@ class Portrait:
 
 
 @njit(cache=True, parallel=True, nogil=True)
-def _last_inside(mask, projection, origins, directions, reach):
+def _last_inside(mask, starts, along, reach):
     size = mask.shape[0]
-    found = np.full(len(origins), np.nan)
+    found = np.full(len(starts), np.nan)
     steps = int(reach / RAY_STEP)
-    for i in prange(len(origins)):
-        start = projection[:, :3] @ origins[i] + projection[:, 3]
-        along = projection[:, :3] @ directions[i]
+    for i in prange(len(starts)):
         for k in range(steps, 0, -1):
             t = k * RAY_STEP
-            w = start[2] + t * along[2]
-            x = int(np.floor((start[0] + t * along[0]) / w))
-            y = int(np.floor((start[1] + t * along[1]) / w))
+            w = starts[i, 2] + t * along[i, 2]
+            x = int(np.floor((starts[i, 0] + t * along[i, 0]) / w))
+            y = int(np.floor((starts[i, 1] + t * along[i, 1]) / w))
             if 0 <= x < size and 0 <= y < size and mask[y, x]:
                 found[i] = t
                 break

@@ -29,7 +29,9 @@ def face_alphas(texels: np.ndarray, faces: np.ndarray, alpha: np.ndarray) -> tup
         texels: (T, 2) pixels of the texture, centres at integers. faces: (F, 3). alpha: (H, W) of any type.
     """
     low, high = np.empty(len(faces), alpha.dtype), np.empty(len(faces), alpha.dtype)
-    _face_alphas(texels.astype(np.float32), np.ascontiguousarray(faces, np.int32), np.ascontiguousarray(alpha), low, high)
+    _face_alphas(
+        texels.astype(np.float32), np.ascontiguousarray(faces, np.int32), np.ascontiguousarray(alpha), low, high
+    )
     return low, high
 
 
@@ -107,9 +109,7 @@ def shade(
 
 
 @njit(cache=True, parallel=True, nogil=True)
-def _shade(
-    triangles, weights, depths, clear, clear_uv, solid, solid_uv, texels, attributes, atlas, portrait, samples
-):
+def _shade(triangles, weights, depths, clear, clear_uv, solid, solid_uv, texels, attributes, atlas, portrait, samples):
     height, width = triangles.shape[1] // samples, triangles.shape[2] // samples
     rgba = np.zeros((height, width, 4), np.uint8)
     nearest = np.full((height, width), np.inf, np.float32)

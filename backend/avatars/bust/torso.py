@@ -7,11 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from backend.avatars.bust.anatomy import Anatomy
+from backend.avatars.bust.chart import REACH as CHART_REACH
 from backend.avatars.bust.chart import RadialChart, smooth
 from backend.avatars.bust.portrait import CLOTHING, SKIN, Portrait, smooth_rows
 from flame import HeadModel, default_head_path, load_head_model
 
 COLUMNS, STEP = 145, 0.003
+NECK = 1
+"""The joint between torso and neck."""
 ABOVE = 0.1
 """Metres above the neck's lower end at which the surface begins, inside the neck."""
 INSIDE = 0.8
@@ -45,14 +49,19 @@ class TorsoSurface:
 
 
 def build_torso(
-    portrait: Portrait, model: HeadModel, vertices: np.ndarray, head_covered: np.ndarray, lowest: float
+    portrait: Portrait,
+    model: HeadModel,
+    anatomy: Anatomy,
+    vertices: np.ndarray,
+    head_covered: np.ndarray,
+    lowest: float,
 ) -> TorsoSurface:
     """The torso below a head with vertices (V, 3) in head space, down to the height `lowest`, metres.
 
     Args:
         head_covered: (S, S) bool, where the portrait shows the head and neck of the fitted model.
     """
-    body, body_faces, neck_base = _template(model, vertices)
+    body, body_faces, neck_base = _template(model, anatomy, vertices)
     centre = np.array([0.5 * (body[:, 0].min() + body[:, 0].max()), neck_base + ABOVE, _axis_depth(body, neck_base)])
     rows = max(int((centre[1] - lowest) / STEP), 12)
     chart = RadialChart(centre, 0, rows, COLUMNS, STEP)
@@ -61,13 +70,8 @@ def build_torso(
     widths = _outline(chart, portrait, head_covered)
     base = _at_shoulder_height(base, widths, chart)
     radius = _meet_outline(chart, base, widths)
-    cover = np.zeros(len(model.v_template), bool)
-    cover[np.concatenate([model.regions[n] for n in ("neck",) if n in model.regions])] = True
-    neck = np.zeros(chart.shape)
-    faces = model.faces[cover[model.faces].all(1)]
-    if len(faces):
-        raster, _ = chart.draw(vertices, faces)
-        neck = np.where(raster.covered, 1.0 - raster.depth, 0.0)
+    raster, _ = chart.draw(vertices, model.faces[anatomy.neck[model.faces].all(1)])
+    neck = np.where(raster.covered, CHART_REACH - raster.depth, 0.0)
     collar = _collar(chart, portrait, radius)
     # Where there is cloth it lies over the neck; elsewhere the neck comes out of it.
     points = chart.points(np.maximum(radius, neck) + OVER_NECK)
@@ -101,18 +105,19 @@ def tuck_neck(vertices: np.ndarray, surface: TorsoSurface) -> np.ndarray:
     return moved
 
 
-def _template(model: HeadModel, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """A torso for this head: its own where the head model has one, else the open head's, moved to its neck."""
+def _template(model: HeadModel, anatomy: Anatomy, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """A torso for this head: its own where the head model has one, else the open head's, moved to its neck.
+
+    Returns:
+        Vertices (n, 3), faces (F, 3) and the height of the neck's lower end.
+    """
     if "torso" in model.regions:
-        member = np.zeros(len(vertices), bool)
-        member[model.regions["torso"]] = member[model.regions["neck"]] = True
-        return vertices, model.faces[member[model.faces].all(1)], float(vertices[model.regions["neck"], 1].min())
+        member = anatomy.torso | anatomy.neck
+        return vertices, model.faces[member[model.faces].all(1)], float(vertices[anatomy.neck, 1].min())
     other = load_head_model(default_head_path())
-    member = np.zeros(len(other.v_template), bool)
-    member[other.regions["torso"]] = True
-    shift = model.rest_joints(vertices)[1] - other.rest_joints(other.v_template)[1]
-    body = other.v_template + shift
-    return body, other.faces[member[other.faces].all(1)], float(body[other.regions["neck"], 1].min())
+    body = other.v_template + model.rest_joints(vertices)[NECK] - other.rest_joints(other.v_template)[NECK]
+    own = Anatomy.of(other)
+    return body, other.faces[own.torso[other.faces].all(1)], float(body[own.neck, 1].min())
 
 
 def _axis_depth(body: np.ndarray, neck_base: float) -> float:
@@ -130,7 +135,7 @@ def _rows_below(base: np.ndarray, body: np.ndarray, chart: RadialChart) -> np.nd
 
 
 def _outline(chart: RadialChart, portrait: Portrait, head_covered: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For the right side and the left: cosines (columns,) to it, and how far the person reaches there (rows,), metres."""
+    """For the right side and the left: cosines (columns,) to it, and the person's reach there (rows,), metres."""
     origins, directions = chart.rays()
     chest = portrait.regions[..., SKIN] * ~ndimage.binary_dilation(head_covered, iterations=3)
     person = (portrait.alpha > 0.5) & (portrait.regions[..., CLOTHING] + chest > 0.4)

@@ -6,8 +6,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from backend.avatars.relief.borrow import Lender
 from backend.avatars.bust.mouth import Teeth, build_teeth, lip_seal, mouth_share
+from backend.avatars.relief.borrow import Lender
 from backend.avatars.relief.regions import (
     CHIN,
     PortraitRegions,
