@@ -119,10 +119,6 @@ def register_bust(
     progress(0.0, "tracking")
     tracked = track(photo, model)
     progress(0.5, "building")
-    regions = tracked.regions
-    bottom = np.flatnonzero(tracked.valid.any(1)).max() + 1.0
-    color = regions.foreground.astype(np.float32)
-    portrait = Portrait(tracked.camera, regions.probabilities, regions.alpha, color, float(bottom))
-    mesh, cloth = build_bust(tracked, portrait, model)
+    mesh, cloth = build_bust(tracked, Portrait.of(tracked), model)
     progress(1.0, "done")
     return BustAvatar(f"bust:{tracked.image_digest}:{model.checksum}", tracked, mesh, cloth)

@@ -22,6 +22,8 @@ STIFFNESS = 0.05
 """What a squared Laplacian of the thickness counts beside a squared metre of misfit."""
 OVER_EAR = 0.004
 REACH = 0.45
+DENSE, SPARSE = 0.03, 0.4
+"""Depth of hair as above from which on no scalp shows through it, and how much of cropped hair does at least."""
 INSIDE = 0.75
 """Share of the skull's radius below which what is found of hair in a row is not its outline."""
 PRESENT = 0.012
@@ -78,7 +80,10 @@ def build_hair(
     scalp = chart.covered_by(vertices, skull_faces(anatomy, faces), anatomy.scalp).astype(float)
     scalp = np.clip(smooth(scalp, 1.5) * 1.6 - 0.2, 0, 1)
     radius = _inside_hull(chart, portrait, skull, _radius(chart, portrait, skull, sides))
-    hidden = _hidden(chart, portrait, scalp, radius, sides)
+    # Through cropped hair, which lies close, the scalp shows.
+    dense = np.clip(deepest / DENSE, SPARSE, 1)
+    hidden = _hidden(chart, portrait, scalp, radius, sides) * dense
+    radius = skull + (radius - skull) * (1 - (1 - dense) * _behind(chart, portrait))
     for side in sides:
         if side.ear_covered:
             radius = np.where(side.half, np.maximum(radius, side.ear_radius + OVER_EAR), radius)
@@ -169,10 +174,15 @@ def _inside_hull(chart: RadialChart, portrait: Portrait, skull: np.ndarray, radi
     hull = portrait.hull(person, *chart.rays(), REACH)
     limit = np.maximum(hull, skull + LEAST)
     radius = round_pole(np.minimum(radius, limit))
-    calm = np.clip(0.2 - 2 * np.cos(chart.azimuth - portrait.azimuth), 0, 1)[None]
+    calm = _behind(chart, portrait)
     radius = np.maximum(calm * smooth(radius, 3.0) + (1 - calm) * smooth(radius, 1.2), skull + LEAST)
     # A little too wide, then cut by the outline: so the surface reaches it everywhere.
     return np.minimum(ndimage.grey_dilation(radius, (3, 3)), limit)
+
+
+def _behind(chart: RadialChart, portrait: Portrait) -> np.ndarray:
+    """(1, columns) in [0, 1]: how far an azimuth is turned away from the camera."""
+    return np.clip(0.2 - 2 * np.cos(chart.azimuth - portrait.azimuth), 0, 1)[None]
 
 
 def _thin_plate_coarse(goal: np.ndarray, weight: np.ndarray) -> np.ndarray:

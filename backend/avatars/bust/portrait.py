@@ -10,6 +10,7 @@ from numba import njit, prange
 from scipy import ndimage
 
 from backend.protocol.camera import Camera
+from backend.tracking import TrackedPortrait
 
 BACKGROUND, SKIN, HAIR, HEADWEAR, CLOTHING, EYEWEAR = range(6)
 BORDER = 4
@@ -35,6 +36,16 @@ class Portrait:
     alpha: np.ndarray
     color: np.ndarray
     bottom: float
+
+    @classmethod
+    def of(cls, tracked: TrackedPortrait) -> Portrait:
+        """A tracked portrait; what its matte leaves out is background, whatever the regions say."""
+        found = tracked.regions
+        regions = found.probabilities.copy()
+        regions[..., 1:] *= (found.alpha / np.maximum(1 - regions[..., BACKGROUND], 1e-3)).clip(0, 1)[..., None]
+        regions[..., BACKGROUND] = 1 - regions[..., 1:].sum(-1)
+        bottom = np.flatnonzero(tracked.valid.any(1)).max() + 1.0
+        return cls(tracked.camera, regions, found.alpha, found.foreground.astype(np.float32), float(bottom))
 
     @property
     def size(self) -> int:
