@@ -117,10 +117,16 @@ def register_bust(
     progress(0.0, "tracking")
     tracked = track(photo, model)
     progress(0.5, "building")
+    avatar = make_bust(tracked, model)
+    progress(1.0, "done")
+    return avatar
+
+
+def make_bust(tracked: TrackedPortrait, model: HeadModel) -> BustAvatar:
+    """Make a bust of a portrait that was tracked with this head model."""
     regions = tracked.regions
     bottom = np.flatnonzero(tracked.valid.any(1)).max() + 1.0
     color = regions.foreground.astype(np.float32)
     portrait = Portrait(tracked.camera, regions.probabilities, regions.alpha, color, float(bottom))
     mesh, cloth = build_bust(tracked, portrait, model)
-    progress(1.0, "done")
     return BustAvatar(f"bust:{tracked.image_digest}:{model.checksum}", tracked, mesh, cloth)
