@@ -97,7 +97,7 @@ def flame(path: Source, name: Name = "") -> None:
     count = len(model.v_template)
     typer.echo(f"{name} is installed as a head model: {count} vertices, sha256 {model.checksum}")
     if count != GPAVATAR_VERTICES:
-        typer.echo(f"The relief avatar uses it as it is; gpavatar needs a head model of {GPAVATAR_VERTICES} vertices.")
+        typer.echo(f"The bust uses it as it is; gpavatar needs a head model of {GPAVATAR_VERTICES} vertices.")
     typer.echo("It stays under the licence that you got it with (https://flame.is.tue.mpg.de/modellicense.html).")
 
 

@@ -52,7 +52,7 @@ def flicker(
     pipeline = Pipeline()
     figures = {}
     for name, photo in real_portraits().items():
-        registration = pipeline.register(photo, "relief", "open_head", lambda *_: None)
+        registration = pipeline.register(photo, "bust", "open_head", lambda *_: None)
         figures[name] = measure(pipeline, registration, preset, noise_level, frames)
     table = Table(title=f"{frames} frames of a turn, a nod and an opening mouth; {preset}, noise level {noise_level}")
     for column in ("portrait", "", "flicker", "sharpness", "ms a frame"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.avatars.relief import register_relief
+from backend.avatars.bust import register_bust
 from backend.evaluation.agreement import Agreement, measure_agreement
 from backend.evaluation.measures import Measures, Tally
 from backend.evaluation.metrics import psnr
@@ -56,7 +56,7 @@ def turn(seed: int, model: HeadModel, size: int) -> Turned:
     figure = build_figure(draw_traits(seed, model), model)
     looks = Looks(figure)
     photo = take_photo(figure, looks)
-    avatar = register_relief(photo.data, model)
+    avatar = register_bust(photo.data, model)
     aligned = align(figure, true_camera(photo.camera, avatar), avatar.tracked)
     subject = Subject(avatar, reference_image(avatar, size), seed)
     pictures = [render(aligned, looks, camera) for camera in subject.cameras(YAWS)]

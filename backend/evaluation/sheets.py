@@ -48,7 +48,7 @@ def sheets(
     yaws: Annotated[str, typer.Option(help="Degrees to turn the camera, with commas between.")] = "-35,0,35",
     size: Annotated[int, typer.Option(min=64, max=2048, help="Pixels along both sides.")] = 512,
     preset: Annotated[str, typer.Option(help="Refiner preset; '' for raw views alone.")] = "compact",
-    maker: Annotated[str, typer.Option(help="Avatar maker; `turboportrait models` lists them.")] = "relief",
+    maker: Annotated[str, typer.Option(help="Avatar maker; `turboportrait models` lists them.")] = "bust",
     head_model: Annotated[str, typer.Option(help="Head model; `turboportrait models` lists them.")] = "open_head",
     most: Annotated[int | None, typer.Option(min=1, help="Only the first so many portraits.")] = None,
 ) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.avatars.base import RenderedView
-from backend.avatars.relief import ReliefAvatar, register_relief
+from backend.avatars.bust import BustAvatar, register_bust
 from backend.evaluation.views import over_grey, with_color
 from backend.geometry.orbit import orbit
 from backend.people.pairing.reference import reference_image
@@ -30,7 +30,7 @@ class Subject:
         seed: of the refiner's noise.
     """
 
-    avatar: ReliefAvatar
+    avatar: BustAvatar
     reference: np.ndarray
     seed: int = 0
 
@@ -41,7 +41,7 @@ class Subject:
         Raises:
             TrackingError: no face is found in the photo.
         """
-        avatar = register_relief(photo, model)
+        avatar = register_bust(photo, model)
         return cls(avatar, reference_image(avatar, size))
 
     def cameras(self, yaws: Sequence[float]) -> list[Camera]:

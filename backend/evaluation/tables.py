@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from backend.avatars.base import RenderedView
-from backend.avatars.relief import register_relief
+from backend.avatars.bust import register_bust
 from backend.evaluation.by_person import gains_by_person
 from backend.evaluation.fid import Fid
 from backend.evaluation.measures import Measures, Tally
@@ -218,7 +218,7 @@ def _time_avatar(tables: Tables, identity: Identity, model: HeadModel) -> None:
     buffer = io.BytesIO()
     Image.fromarray(np.rint(over_grey(identity.reference)).astype(np.uint8)).save(buffer, "PNG")
     try:
-        avatar = tables.timed("register", lambda: register_relief(buffer.getvalue(), model))
+        avatar = tables.timed("register", lambda: register_bust(buffer.getvalue(), model))
     except TurboPortraitError:  # Cut so tightly that no face is found, a portrait tells no time; the views are there.
         return
     cameras = Subject(avatar, identity.reference).cameras((-25, 25))

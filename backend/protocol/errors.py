@@ -99,7 +99,7 @@ ERRORS: dict[str, tuple[str, str]] = {
     ),
     "wrong_head_model": (
         "The avatar maker was trained on another head model.",
-        "Choose a FLAME file with 5,023 vertices as the head model, or the relief avatar, which takes any head.",
+        "Choose a FLAME file with 5,023 vertices as the head model, or the avatar maker bust, which takes any head.",
     ),
     "no_mesh": (
         "Avatars of this maker are no mesh.",

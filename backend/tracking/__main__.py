@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backend.avatars.relief.avatar import ReliefAvatar
-from backend.avatars.relief.build import build_mesh
+from backend.avatars.bust import make_bust
 from backend.photos import read_photo
 from backend.protocol.errors import TurboPortraitError
 from backend.tracking.embedding import with_landmarks
@@ -44,17 +43,17 @@ def main() -> None:
 
 
 def _print_refound(portrait: TrackedPortrait, model: HeadModel) -> None:
-    avatar = ReliefAvatar("", portrait, *build_mesh(portrait, model))
+    avatar = make_bust(portrait, model)
     for yaw in YAWS:
         camera = turned_camera(portrait, model, yaw)
         rgba = avatar.render([camera], portrait.parameters)[0].rgba
         alpha = rgba[..., 3:] / 255
-        relief = (rgba[..., :3] * alpha + BACKGROUND * (1 - alpha)).astype(np.uint8)
+        bust = (rgba[..., :3] * alpha + BACKGROUND * (1 - alpha)).astype(np.uint8)
         errors = [
-            refind_error(portrait, model, camera, view) for view in (relief, photo_on_mesh(portrait, model, camera))
+            refind_error(portrait, model, camera, view) for view in (bust, photo_on_mesh(portrait, model, camera))
         ]
         text = ["no face" if e is None else f"{e:.2f} px" for e in errors]
-        print(f"  yaw {yaw:+d}: landmarks found again to (median) {text[0]} on the relief, {text[1]} on the bare mesh")
+        print(f"  yaw {yaw:+d}: landmarks found again to (median) {text[0]} on the bust, {text[1]} on the bare mesh")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from backend.avatars.relief import register_relief
+from backend.avatars.bust import register_bust
 from flame import load_head_model
 
 
@@ -29,12 +29,12 @@ def head_model():
 
 @pytest.fixture(scope="session")
 def astronaut(head_model):
-    return register_relief(_astronaut(), head_model)
+    return register_bust(_astronaut(), head_model)
 
 
 @pytest.fixture(scope="session")
 def hopper(head_model):
-    return register_relief(_hopper(), head_model)
+    return register_bust(_hopper(), head_model)
 
 
 @pytest.fixture(scope="session", params=["astronaut", "hopper"])

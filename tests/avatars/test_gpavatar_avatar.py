@@ -254,8 +254,8 @@ class TestRegistration:
         with pytest.raises(ValueError, match="at least one portrait"):
             register_gpavatar([], head, renderer=renderer)
 
-    def test_another_head_model_is_refused_and_the_relief_avatar_named(self, photo, renderer):
-        with pytest.raises(TurboPortraitError, match=r"5,023(.|\n)*relief") as caught:
+    def test_another_head_model_is_refused_and_the_bust_is_named(self, photo, renderer):
+        with pytest.raises(TurboPortraitError, match=r"5,023(.|\n)*bust") as caught:
             register_gpavatar(photo, flame_sized_head(4000), renderer=renderer)
         assert caught.value.code == "wrong_head_model"
 

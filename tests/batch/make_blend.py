@@ -44,7 +44,7 @@ def _add_head(photo: str) -> None:
     data = Path(photo).read_bytes()
     head = add_head(bpy.context, load_head_model(), "Anna")
     properties = head.turboportrait
-    properties.avatar_id, properties.maker, properties.head_model = "to be made", "relief", "open_head"
+    properties.avatar_id, properties.maker, properties.head_model = "to be made", "bust", "open_head"
     properties.portrait = pack_portrait(photo, data)
     properties.portrait_sha256 = hashlib.sha256(data).hexdigest()
     for frame, angle in ((1, -0.4), (24, 0.4)):

@@ -138,7 +138,7 @@ def test_zips_that_are_no_pose_files(tmp_path, make):
 
 def refused(output: Path, poses: PoseFile) -> str:
     """What is said of a pose file; nothing is written but the job's own folder."""
-    heads = tuple(msgspec.structs.replace(head, maker="relief") for head in poses.header.heads)
+    heads = tuple(msgspec.structs.replace(head, maker="bust") for head in poses.header.heads)
     header = msgspec.structs.replace(poses.header, heads=heads)
     PoseFile(header, poses.columns, poses.portraits).save(output.parent / "poses.npz")
     with pytest.raises(BatchRefused) as error:

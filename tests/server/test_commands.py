@@ -57,7 +57,7 @@ def test_render_saves_a_picture_per_yaw(backend, portrait, tmp_path):
 
 
 def test_serve_starts_for_the_command_alone(tmp_path):
-    """No backend runs: the command starts one of its own, with the relief avatar, and ends it."""
+    """No backend runs: the command starts one of its own, with the bust, and ends it."""
     path = tmp_path / "astronaut.png"
     Image.fromarray(skimage.data.astronaut()).save(path)
     state = tmp_path / "state"
@@ -89,7 +89,7 @@ def test_a_backend_that_is_not_there_is_an_error(portrait):
 def test_models_lists_what_can_be_chosen():
     result = run("models")
     assert result.exit_code == 0
-    for name in ("open_head", "relief", "compact", "turbo"):
+    for name in ("open_head", "bust", "compact", "turbo"):
         assert name in result.output
 
 

@@ -1,4 +1,4 @@
-"""Real portraits, and photographs that are none, through a real backend process with the relief avatar."""
+"""Real portraits, and photographs that are none, through a real backend process with busts."""
 
 import io
 

@@ -119,6 +119,12 @@ def register_bust(
     progress(0.0, "tracking")
     tracked = track(photo, model)
     progress(0.5, "building")
-    mesh, cloth = build_bust(tracked, Portrait.of(tracked), model)
+    avatar = make_bust(tracked, model)
     progress(1.0, "done")
+    return avatar
+
+
+def make_bust(tracked: TrackedPortrait, model: HeadModel) -> BustAvatar:
+    """Make a bust of a portrait that was tracked with this head model."""
+    mesh, cloth = build_bust(tracked, Portrait.of(tracked), model)
     return BustAvatar(f"bust:{tracked.image_digest}:{model.checksum}", tracked, mesh, cloth)

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from backend.avatars.relief import register_relief
+from backend.avatars.bust import register_bust
 from backend.geometry.similarity import Similarity, fit_similarity
 from backend.people import shards
 from backend.people.captures.split import is_held_out
@@ -91,7 +91,7 @@ def write_shard(folder: Path, seed: int, subject: Subject, model: HeadModel) -> 
         TurboPortraitError: `disk_full`, `read_only`, `cannot_write`, with nothing left behind.
     """
     try:
-        avatar = register_relief(encode_photo(subject.photo), model)
+        avatar = register_bust(encode_photo(subject.photo), model)
     except Exception as error:
         raise Unusable(f"not registered: {error}") from error
     tracked = avatar.tracked

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
+from backend.avatars.bust import BustAvatar
 from backend.avatars.framing import HeadFraming
-from backend.avatars.relief import ReliefAvatar
 from backend.geometry.similarity import Similarity, fit_similarity
 from backend.people.pairing.reference import true_camera
 from backend.people.synthesis.anatomy import Anatomy, anatomy_of
@@ -34,7 +34,7 @@ EARS = 0.3
 NEIGHBOURS, SOFTNESS = 6, 0.002
 """Vertices that a point goes with, and metres by which their distances are softened."""
 REACH = 0.012
-"""Metres from the skin over which an expression carries what grows on it, as the relief avatar has it."""
+"""Metres from the skin over which an expression carries what grows on it, as an avatar's hair is carried."""
 SAME_PLACE = 0.012
 """Metres by which the avatar's surface at a vertex' pixel may differ from the fitted vertex to be the same place."""
 NECK = 1
@@ -78,7 +78,7 @@ class Alignment:
         sure: (V,) bool, vertices whose depth is wholly the fitted one.
     """
 
-    def __init__(self, person: PersonViews, avatar: ReliefAvatar, model: HeadModel) -> None:
+    def __init__(self, person: PersonViews, avatar: BustAvatar, model: HeadModel) -> None:
         self.person, self.avatar, self.model = person, avatar, model
         tracked, anatomy = avatar.tracked, anatomy_of(model)
         mesh = avatar.mesh()

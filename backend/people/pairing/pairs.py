@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.avatars.relief import register_relief
+from backend.avatars.bust import register_bust
 from backend.people.pairing.alignment import Alignment
 from backend.people.pairing.reference import LEAST_AGREEMENT, Rejected, agreement_of, reference_image
 from backend.people.pairing.warp import Warped, warp
@@ -36,7 +36,7 @@ def make_person_pairs(
         Rejected: the portrait could not be registered, or does not agree with the aligned truth.
     """
     try:
-        avatar = register_relief(encode_photo(person.portrait), model)
+        avatar = register_bust(encode_photo(person.portrait), model)
     except Exception as error:
         raise Rejected(f"not registered: {error}") from error
     alignment = Alignment(person, avatar, model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from backend.avatars.relief import ReliefAvatar
+from backend.avatars.bust import BustAvatar
 from backend.protocol.camera import Camera
 
 LEAST_AGREEMENT = 35.0
@@ -16,7 +16,7 @@ class Rejected(Exception):
     """An identity that does not enter the corpus; the message says why."""
 
 
-def true_camera(camera: Camera, avatar: ReliefAvatar) -> Camera:
+def true_camera(camera: Camera, avatar: BustAvatar) -> Camera:
     """The camera that took an avatar's portrait, over the true head's space, in the pixels of the tracker's crop."""
     scale, _, x = avatar.tracked.from_photo[0]
     y = avatar.tracked.from_photo[1, 2]
@@ -24,7 +24,7 @@ def true_camera(camera: Camera, avatar: ReliefAvatar) -> Camera:
     return camera.crop(-x / scale, -y / scale, side / scale, side)
 
 
-def reference_image(avatar: ReliefAvatar, size: int) -> np.ndarray:
+def reference_image(avatar: BustAvatar, size: int) -> np.ndarray:
     """The portrait as the refiner's reference, (size, size, 4) uint8 with the matte as alpha."""
     tracked = avatar.tracked
     rgba = np.concatenate([tracked.image, np.rint(255 * tracked.matte)[..., None].astype(np.uint8)], -1)

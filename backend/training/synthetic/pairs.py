@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.avatars.relief import ReliefAvatar, register_relief
+from backend.avatars.bust import BustAvatar, register_bust
 from backend.geometry.orbit import orbit
 from backend.people.pairing.reference import LEAST_AGREEMENT, Rejected, agreement_of, reference_image, true_camera
 from backend.people.synthesis.traits import draw_traits
@@ -70,14 +70,14 @@ def make_pairs(seed: int, model: HeadModel, size: int = 256) -> Pairs:
     looks = Looks(figure)
     photo = take_photo(figure, looks)
     try:
-        avatar = register_relief(photo.data, model)
+        avatar = register_bust(photo.data, model)
     except Exception as error:
         raise Rejected(f"not registered: {error}") from error
     aligned = align(figure, true_camera(photo.camera, avatar), avatar.tracked)
     return _views(aligned, looks, avatar, model, size)
 
 
-def _views(figure: Figure, looks: Looks, avatar: ReliefAvatar, model: HeadModel, size: int) -> Pairs:
+def _views(figure: Figure, looks: Looks, avatar: BustAvatar, model: HeadModel, size: int) -> Pairs:
     rng = figure.traits.rng(21)
     tracked = avatar.tracked
     names = list(model.expression_names)

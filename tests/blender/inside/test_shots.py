@@ -31,7 +31,7 @@ def shooting(scene, head_model, tmp_path):
     skimage.io.imsave(photo, skimage.data.astronaut(), check_contrast=False)
     head = add_head(bpy.context, head_model, "Anna")
     properties = head.turboportrait
-    properties.avatar_id, properties.maker, properties.head_model = "later", "relief", "open_head"
+    properties.avatar_id, properties.maker, properties.head_model = "later", "bust", "open_head"
     properties.portrait = pack_portrait(str(photo), photo.read_bytes())
     for at, angle in ((1, -0.5), (8, 0.5)):
         write_pose(head, np.array([[0, 0, 0], [0, angle, 0], *np.zeros((3, 3))]), np.zeros(3))

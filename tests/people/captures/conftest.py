@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from backend.avatars.relief import register_relief
+from backend.avatars.bust import register_bust
 from backend.evaluation.portraits import real_portraits
 from backend.geometry.orbit import orbit, rotation
 from backend.protocol.camera import Camera
@@ -46,7 +46,7 @@ class Rig:
 
 @pytest.fixture(scope="session")
 def rig() -> Rig:
-    avatar = register_relief(real_portraits()["astronaut"], load_head_model())
+    avatar = register_bust(real_portraits()["astronaut"], load_head_model())
     tracked = avatar.tracked
     K = np.array([[2000, 0, WIDTH / 2 + 4], [0, 2000, HEIGHT / 2 - 10], [0, 0, 1]])
     head_to_world = np.eye(4)

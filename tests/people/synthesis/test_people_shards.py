@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from synthesized import SEED, data
 
-from backend.avatars.relief import register_relief
+from backend.avatars.bust import register_bust
 from backend.evaluation.metrics import psnr
 from backend.people.pairing.alignment import Alignment
 from backend.people.pairing.pairs import make_person_pairs
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def aligned(corpus, person, model):
     portrait = next(corpus.glob("person_*")) / "portrait.png"
-    return Alignment(person, register_relief(portrait.read_bytes(), model), model)
+    return Alignment(person, register_bust(portrait.read_bytes(), model), model)
 
 
 @pytest.fixture(scope="module")
