@@ -23,6 +23,8 @@ TORSO_BOX = Box(1152, 1024, 896, 1024)
 TEETH_BOX = Box(SMALL_BOX.left, SMALL_BOX.top + 640, 256, 256)
 SEEN = (0.08, 0.35)
 """Cosines to the photo's ray between which a surface goes from not seen to seen."""
+SEEN_HAIR = (0.15, 0.5)
+"""As SEEN, for hair: what lies in the shadow between hair and cheek is no colour for its side."""
 LENDS = 0.5
 """Cosine to the photo's ray from which a surface shows its strands and folds undistorted."""
 DETAIL = 0.7
@@ -79,7 +81,7 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     cover = portrait.cover
     shown = portrait.sample(cover, texels.pixels)
     pure = portrait.sample(cv2.erode(cover, np.ones((5, 5))), texels.pixels)
-    known = texels.seen * smoothstep(pure, 0.4, 0.8)
+    known = smoothstep(texels.facing, *SEEN_HAIR) * texels.inside * smoothstep(pure, 0.4, 0.8)
     known = np.minimum(known, cv2.GaussianBlur(known, (0, 0), 3) * 1.2).astype(np.float32)
     square_on = smoothstep(texels.facing, 0.2, 0.5)
     lends = (known > 0.8) & (texels.facing > LENDS)
