@@ -239,7 +239,7 @@ class TestRegistration:
         assert [r.shape for r in refined] == [(512, 512, 4), (200, 200, 4)]
         mesh = pipeline.mesh(registered.avatar.id)
         assert mesh.vertices.shape == (5023, 3)
-        assert mesh.photo_weight.mean() > 0.1
+        assert mesh.confidence.mean() > 25
 
     def test_two_portraits_make_another_avatar(self, head, photo, renderer, avatar):
         both = register_gpavatar([photo, real_portraits()["hopper"]], head, renderer=renderer)
