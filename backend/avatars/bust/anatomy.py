@@ -64,9 +64,21 @@ class Anatomy:
         def part(name: str, by_place: np.ndarray) -> np.ndarray:
             return named(name) if name in model.regions else by_place
 
-        at_ear = (np.abs(side) > 1.1) & (up > -1.1) & (up < 0.5) & (forward > -1.9) & (forward < -0.5)
+        head = model.lbs_weights[:, 0] < ROOT_ALONE
+        behind_face = head & (forward > -1.9) & (forward < -0.55)
+        # A skull is as wide above the ears as between them.
+        above = behind_face & (up > 0.45) & (up < 1.0)
+        width = np.abs(side[above]).max() if above.any() else np.inf
+        at_ear = behind_face & (up > -1.1) & (up < 0.4) & (np.abs(side) > np.where(up > 0, 0.95, 0.85) * width)
         ear_left, ear_right = part("ear_left", at_ear & (side > 0)), part("ear_right", at_ear & (side < 0))
-        on_scalp = ((up > 1.1) | ((forward < -1.2) & (up > -1.1))) & ~ear_left & ~ear_right
+        in_mouth = (np.abs(side) < 0.65) & (up > -1.6) & (up < -0.4) & (forward > -1.3) & (forward < 0.05)
+        # The hairline rises from the nape over the ears to the brow.
+        hairline = np.clip(1.6 * (forward + 0.4) + 0.3, -1.1, 0.9)
+        on_scalp = head & (up > hairline) & ~ear_left & ~ear_right & ~in_mouth
+        eyes = (model.v_template[side_of].mean(0) for side_of in (left, right))
+        to_eye = np.min([np.linalg.norm(model.v_template - eye, axis=1) for eye in eyes], 0) / apart
+        # The head's lower edge rises from the chin to the nape.
+        on_neck = (up < -1.85 + 0.25 * np.clip(0.2 - forward, 0, 3)) & head
         torso = part("torso", model.lbs_weights[:, 0] >= ROOT_ALONE)
         return cls(
             eye_left=left,
@@ -74,8 +86,8 @@ class Anatomy:
             ear_left=ear_left,
             ear_right=ear_right,
             scalp=part("scalp", on_scalp),
-            neck=part("neck", (up < -1.9) & ~torso),
+            neck=part("neck", on_neck & ~torso),
             torso=torso,
-            mouth=named("mouth_interior", "tongue"),
-            sockets=named("eye_socket"),
+            mouth=part("mouth_interior", in_mouth) | named("tongue"),
+            sockets=part("eye_socket", ~left & ~right & (to_eye < 0.32) & (forward < 0)),
         )
