@@ -11,7 +11,8 @@ from backend.avatars.bust import register_bust
 from flame import load_head_model
 
 
-def _astronaut() -> bytes:
+@pytest.fixture(scope="session")
+def astronaut_photo() -> bytes:
     file = io.BytesIO()
     Image.fromarray(skimage.data.astronaut()).save(file, "PNG")
     return file.getvalue()
@@ -28,8 +29,8 @@ def head_model():
 
 
 @pytest.fixture(scope="session")
-def astronaut(head_model):
-    return register_bust(_astronaut(), head_model)
+def astronaut(head_model, astronaut_photo):
+    return register_bust(astronaut_photo, head_model)
 
 
 @pytest.fixture(scope="session")

@@ -161,7 +161,7 @@ def test_other_models_and_strangers_are_refused(tmp_path, poses, workers_find_th
     monkeypatch.setenv("TURBOPORTRAIT_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "")
-    settings = WorkerSettings(tmp_path, tmp_path / "job", {}, little_pipeline)
+    settings = WorkerSettings(tmp_path, tmp_path / "job", {}, {}, little_pipeline)
     pool = RayPool(settings, 1, expected={"release": "0.0.0", "refiner compact": "0"})
     try:
         assert (tmp_path / "state" / "ray_token").stat().st_mode & 0o077 == 0

@@ -191,7 +191,7 @@ def test_links_in_the_output_folder_lead_nowhere(tmp_path):
     job = Job(output)
     job.prepare()
     plan = make_plan(little_poses(), Settings("raw"), {}, {})
-    renderer = FrameRenderer(little_pipeline(), output, job.folder, plan.photos)
+    renderer = FrameRenderer(little_pipeline(), output, job.folder, plan.photos, {})
     records = renderer.render([plan.task(0), plan.task(len(plan) - 1)])
     assert [record.code for record in records] == ["cannot_write", ""]
     movie = MovieTask("turn", "h264", "0" * 64, "../turn.mp4", (plan.path(len(plan) - 1),), (24, 1), 40, 40, (0, 0, 0))
@@ -205,7 +205,7 @@ def test_a_file_of_another_kind_is_never_overwritten(tmp_path):
     job = Job(tmp_path / "out")
     job.prepare()
     plan = make_plan(little_poses(), Settings("raw"), {}, {})
-    renderer = FrameRenderer(little_pipeline(), job.output, job.folder, plan.photos)
+    renderer = FrameRenderer(little_pipeline(), job.output, job.folder, plan.photos, {})
     kept = tmp_path / "kept.txt"
     kept.write_text("mine")
     paths = [str(kept), "../kept.txt", "../kept.png", "kept.txt", "job/lock.json", "job/a.png", "a/../../kept.png"]
