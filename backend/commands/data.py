@@ -107,6 +107,18 @@ def convert(
     _save(summary, output)
 
 
+@app.command("export-tasks")
+def export_tasks(
+    corpus: Path = typer.Argument(help="Folder of shards; the held-out people are exported."),
+    output: Path = typer.Argument(help="Folder for the portraits and cameras."),
+) -> None:
+    """Write what another system needs to render the held-out people, for `evaluate tables --views`."""
+    from backend.people import tasks
+
+    count = tasks.export_tasks(corpus, output)
+    console.print(f"The tasks of {count} held-out people are in {output}; README.txt there says what to render.")
+
+
 def _convert_people(folder: Path, output: Path, identities: int | None, size: int, workers: int) -> None:
     from backend.people.pairing.convert import write_people_shards
 

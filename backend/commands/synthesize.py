@@ -21,8 +21,9 @@ def synthesize(
     folder: Path = typer.Argument(help="Folder for the people; those that it has are kept and not made again."),
     identities: int = typer.Option(16, min=1, help="How many people; the paper's corpus has 1000."),
     first_seed: int = typer.Option(0, min=0, max=900_000, help="The first person's number; each is fixed by its own."),
-    views: int = typer.Option(4, min=0, max=32, help="Views of each besides the portrait; 0 for a contact sheet."),
-    size: int = typer.Option(256, help="Pixels of the square pictures: 256 or 512."),
+    assets: Path | None = typer.Option(None, help="MakeHuman's system assets: photographed skins, hair, clothes."),
+    views: int = typer.Option(6, min=0, max=32, help="Views of each besides the portrait; 0 for a contact sheet."),
+    size: int = typer.Option(512, help="Pixels of the portrait, 256 or 512; the views have 256."),
     samples: int = typer.Option(8, min=1, max=1024, help="Light paths of a pixel; the denoiser does the rest."),
     workers: int = typer.Option(2, min=1, max=64, help="Processes, each with a Blender of its own."),
     threads: int = typer.Option(1, min=1, max=64, help="Threads of each Blender."),
@@ -41,11 +42,12 @@ def synthesize(
         raise typer.BadParameter(f"must be one of {SIZES}", param_hint="--size")
     config = CorpusConfig(
         str(folder), first_seed, identities, views, size, samples, workers, threads, blender, components_only,
-        held_out_only,
+        held_out_only, str(assets) if assets else None,
     )  # fmt: skip
     if not config.seeds:
         raise typer.BadParameter(NONE_HELD_OUT, param_hint="--held-out-only")
     _check_parts(config)
+    _tell_assets(config)
     done = 0
 
     def tell(outcome) -> None:
@@ -87,12 +89,28 @@ def _check_parts(config: CorpusConfig) -> None:
         raise TurboPortraitError(
             "no_blender", "the package bpy is not installed", sentence="There is no Blender to render with."
         )
+    if config.assets and config.components_only:
+        raise typer.BadParameter("assets fit anny's heads, not those of --components-only", param_hint="--assets")
     if not config.components_only and importlib.util.find_spec("anny") is None:
         raise TurboPortraitError(
             "missing_package",
             "anny, which heads beyond the head model's components come from",
             hint="Run `pip install 'turboportrait3d[build]'`, or give --components-only for heads within them.",
         )
+
+
+def _tell_assets(config: CorpusConfig) -> None:
+    """Say what people lack without assets, or which of them cannot be used."""
+    from backend.people.makehuman.library import open_library
+
+    if config.assets is None:
+        console.print(
+            "Without --assets skins are painted and hair is strands alone: no photographed skins, hair on cards, "
+            "clothes, eyes, teeth or hats. docs/corpus.md says where they are had."
+        )
+        return
+    for problem in open_library(Path(config.assets)).problems:
+        console.print(f"left out: {problem}", markup=False, highlight=False)
 
 
 def _print(summary: CorpusSummary, folder: Path, report: bool) -> None:

@@ -1,4 +1,4 @@
-"""How well views agree with one another: consistency from several sides by the true depth, flicker along an orbit."""
+"""How well views agree with one another: flicker along an orbit."""
 
 from __future__ import annotations
 

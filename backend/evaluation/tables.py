@@ -19,9 +19,11 @@ from backend.evaluation.fid import Fid
 from backend.evaluation.measures import Measures, Tally
 from backend.evaluation.multistep import refine_in_steps
 from backend.evaluation.regions import INSIDE, regions_of
+from backend.evaluation.rotation import by_yaw
 from backend.evaluation.subject import PAIR, Subject, groups_of
 from backend.evaluation.views import BLIND, REFINED, UNATTENDED, baselines, over_grey, view_of, with_color
 from backend.people.shards import Identity
+from backend.people.tasks import GivenViews
 from backend.protocol.errors import TurboPortraitError
 from backend.refiner import Refiner
 from backend.refiner.refinement import ReferenceState
@@ -46,6 +48,7 @@ class Tables:
         steps: the same with the multi-step baseline, noise: by noise level (Table 2), sizes: by the number of views
             refined together: these three of the first pairs of some identities.
         seconds: what -> seconds, all that were taken.
+        turned: the quality of each view, with its yaw in degrees (Figure 6's).
         strangers: cosines between different people's portraits, by the same recogniser: what "not the same person" is.
     """
 
@@ -55,6 +58,7 @@ class Tables:
     noise: Tally = field(init=False)
     sizes: Tally = field(init=False)
     people: list[Tally] = field(default_factory=list)
+    turned: list[tuple[float, Tally]] = field(default_factory=list)
     seconds: dict[str, list[float]] = field(default_factory=dict)
     strangers: list[float] = field(default_factory=list)
     identities: int = 0
@@ -76,6 +80,7 @@ class Tables:
             "views": self.quality.views,
             "table1": self.quality.table(),
             "by person": self._by_person(),
+            "figure6": {str(yaw): tally.table() for yaw, tally in by_yaw(self.turned).items()},
             "first pairs": {"views": self.steps.views, **self.steps.table()},
             "table2 views": self.noise.views,
             "table2": self.noise.table()[INSIDE],
@@ -99,6 +104,7 @@ def measure_tables(
     measures: Measures,
     multistep: int = 1,
     done: Callable[[], None] = lambda: None,
+    given: Sequence[GivenViews] = (),
 ) -> Tables:
     """All tables over held-out identities; the portrait's own view is left out.
 
@@ -109,6 +115,10 @@ def measure_tables(
         measures: see `Measures.at_hand`.
         multistep: the baseline runs on the first so many identities; each costs 75 U-Net evaluations.
         done: called after each identity.
+        given: views of other systems, which Table 1 gets a row of each.
+
+    Raises:
+        TurboPortraitError: `bad_views`: one of them is missing or damaged.
     """
     tables, portraits = Tables(measures), []
     fid = Fid(measures.inception) if measures.inception else None
@@ -122,7 +132,7 @@ def measure_tables(
         scene = _Scene(identity, refiner, portrait)
         if not tables.identities:
             scene.refine(scene.views[:PAIR])  # Fills caches, before anything is timed.
-        _measure_quality(tables, scene, fid)
+        _measure_quality(tables, scene, fid, given)
         if tables.identities < multistep:
             _measure_steps(tables, scene)
         if tables.identities < ABLATED:
@@ -136,7 +146,7 @@ def measure_tables(
     return tables
 
 
-def _measure_quality(tables: Tables, scene: _Scene, fid: Fid | None) -> None:
+def _measure_quality(tables: Tables, scene: _Scene, fid: Fid | None, given: Sequence[GivenViews]) -> None:
     person = Tally(tables.measures)
     refined = [c for pair in groups_of(scene.views) for c in tables.timed("refine", partial(scene.refine, pair))]
     unwarped = [replace(view, warped=None) for view in scene.views]
@@ -145,7 +155,11 @@ def _measure_quality(tables: Tables, scene: _Scene, fid: Fid | None) -> None:
     for index, view in enumerate(scene.views):
         colors = {REFINED: refined[index], BLIND: blind[index], UNATTENDED: unattended[index]}
         pictures = baselines(view.rgba) | _colored(view.rgba, colors)
-        scene.score(person, index, pictures)
+        pictures |= {other.name: over_grey(other.read(scene.seed, index + 1, len(view.rgba))) for other in given}
+        alone = Tally(tables.measures)
+        scene.score(alone, index, pictures)
+        person.merge(alone)
+        tables.turned.append((scene.yaws[index], alone))
         if fid:
             fid.add(pictures, scene.truths[index])
     tables.people.append(person)
@@ -193,6 +207,7 @@ class _Scene:
         self.grey = refiner.encode_reference(np.zeros_like(identity.reference))
         self.views = [view_of(identity, k) for k in indices]
         self.truths = [over_grey(identity.truth[k]) for k in indices]
+        self.yaws = [float(identity.angles[k, 0]) for k in indices]
         self.masks = [
             regions_of(view.rgba[..., 3], identity.truth[k, ..., 3], identity.head[k], view.confidence)
             for k, view in zip(indices, self.views, strict=True)

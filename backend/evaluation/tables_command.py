@@ -28,23 +28,30 @@ def tables(
         0, min=0, help="Leave the first so many drawn out, whom something was chosen by: the others are a blind test."
     ),
     multistep: int = typer.Option(2, min=0, help="The multi-step baseline on the first so many of them."),
-    turned: int = typer.Option(2, min=0, help="Figure 6 on the first so many of them, made again from their seeds."),
     orbit: int = typer.Option(48, min=0, help="Frames that flicker is measured on; 0: none."),
     portraits: bool = typer.Option(True, help="The real portraits as well."),
+    views: list[str] = typer.Option(
+        [], help="NAME=FOLDER: views that another system made of `data export-tasks`, as a row of Table 1."
+    ),
     quick: bool = typer.Option(False, "--quick", help="Table 1, Table 2, several V and the portraits only."),
 ) -> None:
     """All that is asked of a refiner: asked and measured, Tables 1 and 2, Figure 6, real portraits, flicker."""
     from backend.evaluation import documents, tables_report
     from backend.evaluation.full_report import Extent, measure_all
     from backend.evaluation.targets import targets_of
+    from backend.people.tasks import parse_views
     from backend.refiner import Refiner, available_presets
     from backend.refiner.config import preset_folder
 
+    try:
+        given = tuple(parse_views(text) for text in views)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--views") from error
     known = preset in available_presets()
     refiner = (Refiner.from_preset if known else Refiner.from_pretrained)(preset)
     if quick:
-        multistep = turned = orbit = 0
-    extent = Extent(identities, leave_out, multistep, turned, orbit, portraits)
+        multistep = orbit = 0
+    extent = Extent(identities, leave_out, multistep, orbit, portraits, given)
     with Progress(console=console) as progress:
         report, pictures = measure_all(refiner, corpus, extent, progress)
     folder = preset_folder(preset) if known else Path(preset)

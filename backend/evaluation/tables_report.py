@@ -53,7 +53,7 @@ def tables_of(report: dict) -> list[Table]:
             report["views together"],
         ),
         _rotation(report),
-        *_agreement(report),
+        _flicker(report),
         *_portraits(report),
     ]
     return [_without_empty_columns(table) for table in found if table.rows]
@@ -70,7 +70,7 @@ def notes_of(report: dict) -> list[str]:
     if report.get("weights MB"):
         notes.append(f"{report['preset']}: {report['weights MB']:.1f} MB of weights.")
     notes += [f"{measure} is {MISSING}: it needs {what}." for measure, what in report["not available"].items()]
-    return notes + [f"{what} is not measured: {why}." for what, why in report.get("not measured", {}).items()]
+    return notes
 
 
 def _targets(report: dict) -> Table:
@@ -146,22 +146,15 @@ def _table2(report: dict) -> Table:
 def _rotation(report: dict) -> Table:
     found = {yaw: tables[INSIDE] for yaw, tables in report.get("figure6", {}).items()}
     rows = [[f"{yaw}°", name, *_cells(values)] for yaw, methods in found.items() for name, values in methods.items()]
-    title = f"Figure 6: yaw, {WHERE[INSIDE]} (people: {report.get('turned people', 0)})"
+    title = f"Figure 6: yaw to 15 degrees, {WHERE[INSIDE]}"
     return Table("figure6", title, ["", "", *COLUMNS], rows)
 
 
-def _agreement(report: dict) -> list[Table]:
+def _flicker(report: dict) -> Table:
     flicker = [[name, str(v["pairs"]), f"{v['raw']:.2f}", f"{v['refined']:.2f}", f"{v['ratio']:.2f}"]
                for name, v in report.get("flicker", {}).items()]  # fmt: skip
     title = f"Flicker: neighbours of {report.get('orbit frames', 0)} frames of an orbit, warped, levels of 255"
-    views = report.get("consistency")
-    kinds = ("raw", "refined", "true")
-    consistent = [[*(f"{views[kind]:.2f}" for kind in kinds), str(views["pairs"])]] if views else []
-    return [
-        Table("consistency", "Views 30 degrees apart, warped by the true depth, levels of 255", [*kinds, "pairs"],
-              consistent),
-        Table("flicker", title, ["", "pairs", "raw", "refined", "ratio"], flicker),
-    ]  # fmt: skip
+    return Table("flicker", title, ["", "pairs", "raw", "refined", "ratio"], flicker)
 
 
 def _portraits(report: dict) -> list[Table]:

@@ -47,15 +47,20 @@ class HeadCut:
 
         People differ in where their body has its head; that is the camera's business, so it is taken out.
         """
+        return np.stack([self.cut.vertices_from @ body for body in self.placed(bodies)]).astype(np.float32)
+
+    def placed(self, bodies: np.ndarray) -> np.ndarray:
+        """Bodies (n, N, 3) moved so that their heads are where the neutral adult's is."""
         anchor = self.head_share > 0.99
-        heads = np.stack([self.cut.vertices_from @ b for b in bodies])
-        return (heads - heads[:, anchor].mean(1, keepdims=True) + self.neutral[anchor].mean(0)).astype(np.float32)
+        middles = np.stack([(self.cut.vertices_from @ body)[anchor].mean(0) for body in bodies])
+        return bodies - middles[:, None] + self.neutral[anchor].mean(0)
 
 
 def cut_heads(source: BodySource) -> HeadCut:
     """Cut the neutral adult below the shoulders, and with it everyone else."""
     body = source.body()
-    eyes = [rig.sphere_centre(body.vertices[body.bone_weights[f"eye.{s}"] > 0.5]) for s in "LR"]
+    seen = np.bincount(body.faces.ravel(), minlength=len(body.vertices)) > 0
+    eyes = [rig.sphere_centre(body.vertices[seen & (body.bone_weights[f"eye.{s}"] > 0.5)]) for s in "LR"]
     origin = sum(eyes) / 2
     body = replace(
         body,

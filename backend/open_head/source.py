@@ -49,10 +49,17 @@ class Body:
 
 
 class BodySource:
-    """anny's model, asked for rest vertices only."""
+    """anny's model, asked for rest vertices only.
 
-    def __init__(self) -> None:
-        self.model = anny.Anny(local_changes="default", facial_actions="all", phenotypes="all").to(dtype=torch.float32)
+    Args:
+        helpers: keep the vertices of MakeHuman's base mesh that no face of the body has: hair and clothes hang on them.
+    """
+
+    def __init__(self, helpers: bool = False) -> None:
+        topology = "anny-full" if helpers else "anny"
+        self.model = anny.Anny(local_changes="default", facial_actions="all", phenotypes="all", topology=topology).to(
+            dtype=torch.float32
+        )
 
     @property
     def local_change_names(self) -> list[str]:

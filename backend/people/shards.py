@@ -1,13 +1,10 @@
-"""The corpus on disk: one npz shard per identity, named by its seed, made by several processes, resumable."""
+"""Training shards on disk: one .npz per identity, named by its number."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import zipfile
 import zlib
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -21,31 +18,6 @@ HELD_OUT_EVERY = 8
 """Of so many seeds the last is never trained on."""
 NONE_HELD_OUT = "none of these people is held out: of every eight the last is, 7, 15, 23 and so on"
 REJECTED_NAME = "rejected.jsonl"
-
-
-@dataclass(frozen=True)
-class SynthesisConfig:
-    """What to synthesise.
-
-    Attributes:
-        folder: where the shards go.
-        first_seed, identities: the seeds first_seed ... first_seed + identities - 1.
-        size: pixels of the square images.
-        workers: processes.
-        held_out_only: of these seeds only those that nothing is trained on.
-    """
-
-    folder: str
-    first_seed: int = 0
-    identities: int = 128
-    size: int = 256
-    workers: int = 2
-    held_out_only: bool = False
-
-    @property
-    def seeds(self) -> list[int]:
-        """Of the identities to make."""
-        return seeds_of(self.first_seed, self.identities, self.held_out_only)
 
 
 @dataclass(frozen=True)
@@ -91,26 +63,6 @@ def is_held_out(seed: int) -> bool:
 def seeds_of(first: int, identities: int, held_out_only: bool = False) -> list[int]:
     """So many seeds from the first one on, or those of them that are held out."""
     return [seed for seed in range(first, first + identities) if is_held_out(seed) or not held_out_only]
-
-
-def synthesize(config: SynthesisConfig, report: Callable[[int, str | None], None]) -> None:
-    """Make the shards that are not there yet.
-
-    Args:
-        report: called after each identity with its seed and, if it was rejected, the reason.
-    """
-    folder = Path(config.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    settled = {seed for seed, _ in rejections(folder)} | {seed_of(path) for path in shards(folder)}
-    seeds = [seed for seed in config.seeds if seed not in settled]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(config.workers, context, initializer=one_thread) as pool:
-        waiting = {pool.submit(_make_shard, seed, config.size, str(folder)): seed for seed in seeds}
-        for future in as_completed(waiting):
-            seed, reason = waiting[future], future.result()
-            if reason is not None:
-                reject(folder, seed, reason)
-            report(seed, reason)
 
 
 def shards(folder: str | Path) -> list[Path]:
@@ -213,19 +165,3 @@ def one_thread() -> None:
 
     cv2.setNumThreads(1)
     numba.set_num_threads(1)
-
-
-def _make_shard(seed: int, size: int, folder: str) -> str | None:
-    """Make one identity's shard; the reason if there is none to make."""
-    from backend.people.pairing.reference import Rejected
-    from backend.tracking.embedding import with_landmarks
-    from backend.training.synthetic.pairs import make_pairs
-    from flame import load_head_model
-
-    try:
-        pairs = make_pairs(seed, with_landmarks(load_head_model()), size)
-    except Rejected as reason:
-        return str(reason)
-    arrays = asdict(pairs)
-    write_identity(folder, Identity(seed, **{name: arrays.pop(name) for name in _ARRAYS}), **arrays)
-    return None

@@ -164,7 +164,15 @@ ERRORS: dict[str, tuple[str, str]] = {
     ),
     "bad_corpus": (
         "The training corpus cannot be used.",
-        "Make one with `turboportrait train synthesize`, or name its folder with --corpus; delete damaged shards.",
+        "Make one with `turboportrait data synthesize` and `data convert`, or name its folder; delete damaged shards.",
+    ),
+    "bad_views": (
+        "The views of another system cannot be used.",
+        "Make one picture for each view that the exported tasks name, at their size; README.txt beside them says how.",
+    ),
+    "no_assets": (
+        "There are no MakeHuman assets in this folder.",
+        "Name the folder that has `skins` and `hair` with --assets; docs/corpus.md says where it is had.",
     ),
     "bad_report": (
         "The report of an evaluation cannot be read.",

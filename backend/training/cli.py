@@ -1,11 +1,9 @@
-"""`turboportrait train`: the synthetic corpus, the refiner's training and GPAvatar's."""
+"""`turboportrait train`: the refiner's training and GPAvatar's."""
 
 from __future__ import annotations
 
 import os
 import sys
-import tomllib
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -18,7 +16,7 @@ from backend.client.isolation import isolated, python_module
 if TYPE_CHECKING:
     from backend.training.run import Run
 
-app = typer.Typer(help="Make training data, train the refiner or GPAvatar.", no_args_is_help=True)
+app = typer.Typer(help="Train the refiner or GPAvatar.", no_args_is_help=True)
 console = Console()
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -38,37 +36,6 @@ def _progress(disable: bool = False) -> Progress:
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
         console=console, disable=disable,
     )  # fmt: skip
-
-
-@app.command()
-def synthesize(
-    config: Path = typer.Option(CONFIGS / "corpus.toml", exists=True, help="What to make (TOML)."),
-    output: Path | None = typer.Option(None, help="Folder for the shards, in place of the config's."),
-    identities: int | None = typer.Option(None, help="How many identities, in place of the config's."),
-    held_out_only: bool = typer.Option(False, "--held-out-only", help="Of these only those to evaluate on."),
-) -> None:
-    """Make synthetic identities; what is there already is kept."""
-    from backend.people.shards import NONE_HELD_OUT, SynthesisConfig
-    from backend.people.shards import synthesize as make
-
-    settings = SynthesisConfig(**tomllib.loads(config.read_text()))
-    settings = replace(settings, folder=str(output or settings.folder), identities=identities or settings.identities,
-                       held_out_only=held_out_only)  # fmt: skip
-    if not settings.seeds:
-        raise typer.BadParameter(NONE_HELD_OUT, param_hint="--held-out-only")
-    rejected = 0
-    with _progress() as progress:
-        task = progress.add_task("identities", total=len(settings.seeds))
-
-        def report(seed: int, reason: str | None) -> None:
-            nonlocal rejected
-            rejected += reason is not None
-            progress.advance(task)
-            if reason is not None:
-                progress.console.print(f"[yellow]identity {seed} rejected:[/] {reason}")
-
-        make(settings, report)
-    console.print(f"The corpus is in {settings.folder}; {rejected} identities were rejected in this run.")
 
 
 @app.command()

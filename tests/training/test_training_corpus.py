@@ -16,7 +16,7 @@ def corpus(tmp_path):
 
 @pytest.mark.parametrize("folder", ["", "nowhere"])
 def test_no_corpus(tmp_path, folder):
-    with pytest.raises(TurboPortraitError, match="train synthesize") as caught:
+    with pytest.raises(TurboPortraitError, match="data synthesize") as caught:
         load_identities(tmp_path / folder, held_out=False)
     assert caught.value.code == "bad_corpus"
 

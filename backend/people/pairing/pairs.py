@@ -15,8 +15,7 @@ from backend.protocol.camera import Camera
 from backend.tracking.photo import encode_photo
 from flame import HeadModel
 
-HEAD_LABELS = [LABELS[name] for name in
-               ("skin", "eyes", "teeth", "hair", "brows and lashes", "beard", "hat", "glasses")]  # fmt: skip
+HEAD_LABELS = [label for name, label in LABELS.items() if name != "clothing"]
 """Head and bare neck; clothes are no target."""
 ZOOM, SHIFT = (0.9, 1.05), 0.03
 """How much wider or nearer than the portrait a view is framed, and off its middle, as shares of its side."""
@@ -83,7 +82,7 @@ def _true_view(
     mask = np.isin(labels, HEAD_LABELS)
     changed = alignment.moment(view) != 0
     if changed:
-        mask &= labels != LABELS["teeth"]
+        mask &= labels != LABELS["mouth"]
 
     def move(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         moved, nearest = alignment.move(view, points)

@@ -21,6 +21,7 @@ def draw_background(rng: np.random.Generator, size: int) -> np.ndarray:
         for _ in range(rng.integers(2, 7)):
             x, y = rng.integers(0, size, 2)
             corner = (int(x + rng.uniform(0.05, 0.4) * size), int(y + rng.uniform(0.1, 0.6) * size))
-            cv2.rectangle(image, (int(x), int(y)), corner, tuple(rng.uniform(0.1, 0.9, 3)), -1)
+            color = rng.uniform(0.1, 0.9) * rng.uniform(0.7, 1.2, 3)
+            cv2.rectangle(image, (int(x), int(y)), corner, tuple(color), -1)
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(6, 20) * size / 512)
     return np.clip(image, 0, 1)

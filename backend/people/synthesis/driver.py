@@ -14,8 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from backend.people.shards import seeds_of
-from backend.people.synthesis import developing, light
+from backend.people.makehuman.library import open_library
+from backend.people.shards import is_held_out, seeds_of
+from backend.people.synthesis import light
+from backend.people.synthesis.developing import CameraLook
 from backend.people.synthesis.files import is_written, write_person
 from backend.people.synthesis.processes import Interrupted, spread
 from backend.protocol.errors import TurboPortraitError, storage_code
@@ -31,24 +33,27 @@ class CorpusConfig:
     Attributes:
         folder: where people's folders go.
         first_seed, identities: the seeds first_seed ... first_seed + identities - 1.
-        views: besides the portrait. size: pixels of the square pictures. samples: of Cycles a pixel.
+        views: besides the portrait. size: pixels of the square portrait; views have half of it, but at least 256.
+        samples: of Cycles a pixel.
         workers: processes, each with a Blender of its own. threads: of Cycles in each.
         blender: a Blender to render with; None for the package bpy.
         components_only: identities within the head model's components, without anny.
         held_out_only: of these seeds only those that nothing is trained on.
+        assets: folder of MakeHuman's system assets; without them skin and hair are procedural.
     """
 
     folder: str
     first_seed: int = 0
     identities: int = 16
-    views: int = 4
-    size: int = 256
+    views: int = 6
+    size: int = 512
     samples: int = 8
     workers: int = 2
     threads: int = 1
     blender: str | None = None
     components_only: bool = False
     held_out_only: bool = False
+    assets: str | None = None
 
     @property
     def seeds(self) -> list[int]:
@@ -157,6 +162,8 @@ class _Worker:
         self.config = config
         self.model = with_landmarks(load_head_model())
         self.shapes = ShapeSource(self.model, config.components_only)
+        self.skies = light.blender_skies(config.blender)
+        self.library = open_library(Path(config.assets)) if config.assets else None
         self._studio = None
 
     @property
@@ -170,13 +177,15 @@ class _Worker:
 
     def make(self, seed: int) -> Outcome:
         """Make a person and write the folder."""
+        from backend.people.synthesis.build import build_scene
         from backend.people.synthesis.person import draw_person
-        from backend.people.synthesis.scene import build_scene, draw_views
+        from backend.people.synthesis.views import draw_views
 
         config, start = self.config, time.perf_counter()
-        person = draw_person(seed, self.shapes)
+        person = draw_person(seed, self.shapes, self.library)
         views = draw_views(person, self.model, config.views, config.size)
-        scene, sky, open_air = build_scene(person, self.model, views)
+        surroundings = light.draw_surroundings(person.rng(36), self.skies, is_held_out(seed))
+        scene = build_scene(person, self.shapes, views, surroundings)
         prepared = time.perf_counter() - start
         try:
             shots, seconds = self.studio.render(scene, config.samples)
@@ -184,24 +193,35 @@ class _Worker:
             self._studio = None
             raise
         rng = person.rng(40)
-        gain = developing.exposure(rng, shots[0], person.traits.skin)
+        look = CameraLook.draw(rng, shots[0], person.traits.skin)
         images: dict[str, np.ndarray] = {}
         for k, (view, shot) in enumerate(zip(views, shots, strict=True)):
-            behind = developing.develop_background(rng, light.backdrop(rng, sky, view.camera, open_air))
-            images |= {f"view_{k:02d}": developing.develop(shot["color"], gain), f"labels_{k:02d}": shot["labels"],
+            behind = look.background(rng, light.backdrop(rng, surroundings, view.camera))
+            images |= {f"view_{k:02d}": look.develop(shot["color"]), f"labels_{k:02d}": _labels(scene, view, shot, k),
                        f"background_{k:02d}": behind}  # fmt: skip
-        images["portrait"] = developing.over(images["view_00"], images["background_00"])
+        images["portrait"] = look.photograph(rng, images["view_00"], images["background_00"])
         about = person.describe() | {
-            "head_model": self.model.name, "head_model_checksum": self.model.checksum, "size": config.size,
-            "samples": config.samples, "rig": scene.description["rig"], "sky": scene.description["sky"],
-            "views": [view.play for view in views],
+            "head_model": self.model.name, "head_model_checksum": self.model.checksum,
+            "sizes": [view.camera.width for view in views], "samples": config.samples,
+            "rig": scene.description["rig"], "sky": scene.description["sky"], "views": [view.play for view in views],
         }  # fmt: skip
         write_person(Path(config.folder), seed, about, _arrays(person, views, shots), images)
         return Outcome(seed, "", prepared, seconds, time.perf_counter() - start)
 
 
+def _labels(scene, view, shot, k: int) -> np.ndarray:
+    """What a picture shows, with the glasses' lenses."""
+    from backend.people.synthesis.labels import add_lenses
+
+    moment = scene.description["views"][k]["moment"]
+    vertices = scene.arrays.get(f"meshes/lens/{moment}")
+    if vertices is None:
+        return shot["labels"]
+    return add_lenses(shot["labels"], shot["depth"], view.camera, vertices, scene.arrays["meshes/lens/faces"])
+
+
 def _arrays(person, views, shots) -> dict[str, np.ndarray]:
-    return {
+    arrays = {
         "betas": person.shape.betas,
         "vertices": person.shape.vertices,
         "K": np.stack([v.camera.intrinsics for v in views]),
@@ -212,8 +232,8 @@ def _arrays(person, views, shots) -> dict[str, np.ndarray]:
         "translation": np.stack([np.array(v.parameters.translation, np.float32) for v in views]),
         "landmarks": np.stack([v.camera.project(v.landmarks) for v in views]).astype(np.float32),
         "landmarks_3d": np.stack([v.landmarks for v in views]).astype(np.float32),
-        "depth": np.stack([shot["depth"] for shot in shots]),
     }
+    return arrays | {f"depth_{k:02d}": shot["depth"] for k, shot in enumerate(shots)}
 
 
 _worker: _Worker | None = None

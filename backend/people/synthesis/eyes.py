@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
+from backend.people.synthesis.dressing import eye_picture
 from backend.people.synthesis.noise import field_2d, sample_2d, smoothstep
 from backend.people.synthesis.surface import grid_faces
 
@@ -11,6 +14,8 @@ IRIS_RADIUS = 0.0060
 """Metres; grown eyes differ by little."""
 CORNEA_BULGE = 0.0007
 AROUND = 40
+WHITE = 0.86
+"""Of a photographed white: lids and lashes shade it more than the modelled ones do."""
 TEXTURE, TEXTURE_ANGLE = 384, 1.25
 """Pixels, and the angle from the axis (radians) that the painting reaches."""
 
@@ -63,3 +68,13 @@ def paint_eye(rng: np.random.Generator, iris: np.ndarray, radius: float) -> np.n
     sclera = sclera * (1 - rng.uniform(0.03, 0.10) * veins[..., None] * np.array([0.2, 1, 1]))
     outside = smoothstep(r, 0.94, 1.06)[..., None]
     return np.clip(color * (1 - outside) + sclera * outside, 0, 1).astype(np.float32)
+
+
+def photographed_eye(rng: np.random.Generator, photo: Path, radius: float) -> np.ndarray:
+    """(TEXTURE, TEXTURE, 3) sRGB in [0, 1] of MakeHuman's photograph, a little lighter or darker; row 0 at v = 0."""
+    reach = float(np.arcsin(IRIS_RADIUS / radius) / TEXTURE_ANGLE)
+    image = eye_picture(photo, TEXTURE, reach)
+    place = (np.arange(TEXTURE) + 0.5) / TEXTURE * 2 - 1
+    r = np.hypot(*np.meshgrid(place, place)) / reach
+    shade = rng.uniform(0.45, 1.0) if "brown" in photo.name else rng.uniform(0.8, 1.1)
+    return image * np.where(r < 1, shade, WHITE)[..., None]

@@ -1,14 +1,15 @@
 """The corpus on the disk: one folder a person, written whole or not at all, and how it is read.
 
 person_000123/
-    person.json      who it is: seed, traits, head model, what each view plays
+    person.json      who it is: seed, traits, assets, head model; of each view its size and what the face plays
     views.npz        N views: K (N, 3, 3), world_to_camera (N, 4, 4), angles (N, 2) degrees off the front, pose
                      (N, 5, 3), expression (N, E), translation (N, 3), landmarks (N, 478, 2) pixels, landmarks_3d
-                     (N, 478, 3), depth (N, S, S) float32 metres along the camera's axis, 0 where nothing is;
+                     (N, 478, 3); depth_00 (S, S) float32 metres along the camera's axis, 0 where nothing is, ...;
                      betas (B,) and the exact vertices at rest (V, 3)
-    view_00.png      (S, S, 4) straight alpha: the frontal portrait, then the others
+    view_00.png      (S, S, 4) straight alpha: the portrait, 512 wide; then the others, 256 wide
     labels_00.png    (S, S) uint8: what each pixel shows, by LABELS; 0 where nothing is
-    portrait.png     (S, S, 3) view 0 before its background; background_00.png ... the others' backgrounds
+    background_00.png (S, S, 3) what lies behind each
+    portrait.png     (S, S, 3) view 0 before its background, with the camera's grain and JPEG
 """
 
 from __future__ import annotations
@@ -27,33 +28,37 @@ from backend.protocol.errors import TurboPortraitError
 from backend.protocol.files import atomic_folder, npz_bytes
 from backend.protocol.head_parameters import HeadParameters
 
-FORMAT = 1
+FORMAT = 2
 LABELS = {
     "skin": 1,
-    "eyes": 2,
-    "teeth": 3,
-    "hair": 4,
-    "brows and lashes": 5,
-    "beard": 6,
-    "clothes": 7,
-    "hat": 8,
-    "glasses": 9,
+    "hair": 2,
+    "headwear": 3,
+    "clothing": 4,
+    "eyewear": 5,
+    "ears": 6,
+    "neck": 7,
+    "eyes": 8,
+    "mouth": 9,
+    "brows": 10,
+    "beard": 11,
 }
-"""As `studio.render` numbers them."""
+"""The first five are the classes; the others are parts of the skin's. 0 is the background. Lashes are brows here."""
 MOST_VIEWS, MOST_PIXELS = 64, 2048
 
 
 @dataclass(frozen=True, eq=False)
 class PersonViews:
-    """A person as read, N views of S x S pixels, the first the frontal portrait.
+    """A person as read, N views, the k-th of S_k x S_k pixels, the first the portrait.
 
     Attributes:
         seed: the person's number. about: what person.json says.
         betas: (B,); vertices: (V, 3) the exact head at rest.
         cameras, parameters: N each.
-        images: (N, S, S, 4) uint8, straight alpha. labels: (N, S, S) uint8. depth: (N, S, S) float32, metres.
-        landmarks: (N, 478, 2) float32, pixels.
-        backgrounds: (N, S, S, 3) uint8. portrait: (S, S, 3) uint8, the first view before its background.
+        images: N of (S, S, 4) uint8, straight alpha. labels: N of (S, S) uint8, by `LABELS`.
+        depth: N of (S, S) float32, metres along the camera's axis, 0 where nothing is.
+        landmarks: (N, 478, 2) float32, pixels. angles: (N, 2) float32, yaw and pitch off the front, degrees.
+        backgrounds: N of (S, S, 3) uint8. portrait: (S, S, 3) uint8, the first view before its background, as a camera
+            stores it.
     """
 
     seed: int
@@ -62,11 +67,12 @@ class PersonViews:
     vertices: np.ndarray
     cameras: tuple[Camera, ...]
     parameters: tuple[HeadParameters, ...]
-    images: np.ndarray
-    labels: np.ndarray
-    depth: np.ndarray
+    images: tuple[np.ndarray, ...]
+    labels: tuple[np.ndarray, ...]
+    depth: tuple[np.ndarray, ...]
     landmarks: np.ndarray
-    backgrounds: np.ndarray
+    angles: np.ndarray
+    backgrounds: tuple[np.ndarray, ...]
     portrait: np.ndarray
 
 
@@ -86,7 +92,7 @@ def is_written(folder: Path, seed: int, size: int, views: int) -> bool:
         return False
     try:
         about = json.loads(path.read_text())
-        found = (about["size"], len(about["views"]) - 1)
+        found = (about["sizes"][0], len(about["views"]) - 1)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TurboPortraitError("bad_corpus", f"{path}: {error}; remove the folder to have it made again") from error
     if found != (size, views):
@@ -130,18 +136,23 @@ def read_person(path: Path) -> PersonViews:
         about = json.loads((path / "person.json").read_text())
         with np.load(path / "views.npz", allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-        count, size = len(about["views"]), int(about["size"])
-        if int(arrays["format"]) != FORMAT or not (0 < count <= MOST_VIEWS and 0 < size <= MOST_PIXELS):
-            raise ValueError(f"format {int(arrays['format'])}, {count} views of {size} pixels")
+        sizes = [int(size) for size in about["sizes"]]
+        count = len(sizes)
+        if int(arrays["format"]) != FORMAT or not (
+            0 < count <= MOST_VIEWS and 0 < min(sizes) <= max(sizes) <= MOST_PIXELS
+        ):
+            raise ValueError(f"format {int(arrays['format'])}, {count} views of {sizes} pixels")
         if person_folder(path.parent, about["seed"]) != path:
             raise ValueError(f"it is the folder of person {about['seed']}")
-        for name, shape in (("K", (count, 3, 3)), ("world_to_camera", (count, 4, 4)), ("depth", (count, size, size))):
+        shapes = {"K": (count, 3, 3), "world_to_camera": (count, 4, 4), "angles": (count, 2)}
+        shapes |= {f"depth_{k:02d}": (size, size) for k, size in enumerate(sizes)}
+        for name, shape in shapes.items():
             if arrays[name].shape != shape:
                 raise ValueError(f"{name} is {arrays[name].shape} in place of {shape}")
-        images = [
-            np.stack([_image(path / f"{stem}_{k:02d}.png", (size, size, *channels)) for k in range(count)])
+        images, labels, backgrounds = (
+            tuple(_image(path / f"{stem}_{k:02d}.png", (size, size, *channels)) for k, size in enumerate(sizes))
             for stem, channels in (("view", (4,)), ("labels", ()), ("background", (3,)))
-        ]
+        )
         return PersonViews(
             seed=int(about["seed"]),
             about=about,
@@ -149,18 +160,19 @@ def read_person(path: Path) -> PersonViews:
             vertices=arrays["vertices"],
             cameras=tuple(
                 Camera.from_arrays(K, pose, size, size)
-                for K, pose in zip(arrays["K"], arrays["world_to_camera"], strict=True)
+                for K, pose, size in zip(arrays["K"], arrays["world_to_camera"], sizes, strict=True)
             ),
             parameters=tuple(
                 HeadParameters.from_arrays(*moving)
                 for moving in zip(arrays["pose"], arrays["expression"], arrays["translation"], strict=True)
             ),
-            images=images[0],
-            labels=images[1],
-            depth=arrays["depth"],
+            images=images,
+            labels=labels,
+            depth=tuple(arrays[f"depth_{k:02d}"] for k in range(count)),
             landmarks=arrays["landmarks"],
-            backgrounds=images[2],
-            portrait=_image(path / "portrait.png", (size, size, 3)),
+            angles=arrays["angles"],
+            backgrounds=backgrounds,
+            portrait=_image(path / "portrait.png", (sizes[0], sizes[0], 3)),
         )
     except (
         OSError,

@@ -7,10 +7,15 @@ import numpy as np
 from backend.geometry.orbit import TO_CAMERA_AXES, rotation
 from backend.protocol.camera import Camera
 
-FACE_SHARE = (0.34, 0.40)
-"""Forehead to chin as a share of the picture's side; the tracker's crop, 2.5 faces wide, then lies inside it."""
-YAW_BANDS = ((8, 25), (25, 50), (8, 35), (35, 60))
+FACE_SHARE = (0.34, 0.46)
+"""Forehead to chin as a share of the picture's side."""
+YAW_BANDS = ((5, 35), (35, 75), (75, 180))
 """Degrees off the front, by turns."""
+PORTRAIT_YAWS = ((0, 12), (0, 12), (12, 30))
+"""Two of three portraits look nearly at the camera."""
+MOST_PITCH = 25.0
+NEAR, FAR = 0.5, 2.2
+"""Metres from a phone at arm's length to a portrait lens."""
 
 
 def draw_camera(
@@ -27,14 +32,15 @@ def draw_camera(
     low, high = face.min(0), face.max(0)
     middle, height = (low + high) / 2, high[1] - low[1]
     if view == 0:
-        yaw, pitch = rng.uniform(-8, 8), rng.uniform(-6, 6)
+        yaw = rng.choice([-1, 1]) * rng.uniform(*PORTRAIT_YAWS[rng.integers(len(PORTRAIT_YAWS))])
+        pitch = rng.uniform(-8, 8)
     else:
-        # Two views of a moment look from both sides.
+        # Views that follow each other look from both sides.
         side = 1 if (seed + view) % 2 else -1
         yaw = side * rng.uniform(*YAW_BANDS[(view - 1) % len(YAW_BANDS)])
-        pitch = rng.uniform(-14, 14)
-    focal = size * rng.uniform(2.0, 3.4)
-    distance = focal * height / (rng.uniform(*FACE_SHARE) * size)
+        pitch = rng.uniform(-MOST_PITCH, MOST_PITCH)
+    distance = np.exp(rng.uniform(np.log(NEAR), np.log(FAR)))
+    focal = distance / height * rng.uniform(*FACE_SHARE) * size
     turn = TO_CAMERA_AXES @ rotation(*np.radians([yaw, pitch, rng.uniform(-3, 3)])) @ turned.T
     # Turned about a point inside the head, so that profiles stay in the middle.
     pivot = middle - turned @ [0, 0, 0.05]

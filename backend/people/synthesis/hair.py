@@ -8,7 +8,7 @@ import numpy as np
 
 from backend.people.synthesis.anatomy import Anatomy
 from backend.people.synthesis.noise import smoothstep
-from backend.people.synthesis.person import Person
+from backend.people.synthesis.person import SHORT, Person
 from backend.people.synthesis.strands import Growth, Obstacle, between, clump, curl, frizz, grow
 from backend.people.synthesis.surface import scatter
 from flame.geometry import vertex_normals
@@ -24,6 +24,7 @@ class Cut:
         length: metres on top; sides, back: there. fringe: over the forehead, or None to leave it combed away.
         growth: of the guides. flow: a name of `_flows`.
         strands, points: how many, and the points of each. radius: metres, thicker than hair because they are fewer.
+        fade: in [0, 1], how far up the sides hair is shaved towards ears and neck.
         clumps, clumping, curl, period, frizz: see `strands`.
     """
 
@@ -36,6 +37,7 @@ class Cut:
     points: int = 12
     radius: float = 0.00016
     fringe: float | None = None
+    fade: float = 0.0
     clumps: int = 500
     clumping: float = 0.5
     curl: float = 0.0
@@ -43,18 +45,31 @@ class Cut:
     frizz: float = 0.002
 
 
-def grow_hair(
-    person: Person, anatomy: Anatomy, vertices: np.ndarray, faces: np.ndarray
-) -> tuple[np.ndarray, float] | None:
-    """Strands (n, P, 3) over a head (V, 3) at rest and their radius, metres; None for the bald.
+@dataclass(frozen=True, eq=False)
+class Hair:
+    """Grown hair.
+
+    Attributes:
+        strands: (n, P, 3) float32. radius: metres. grey: (n,) how likely each is grey.
+    """
+
+    strands: np.ndarray
+    radius: float
+    grey: np.ndarray
+
+
+def grow_hair(person: Person, anatomy: Anatomy, vertices: np.ndarray, faces: np.ndarray) -> Hair | None:
+    """Hair over a head (V, 3) at rest; None for the bald.
 
     With a hat or scarf only what its rim lets out is kept: short hair below it.
     """
     rng = person.rng(1)
-    if person.hair == "bald" or person.hat == "scarf":
+    if person.hair == "bald" or person.hat in ("headscarf", "hood"):
         return None
     name = person.hair
-    if person.hat != "none":
+    if name == "cards":
+        name = "crop"
+    if person.hat != "none" and name not in SHORT:
         name = {"long": "long", "bob": "bob", "long_curls": "long_curls", "fringe": "long"}.get(name, "crop")
     cut = _cut(name, rng)
     density = scalp(person, anatomy)
@@ -77,6 +92,9 @@ def grow_hair(
     front = (azimuth < 0.55) & (template[:, 1] > anatomy.brow + 0.035) & (template[:, 2] > anatomy.center[2] + 0.03)
     fringed = front if cut.fringe is not None else np.zeros_like(front)
     lengths = np.where(fringed, cut.fringe or 0.0, lengths) * rng.uniform(0.9, 1.08, len(lengths))
+    if cut.fade:
+        top = anatomy.ear + 0.02 + 0.045 * cut.fade
+        lengths = lengths * (0.04 + 0.96 * smoothstep(template[:, 1], anatomy.ear - 0.02, top))
     flow = _flows(cut.flow, anatomy, part, rng)
     guides = np.zeros((len(chosen), cut.points, 3))
     for group, way in ((~fringed, flow), (fringed, _flows("forward", anatomy, 0.0, rng))):
@@ -95,7 +113,16 @@ def grow_hair(
         # What lies under the hat does not show; the rest hangs from below its rim.
         rim = anatomy.brow + 0.03 + (vertices[:, 1].max() - anatomy.template[:, 1].max())
         strands = strands[strands[:, 0, 1] < rim]
-    return strands.astype(np.float32), cut.radius
+    return Hair(strands.astype(np.float32), cut.radius, _greying(person, anatomy, strands[:, 0], vertices))
+
+
+def _greying(person: Person, anatomy: Anatomy, starts: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+    """(n,) how likely hair is grey that begins at places (n, 3): first at the temples."""
+    rise = float(vertices[anatomy.skull, 1].max() - anatomy.template[anatomy.skull, 1].max())
+    azimuth = np.abs(np.arctan2(starts[:, 0], starts[:, 2] - anatomy.center[2]))
+    temple = smoothstep(azimuth, 0.7, 1.0) * smoothstep(azimuth, 2.4, 1.7)
+    temple = temple * smoothstep(starts[:, 1], anatomy.brow + rise + 0.05, anatomy.brow + rise + 0.01)
+    return 0.5 * person.grey + temple * (person.grey_temples - 0.5 * person.grey)
 
 
 def _dense_where_it_starts(density: np.ndarray, cut: Cut, part: float, anatomy: Anatomy) -> np.ndarray:
@@ -113,7 +140,8 @@ def scalp(person: Person, anatomy: Anatomy) -> np.ndarray:
     x, y, z = anatomy.template.T
     azimuth = np.abs(np.arctan2(x, z - anatomy.center[2]))
     front = anatomy.brow + rng.uniform(0.046, 0.058)
-    recede = rng.uniform(0.0, 0.016) * (person.shape.male > 0.5)
+    recede = 0.008 * (person.shape.male > 0.5) + 0.028 * person.recede
+    front = front + 0.014 * person.recede
     line = np.interp(
         azimuth,
         [0.0, 0.35, 0.60, 0.75, 0.85, 0.96, 1.15, 1.90, 2.05, 2.35, np.pi],
@@ -134,6 +162,10 @@ def _cut(name: str, rng: np.random.Generator) -> Cut:
     if name in ("buzz", "balding"):
         n = u(0.003, 0.008) if name == "buzz" else u(0.008, 0.025)
         return Cut(n, n, n, Growth(0.6, 8, 30, 0.001), "whorl", 26000, 4, 0.00013, clumps=0, frizz=0.001)
+    if name == "fade":
+        top = u(0.006, 0.03)
+        return Cut(top, top * u(0.35, 0.6), top * 0.5, Growth(0.5, 6, 40, 0.006), "forward", 26000, 5, 0.00013,
+                   fade=u(0.3, 1.0), clumps=1200, clumping=0.2, frizz=0.001)  # fmt: skip
     if name == "crop":
         top = u(0.018, 0.035)
         return Cut(

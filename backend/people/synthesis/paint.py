@@ -29,19 +29,24 @@ def _field(rng: np.random.Generator, sigma: float) -> np.ndarray:
 
 
 def paint_skin(person: Person, anatomy: Anatomy) -> tuple[np.ndarray, np.ndarray]:
-    """Colour (SIZE, SIZE, 3), linear light, and (SIZE, SIZE, 3) of height in mm, gloss in [0, 1], 0; row 0 on top."""
+    """What the skin's linear light is multiplied by; height in mm, gloss in [0, 1], 0. (SIZE, SIZE, 3), row 0 on top.
+
+    A photographed skin has most of it already: there only what varies between people of the same skin is painted.
+    """
     rng, traits = person.rng(20), person.traits
+    photographed = person.wardrobe is not None
+    own = 0.3 if photographed else 1.0
     at = plane(anatomy.landmarks, anatomy) * SIZE
     at[:, 1] = SIZE - at[:, 1]
     color = np.broadcast_to(traits.skin, (SIZE, SIZE, 3)).astype(np.float32)
-    uneven = 0.020 * _field(rng, 45) + 0.014 * _field(rng, 12)
+    uneven = own * 0.020 * _field(rng, 45) + 0.014 * _field(rng, 12)
     color = color * (1 + traits.blotches * uneven[..., None] * np.array([0.6, 1.0, 1.0], np.float32))
     flush = sum(_disc(at[k], 62, 34) for k in places.CHEEKS) + 0.7 * _disc(at[places.NOSE_TIP], 34, 20)
     flush = flush + 0.35 * _disc(at[places.CHIN], 50, 25)
-    color = color * (1 - (0.25 + traits.blush) * flush[..., None] * np.array([0.03, 0.15, 0.12], np.float32))
+    color = color * (1 - own * (0.25 + traits.blush) * flush[..., None] * np.array([0.03, 0.15, 0.12], np.float32))
     sockets = sum(_polygon(at, lid, 14) for lid in (*places.LOWER_LIDS, *places.UPPER_LIDS))
     tired = 0.35 + 0.5 * person.age_lines
-    color = color * (1 - tired * np.clip(sockets, 0, 1)[..., None] * np.array([0.14, 0.20, 0.15], np.float32))
+    color = color * (1 - own * tired * np.clip(sockets, 0, 1)[..., None] * np.array([0.14, 0.20, 0.15], np.float32))
     if traits.freckles > 0:
         spots = smoothstep(_field(rng, 1.8), 2.3 - 0.6 * traits.freckles, 2.9 - 0.5 * traits.freckles)
         spots = np.clip(spots * smoothstep(_field(rng, 50), -1.5, 0.8) * (0.35 + flush), 0, 1)
@@ -49,16 +54,22 @@ def paint_skin(person: Person, anatomy: Anatomy) -> tuple[np.ndarray, np.ndarray
     for _ in range(rng.integers(0, 5)):
         mole = _disc(rng.uniform([330, 250], [700, 800]), rng.integers(2, 5), 1.0)
         color = color * (1 - 0.65 * mole[..., None] * np.array([0.7, 0.9, 1.0], np.float32))
-    color = color * (1 + traits.pores * 0.8 * _field(rng, 1.2)[..., None])
+    color = color * (1 + own * traits.pores * 0.8 * _field(rng, 1.2)[..., None])
     if person.make_up:
         color = _made_up(color, person, at, rng)
     lips = _polygon(at, places.LIPS, 3.0) * (0.88 + 0.05 * _field(rng, 2))
-    color = _mix(color, traits.lips, lips)
-    color = _mix(
-        color, traits.lips * 0.45, 0.55 * _line(at, (61, 78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 291), 2, 1.5)
+    color = _mix(color, traits.lips, (0.5 * person.make_up if photographed else 1.0) * lips)
+    color = (
+        color
+        if photographed
+        else _mix(
+            color,
+            traits.lips * 0.45,
+            0.55 * _line(at, (61, 78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 291), 2, 1.5),
+        )
     )
     lids = sum(_line(at, lid, 3, 1.6) for lid in places.UPPER_LIDS)
-    color = _mix(color, traits.skin * np.array([0.55, 0.42, 0.40]), 0.5 * lids)
+    color = _mix(color, traits.skin * np.array([0.55, 0.42, 0.40]), own * 0.5 * lids)
     if person.beard != "none":
         shadow = _polygon(at, (*places.JAW_LINE, 425, 326, 2, 97, 205), 22) * (1 - _polygon(at, places.LIPS, 6))
         color = _mix(color, 0.5 * traits.skin + 0.3 * traits.hair, 0.28 * shadow * (1 + 0.15 * _field(rng, 1.2)))
@@ -66,9 +77,10 @@ def paint_skin(person: Person, anatomy: Anatomy) -> tuple[np.ndarray, np.ndarray
         color = _mix(
             color,
             0.6 * traits.skin + 0.3 * traits.hair,
-            0.35 * traits.brow_density * _polygon(at, (*upper, *lower[::-1]), 7),
+            own * 0.35 * traits.brow_density * _polygon(at, (*upper, *lower[::-1]), 7),
         )
-    return to_linear(np.clip(color, 0.01, 0.98)), _relief(person, at, rng, lips, flush)
+    ratio = to_linear(np.clip(color, 0.01, 0.98)) / to_linear(traits.skin)
+    return ratio.astype(np.float32), _relief(person, at, rng, lips, flush)
 
 
 def _made_up(color: np.ndarray, person: Person, at: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from backend.client.isolation import blender_without_window, isolated
+from backend.people.synthesis.labels import decode_cryptomatte
 from backend.people.synthesis.scene import Scene
 from backend.protocol.errors import TurboPortraitError
 
@@ -97,14 +98,18 @@ class Studio:
 def _read(path: Path) -> dict[str, np.ndarray]:
     import OpenEXR
 
+    file = OpenEXR.File(str(path))
     passes = {}
-    for part in OpenEXR.File(str(path)).parts:
+    for part in file.parts:
         for name, channel in part.channels.items():
             passes[name.split(".", 1)[1]] = channel.pixels
     alpha = passes["Combined"][..., 3]
     depth = np.where((alpha > 0) & (passes["Depth.Z"] < 100), passes["Depth.Z"], 0).astype(np.float32)
+    matte = sorted(name[:-1] for name in passes if name.startswith("CryptoMaterial") and name.endswith("r"))
+    ranks = np.stack([passes[level + channel] for level in matte for channel in "rgba"], 2)
+    header = {key: value for part in file.parts for key, value in part.header.items()}
     return {
         "color": passes["Combined"].astype(np.float32),
         "depth": depth,
-        "labels": np.rint(passes["Object Index.X"]).astype(np.uint8),
+        "labels": decode_cryptomatte(header, ranks.reshape(*alpha.shape, -1, 2)),
     }

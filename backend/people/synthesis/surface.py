@@ -35,6 +35,13 @@ class Refinement:
         """Vertex values (V, ...) on the finer mesh, linear."""
         return np.concatenate([values, values[self.edges].mean(1)])
 
+    def corners(self, values: np.ndarray) -> np.ndarray:
+        """What the old faces' corners have (F, 3, C), on the finer faces (4 F, 3, C)."""
+        a, b, c = values.swapaxes(0, 1)
+        ab, bc, ca = (a + b) / 2, (b + c) / 2, (c + a) / 2
+        parts = [(a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)]
+        return np.concatenate([np.stack(part, 1) for part in parts])
+
     def positions(self, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
         """Vertices (V, 3) on the finer mesh: old ones stay, middles bulge (PN triangles, Vlachos et al. 2001)."""
         normal = vertex_normals(vertices, faces)

@@ -14,6 +14,8 @@ from backend.people.synthesis.surface import grid_faces, tube
 from flame.geometry import vertex_normals
 
 AROUND = 96
+SHOULDER_CUT = 0.235
+"""Metres from the middle to where the template's shoulders end."""
 NECK_AXIS_Z = -0.085
 """Metres; the vertical line through the neck that collars are drawn about."""
 
@@ -134,7 +136,7 @@ def _around_body(vertices: np.ndarray, anatomy: Anatomy, around: np.ndarray, hei
 
 
 def make_hat(person: Person, anatomy: Anatomy, vertices: np.ndarray) -> list[dict]:
-    """A hat's meshes over a head (V, 3) at rest: crown and brim, knitted cap, or scarf."""
+    """A hat's meshes over a head (V, 3) at rest: crown and brim, knitted cap, headscarf or hood."""
     if person.hat == "none":
         return []
     rng = person.rng(13)
@@ -147,21 +149,27 @@ def make_hat(person: Person, anatomy: Anatomy, vertices: np.ndarray) -> list[dic
         + rng.uniform(0.026, 0.04)
         - (0.03 if person.hat == "beanie" else 0.012) * smoothstep(np.abs(around), 0.8, 1.6)
     )
-    if person.hat == "scarf":
+    if person.hat == "headscarf":
         rim_y = np.interp(
             np.abs(around),
             [0, 0.55, 0.8, 1.0, np.pi],
             anatomy.brow + rise + np.array([0.045, 0.03, -0.03, -0.16, -0.20]),
         )
+    if person.hat == "hood":
+        rim_y = np.interp(
+            np.abs(around),
+            [0, 0.5, 0.75, 0.95, np.pi],
+            anatomy.brow + rise + np.array([0.055, 0.045, -0.01, -0.15, -0.21]),
+        )
     low = np.arcsin(np.clip((rim_y - center[1]) / 0.115, -0.95, 0.9))
     steps = np.linspace(0, 1, 40)
     elevation = np.pi / 2 + steps[None] * (low - np.pi / 2)[:, None]
-    thick = {"beanie": 0.009, "cap": 0.011, "scarf": 0.010}[person.hat]
+    thick = {"beanie": 0.009, "cap": 0.011, "headscarf": 0.010, "hood": 0.020}[person.hat]
     radius = _skull_radius(anatomy, vertices, center, around, elevation) + thick
     if person.hat == "beanie":
         ribs = 0.0012 * np.sin(around * 46)[:, None] * smoothstep(steps, 0.08, 0.4)
         radius = radius + ribs + 0.012 * smoothstep(steps, 0.45, 0.0) + 0.004 * (steps > 0.80)
-    if person.hat == "scarf":
+    if person.hat in ("headscarf", "hood"):
         radius = radius + 0.0022 * field_2d(rng, radius.shape, (5, 3)) * smoothstep(steps, 0.1, 0.5)
         radius[-1] = radius[0]
     direction = np.stack(
@@ -254,3 +262,16 @@ def _joined(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.
 def stand_off(vertices: np.ndarray, faces: np.ndarray, index: np.ndarray, off: np.ndarray) -> np.ndarray:
     """The cloth's vertices over a posed body (V, 3)."""
     return (vertices[index] + vertex_normals(vertices, faces)[index] * off[:, None]).astype(np.float32)
+
+
+def make_sleeve(ends: np.ndarray, side: float) -> dict:
+    """An arm's stump beyond the open head's cut (n, 3) through a shoulder, on one side (-1 or 1)."""
+    middle = ends.mean(0)
+    turn = np.arctan2(ends[:, 1] - middle[1], ends[:, 2] - middle[2])
+    around = np.linspace(-np.pi, np.pi, 33)
+    order = np.argsort(turn)
+    ring = np.stack([np.interp(around, turn[order], ends[order, k], period=2 * np.pi) for k in range(3)], 1)
+    # Arms hang half way down in the head model's pose.
+    rows = [middle + (ring - middle) * (1 - 0.03 * k) + 0.03 * k * np.array([0.6 * side, -0.8, 0]) for k in range(7)]
+    points = np.stack(rows, 1)
+    return {"vertices": points.reshape(-1, 3).astype(np.float32), "faces": grid_faces(*points.shape[:2])}

@@ -14,11 +14,6 @@ from backend.tracking.parser_network import CLASSES
 from backend.tracking.photo import crop_around
 from backend.training.parser.pictures import FACE_HEIGHTS, SIZE, Picture
 
-TO_CLASS = {
-    "skin": "skin", "eyes": "skin", "teeth": "skin", "brows and lashes": "skin", "beard": "skin", "hair": "hair",
-    "clothes": "clothing", "hat": "headwear", "glasses": "eyewear",
-}  # fmt: skip
-
 
 def label_person(folder: Path) -> Iterator[Picture]:
     """The views of a person as pictures.
@@ -29,7 +24,8 @@ def label_person(folder: Path) -> Iterator[Picture]:
     person = read_person(folder)
     table = np.zeros(256, np.uint8)
     for name, number in LABELS.items():
-        table[number] = CLASSES.index(TO_CLASS[name])
+        # The labels that are no class are parts of the skin.
+        table[number] = CLASSES.index(name if name in CLASSES else "skin")
     for view, (rgba, labels, background, landmarks) in enumerate(
         zip(person.images, person.labels, person.backgrounds, person.landmarks, strict=True)
     ):

@@ -18,7 +18,7 @@ def data(*arguments: object, most_bytes: int | None = None) -> subprocess.Comple
     return subprocess.run(command, capture_output=True, text=True, timeout=400, preexec_fn=limit, env=environment)
 
 
-def synthesize(folder: Path, *more: object, views: int = 3, most_bytes: int | None = None):
+def synthesize(folder: Path, *more: object, views: int = 4, most_bytes: int | None = None):
     """Make the one person with few samples."""
-    return data("synthesize", folder, "--identities", 1, "--first-seed", SEED, "--views", views, "--samples", 2,
-                "--workers", 1, "--components-only", "--report", *more, most_bytes=most_bytes)  # fmt: skip
+    small = ("--identities", 1, "--views", views, "--samples", 2, "--size", 256, "--workers", 1, "--components-only")
+    return data("synthesize", folder, "--first-seed", SEED, *small, "--report", *more, most_bytes=most_bytes)

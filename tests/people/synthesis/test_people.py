@@ -7,13 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.people.synthesis import eyes, facial_hair, hair, wear
+from backend.people.synthesis import eyes, facial_hair, hair, light, wear
 from backend.people.synthesis.anatomy import anatomy_of
+from backend.people.synthesis.build import build_scene
+from backend.people.synthesis.framing import YAW_BANDS
 from backend.people.synthesis.identity import ShapeSource
 from backend.people.synthesis.performance import PLAYS, draw_performance
 from backend.people.synthesis.person import BEARDS, COLLARS, HAIR_STYLES, draw_person
-from backend.people.synthesis.scene import build_scene, draw_views
 from backend.people.synthesis.surface import Refinement, nearest_roots, rigid_motion, scatter
+from backend.people.synthesis.views import draw_views
 from flame.rotations import axis_angle_to_matrix
 
 
@@ -67,20 +69,22 @@ def test_every_action_is_played_within_its_range(model):
 
 
 def test_the_portrait_is_frontal_and_the_views_are_exact(model, person):
-    views = draw_views(person, model, 5, 256)
-    assert np.abs(views[0].angles).max() <= 8
-    assert max(abs(view.angles[0]) for view in views[1:]) > 35
-    # Two and two show one moment, from both sides; every other two the portrait's.
+    views = draw_views(person, model, 6, 512)
+    assert [view.camera.width for view in views] == [512] + [256] * 6
+    assert np.abs(views[0].angles).max() <= 30
+    # Three views show the portrait's moment, three another; each time one of each band, from both sides by turns.
     played = [view.parameters for view in views]
-    assert [played.index(parameters) for parameters in played] == [0, 0, 0, 3, 3, 0]
-    assert all(views[k].angles[0] * views[k + 1].angles[0] < 0 for k in (1, 3))
+    assert [played.index(parameters) for parameters in played] == [0, 0, 0, 0, 4, 4, 4]
+    for view, (low, high) in zip(views[1:], YAW_BANDS * 2, strict=True):
+        assert low <= abs(view.angles[0]) <= high
+    assert all(views[k].angles[0] * views[k + 1].angles[0] < 0 for k in range(1, 6))
     own = replace(model, v_template=person.shape.vertices)
     for view in views:
         head = own.forward(None, view.parameters.expression, view.parameters.joint_rotations).vertices
         assert np.array_equal(head, view.vertices)
         face = view.camera.project(view.landmarks)
         assert (face > 0).all()
-        assert (face < 256).all()
+        assert (face < view.camera.width).all()
 
 
 @settings(max_examples=25, deadline=None)
@@ -124,9 +128,10 @@ def test_hair_of_every_kind_grows_on_the_head_and_outside_of_it(model, person, s
     if style == "bald":
         assert grown is None
         return
-    strands, radius = grown
+    strands = grown.strands
     assert np.isfinite(strands).all()
-    assert 0 < radius < 0.001
+    assert 0 < grown.radius < 0.001
+    assert ((grown.grey >= 0) & (grown.grey <= 1)).all()
     assert len(strands) > 2000
     # No strand hangs before the face: within the eyes' and mouth's breadth nothing is below the brows.
     before = (np.abs(strands[..., 0]) < 0.02) & (strands[..., 2] > 0.02) & (strands[..., 1] < -0.03)
@@ -154,9 +159,10 @@ def test_a_collar_lies_around_the_neck(model, person, collar):
     assert made["vertices"][:, 1].max() < model.landmark_positions(rest)[14, 1] + 0.03
 
 
-def test_a_scene_is_the_same_twice(model, person, tmp_path):
+def test_a_scene_is_the_same_twice(model, shapes, person, tmp_path):
     for name in "ab":
-        scene, _, _ = build_scene(person, model, draw_views(person, model, 1, 64))
+        surroundings = light.draw_surroundings(person.rng(36), {}, False)
+        scene = build_scene(person, shapes, draw_views(person, model, 1, 64), surroundings)
         scene.write(tmp_path / f"{name}.npz")
     with np.load(tmp_path / "a.npz", allow_pickle=False) as a, np.load(tmp_path / "b.npz", allow_pickle=False) as b:
         assert a.files == b.files
@@ -167,10 +173,11 @@ def test_a_scene_is_the_same_twice(model, person, tmp_path):
 def test_eyeballs_lie_where_the_head_has_its_eyes(model):
     pytest.importorskip("anny")
     # The joints' regressor misses this head's eyes by 3 mm.
-    person = draw_person(113, ShapeSource(model))
-    views = draw_views(person, model, 1, 64)
-    scene, _, _ = build_scene(person, model, views)
-    for k, view in enumerate(views):
+    shapes = ShapeSource(model)
+    person = draw_person(113, shapes)
+    views = draw_views(person, model, 4, 64)
+    scene = build_scene(person, shapes, views, light.draw_surroundings(person.rng(36), {}, False))
+    for k, view in enumerate((views[0], views[4])):
         for side in ("left", "right"):
             ball, eye = scene.arrays[f"meshes/ball_{side}/{k}"], view.vertices[model.regions[f"eye_{side}"]]
             ball_middle = (ball.max(0) + ball.min(0)) / 2

@@ -1,6 +1,8 @@
-"""Materials by kind: skin, eye, clear, hair, cloth, plain."""
+"""Materials by kind: skin, eye, clear, hair, card, cloth, fabric, teeth, plain."""
 
 import bpy
+
+from backend.people.synthesis.studio.objects import load_image
 
 
 def make_material(name: str, settings: dict, images: dict):
@@ -62,13 +64,9 @@ def _skin(nodes: _Nodes, settings: dict, images: dict):
     relief = nodes.add("TexImage", {"Vector": uv}, image=images["relief"]).outputs["Color"]
     relief = nodes.add("SeparateColor", {"Color": relief})
     front = nodes.attribute("front")
-    blotch = nodes.noise(place, 60.0, 3.0)
-    base = nodes.mix(
-        nodes.math("MULTIPLY", blotch, 0.5),
-        settings["base"],
-        [0.82 * settings["base"][0], *(0.74 * c for c in settings["base"][1:])],
-    )
-    color = nodes.mix(front, base, painted)
+    painted = nodes.mix(front, (1.0, 1.0, 1.0), painted)
+    base = _photographed_skin(nodes, settings) if settings["skins"] else _even_skin(nodes, settings, place)
+    color = nodes.add("Mix", {6: base, 7: painted, 0: 1.0}, data_type="RGBA", blend_type="MULTIPLY").outputs[2]
     color = nodes.mix(
         nodes.math("MULTIPLY", nodes.attribute("hair_shadow"), settings["scalp_share"]), color, settings["scalp"]
     )
@@ -89,10 +87,27 @@ def _skin(nodes: _Nodes, settings: dict, images: dict):
     ).outputs[0]  # fmt: skip
 
 
+def _even_skin(nodes: _Nodes, settings: dict, place):
+    blotch = nodes.noise(place, 60.0, 3.0)
+    dark = [0.82 * settings["base"][0], *(0.74 * c for c in settings["base"][1:])]
+    return nodes.mix(nodes.math("MULTIPLY", blotch, 0.5), settings["base"], dark)
+
+
+def _photographed_skin(nodes: _Nodes, settings: dict):
+    uv = nodes.add("UVMap", uv_map="corner_uv").outputs["UV"]
+    first, second = (
+        nodes.add("TexImage", {"Vector": uv}, image=load_image(path)).outputs["Color"] for path in settings["skins"]
+    )
+    blended = nodes.mix(settings["share"], first, second)
+    return nodes.add(
+        "Mix", {6: blended, 7: (*settings["tint"], 1), 0: 1.0}, data_type="RGBA", blend_type="MULTIPLY"
+    ).outputs[2]
+
+
 def _eye(nodes: _Nodes, settings: dict, images: dict):
     uv = nodes.add("UVMap", uv_map="uv").outputs["UV"]
     color = nodes.add("TexImage", {"Vector": uv}, image=images["eye"], extension="EXTEND").outputs["Color"]
-    return nodes.add("BsdfPrincipled", {"Base Color": color, "Roughness": 0.12, "Specular IOR Level": 0.5}).outputs[0]
+    return nodes.add("BsdfPrincipled", {"Base Color": color, "Roughness": 0.15, "Specular IOR Level": 0.08}).outputs[0]
 
 
 def _clear(nodes: _Nodes, settings: dict, images: dict):
@@ -109,11 +124,8 @@ def _hair(nodes: _Nodes, settings: dict, images: dict):
     random = nodes.add("HairInfo").outputs["Random"]
     color = settings["color"]
     varied = nodes.mix(random, [0.72 * c for c in color], [1.25 * c for c in color])
-    if 0 < settings["grey"] < 0.95:
-        grey = nodes.math(
-            "LESS_THAN", nodes.math("FRACT", nodes.math("MULTIPLY", random, 37.0), 0.0), settings["grey"] * 0.5
-        )
-        varied = nodes.mix(grey, varied, (0.55, 0.54, 0.52))
+    lot = nodes.math("FRACT", nodes.math("MULTIPLY", random, 37.0), 0.0)
+    varied = nodes.mix(nodes.math("LESS_THAN", lot, nodes.attribute("grey")), varied, (0.55, 0.54, 0.52))
     return nodes.add(
         "BsdfHairPrincipled",
         {
@@ -126,6 +138,40 @@ def _hair(nodes: _Nodes, settings: dict, images: dict):
         },
         model="CHIANG",
     ).outputs[0]
+
+
+def _card(nodes: _Nodes, settings: dict, images: dict):
+    uv = nodes.add("UVMap", uv_map="corner_uv").outputs["UV"]
+    picture = nodes.add("TexImage", {"Vector": uv}, image=load_image(settings["image"]), extension="EXTEND").outputs
+    shade = nodes.math("DIVIDE", nodes.add("RGBToBW", {"Color": picture["Color"]}).outputs[0], settings["mean"])
+    # Black hair was photographed with hardly any light; brighter shades of it are highlights, not pigment.
+    shade = nodes.add("Clamp", {"Value": shade, "Min": 0.3, "Max": 1.8}).outputs[0]
+    color = nodes.add("VectorMath", {0: settings["color"], "Scale": shade}, operation="SCALE").outputs[0]
+    hair = nodes.add("BsdfPrincipled", {"Base Color": color, "Roughness": settings["roughness"],
+                                        "Specular IOR Level": 0.25}).outputs[0]  # fmt: skip
+    return nodes.add("MixShader", {0: picture["Alpha"], 1: nodes.add("BsdfTransparent").outputs[0], 2: hair}).outputs[0]
+
+
+def _fabric(nodes: _Nodes, settings: dict, images: dict):
+    uv = nodes.add("UVMap", uv_map="corner_uv").outputs["UV"]
+    picture = nodes.add("TexImage", {"Vector": uv}, image=load_image(settings["image"])).outputs
+    color = nodes.add("HueSaturation", {"Color": picture["Color"], "Hue": settings["hue"]}).outputs[0]
+    inputs = {"Base Color": color, "Roughness": settings["roughness"], "Specular IOR Level": 0.2}
+    if "normal" in settings:
+        image = load_image(settings["normal"], is_data=True)
+        normal = nodes.add("TexImage", {"Vector": uv}, image=image).outputs["Color"]
+        inputs["Normal"] = nodes.add("NormalMap", {"Color": normal}, uv_map="corner_uv").outputs[0]
+    solid = nodes.add("BsdfPrincipled", inputs).outputs[0]
+    if not settings.get("alpha", True):
+        return solid
+    nothing = nodes.add("BsdfTransparent").outputs[0]
+    return nodes.add("MixShader", {0: picture["Alpha"], 1: nothing, 2: solid}).outputs[0]
+
+
+def _teeth(nodes: _Nodes, settings: dict, images: dict):
+    uv = nodes.add("UVMap", uv_map="corner_uv").outputs["UV"]
+    color = nodes.add("TexImage", {"Vector": uv}, image=load_image(settings["image"])).outputs["Color"]
+    return nodes.add("BsdfPrincipled", {"Base Color": color, "Roughness": 0.25}).outputs[0]
 
 
 def _cloth(nodes: _Nodes, settings: dict, images: dict):
@@ -174,4 +220,14 @@ def _plain(nodes: _Nodes, settings: dict, images: dict):
     ).outputs[0]  # fmt: skip
 
 
-_KINDS = {"skin": _skin, "eye": _eye, "clear": _clear, "hair": _hair, "cloth": _cloth, "plain": _plain}
+_KINDS = {
+    "skin": _skin,
+    "eye": _eye,
+    "clear": _clear,
+    "hair": _hair,
+    "card": _card,
+    "cloth": _cloth,
+    "fabric": _fabric,
+    "teeth": _teeth,
+    "plain": _plain,
+}

@@ -9,8 +9,11 @@ FROM_CAMERA_AXES = np.diag([1.0, -1.0, -1.0, 1.0])
 SENSOR = 36.0
 
 
-def add_mesh(name: str, vertices: np.ndarray, faces: np.ndarray, values: dict[str, np.ndarray], material):
-    """A smooth mesh with vertex attributes; `uv` (n, 2) becomes the texture coordinates."""
+def add_mesh(name: str, vertices: np.ndarray, faces: np.ndarray, values: dict[str, np.ndarray], materials: list):
+    """A smooth mesh with vertex attributes.
+
+    `uv` (n, 2) and `corner_uv` (F, 3, 2) become texture coordinates; `part` (F,) says which material a face has.
+    """
     mesh = bpy.data.meshes.new(name)
     mesh.vertices.add(len(vertices))
     mesh.vertices.foreach_set("co", np.ascontiguousarray(vertices, np.float32).ravel())
@@ -21,7 +24,12 @@ def add_mesh(name: str, vertices: np.ndarray, faces: np.ndarray, values: dict[st
     mesh.update(calc_edges=True)
     mesh.polygons.foreach_set("use_smooth", np.ones(len(faces), bool))
     for key, value in values.items():
-        if key == "uv":
+        if key == "part":
+            mesh.polygons.foreach_set("material_index", value.astype(np.int32))
+        elif key == "corner_uv":
+            layer = mesh.uv_layers.new(name="corner_uv")
+            layer.data.foreach_set("uv", np.ascontiguousarray(value, np.float32).ravel())
+        elif key == "uv":
             layer = mesh.uv_layers.new(name="uv")
             layer.data.foreach_set("uv", np.ascontiguousarray(value[faces.ravel()], np.float32).ravel())
         elif value.ndim == 1:
@@ -29,14 +37,15 @@ def add_mesh(name: str, vertices: np.ndarray, faces: np.ndarray, values: dict[st
         else:
             data = mesh.attributes.new(key, "FLOAT_VECTOR", "POINT").data
             data.foreach_set("vector", np.ascontiguousarray(value, np.float32).ravel())
-    mesh.materials.append(material)
+    for material in materials:
+        mesh.materials.append(material)
     thing = bpy.data.objects.new(name, mesh)
     bpy.context.scene.collection.objects.link(thing)
     return thing
 
 
-def add_strands(name: str, strands: np.ndarray, radius: float, material):
-    """Hair curves (n, P, 3), thinner towards their tips."""
+def add_strands(name: str, strands: np.ndarray, radius: float, values: dict[str, np.ndarray], material):
+    """Hair curves (n, P, 3), thinner towards their tips, with attributes (n,) of whole strands."""
     curves = bpy.data.hair_curves.new(name)
     count, points = strands.shape[:2]
     curves.add_curves([points] * count)
@@ -45,6 +54,8 @@ def add_strands(name: str, strands: np.ndarray, radius: float, material):
     curves.attributes.new("radius", "FLOAT", "POINT").data.foreach_set(
         "value", np.tile(taper, count).astype(np.float32)
     )
+    for key, value in values.items():
+        curves.attributes.new(key, "FLOAT", "CURVE").data.foreach_set("value", value.astype(np.float32))
     curves.materials.append(material)
     thing = bpy.data.objects.new(name, curves)
     bpy.context.scene.collection.objects.link(thing)
@@ -70,6 +81,15 @@ def add_image(name: str, pixels: np.ndarray):
     rgba = np.concatenate([pixels[::-1], np.ones((height, width, 1), np.float32)], -1)
     image.pixels.foreach_set(np.ascontiguousarray(rgba, np.float32).ravel())
     image.update()
+    return image
+
+
+def load_image(path: str, is_data: bool = False):
+    """A picture file; its alpha stays beside its colour."""
+    image = bpy.data.images.load(path, check_existing=True)
+    image.alpha_mode = "CHANNEL_PACKED"
+    if is_data:
+        image.colorspace_settings.name = "Non-Color"
     return image
 
 

@@ -11,11 +11,6 @@ from mathutils import Matrix
 from backend.people.synthesis.studio import objects
 from backend.people.synthesis.studio.materials import make_material
 
-LABELS = {"body": 1, "ball_left": 2, "ball_right": 2, "cornea_left": 2, "cornea_right": 2, "teeth_upper": 3,
-          "teeth_lower": 3, "gum_upper": 3, "gum_lower": 3, "hair": 4, "brows": 5, "lashes": 5, "beard": 6, "cloth": 7,
-          "collar": 7, "hat": 8, "brim": 8, "frame": 9, "lens": 9}  # fmt: skip
-"""What a pixel shows, as the `IndexOB` pass has it; `backend.people.synthesis.files.LABELS` names them."""
-
 
 def render_scene(scene_file: Path, output: Path, samples: int, threads: int) -> list[float]:
     """Write view_00.exr, view_01.exr, ... and return the seconds that each took."""
@@ -28,14 +23,15 @@ def render_scene(scene_file: Path, output: Path, samples: int, threads: int) -> 
     lamps = [objects.add_lamp(lamp) for lamp in description["lamps"]]
     places = [lamp.matrix_world.copy() for lamp in lamps]
     sky = objects.set_sky(arrays["image/sky"], description["sky_strength"])
-    seconds = []
+    seconds, shown = [], 0
     for k, view in enumerate(description["views"]):
         start = time.perf_counter()
-        if k:
+        if view["moment"] != shown:
+            shown = view["moment"]
             for name, thing in meshes.items():
-                objects.move_mesh(thing.data, arrays[f"meshes/{name}/{k}"])
+                objects.move_mesh(thing.data, arrays[f"meshes/{name}/{shown}"])
             for name, thing in strands.items():
-                objects.move_strands(thing.data, arrays[f"strands/{name}/{k}"])
+                objects.move_strands(thing.data, arrays[f"strands/{name}/{shown}"])
         light = Matrix(np.array(view["light"]).reshape(4, 4).tolist())
         for lamp, place in zip(lamps, places, strict=True):
             lamp.matrix_world = light @ place
@@ -54,8 +50,8 @@ def _set_up(scene, samples: int, threads: int) -> None:
     cycles.device, cycles.samples, cycles.use_adaptive_sampling = "CPU", samples, False
     cycles.use_denoising, cycles.denoiser, cycles.denoising_prefilter = True, "OPENIMAGEDENOISE", "FAST"
     cycles.seed = 0
-    cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 5, 2, 2
-    cycles.transmission_bounces, cycles.transparent_max_bounces = 3, 8
+    cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 4, 2, 1
+    cycles.transmission_bounces, cycles.transparent_max_bounces = 3, 24
     cycles.caustics_reflective = cycles.caustics_refractive = False
     cycles.sample_clamp_indirect = 4.0
     render.use_persistent_data, render.film_transparent = True, True
@@ -63,7 +59,8 @@ def _set_up(scene, samples: int, threads: int) -> None:
     scene.cycles_curves.shape = "RIBBONS"
     scene.cycles_curves.subdivisions = 1
     layer = scene.view_layers[0]
-    layer.use_pass_z = layer.use_pass_object_index = True
+    layer.use_pass_z = layer.use_pass_cryptomatte_material = True
+    layer.pass_cryptomatte_depth = 4
     settings = render.image_settings
     if hasattr(settings, "media_type"):
         settings.media_type = "MULTI_LAYER_IMAGE"
@@ -73,21 +70,19 @@ def _set_up(scene, samples: int, threads: int) -> None:
 
 def _build(description: dict, arrays: dict[str, np.ndarray]) -> tuple[dict, dict]:
     images = {name: objects.add_image(name, arrays[f"image/{name}"]) for name in ("skin", "relief", "eye")}
-    meshes, strands = {}, {}
-    for entry in description["meshes"]:
-        name = entry["name"]
-        values = {key: arrays[f"meshes/{name}/{key}"] for key in entry["values"]}
-        faces = values.pop("faces")
-        settings = entry["material"] | {"cut": "edge" in values}
-        material = make_material(name, settings, images)
-        meshes[name] = objects.add_mesh(name, arrays[f"meshes/{name}/0"], faces, values, material)
-        if name.startswith(("cornea", "lens")):
-            # What is clear lets the light of the lamps through.
-            meshes[name].visible_shadow = False
-    for entry in description["strands"]:
-        name = entry["name"]
-        material = make_material(name, entry["material"], images)
-        strands[name] = objects.add_strands(name, arrays[f"strands/{name}/0"], entry["material"]["radius"], material)
-    for name, thing in (meshes | strands).items():
-        thing.pass_index = LABELS[name]
-    return meshes, strands
+    built: dict[str, dict] = {"meshes": {}, "strands": {}}
+    for kind, things in built.items():
+        for entry in description[kind]:
+            name = entry["name"]
+            values = {key: arrays[f"{kind}/{name}/{key}"] for key in entry["values"]}
+            # Materials are named by what they show: the Cryptomatte pass tells them apart by that.
+            materials = [make_material(settings["label"], settings, images) for settings in entry["materials"]]
+            first = arrays[f"{kind}/{name}/0"]
+            if kind == "meshes":
+                things[name] = objects.add_mesh(name, first, values.pop("faces"), values, materials)
+            else:
+                things[name] = objects.add_strands(name, first, entry["materials"][0]["radius"], values, materials[0])
+            if name.startswith(("cornea", "lens")):
+                # What is clear lets the light of the lamps through.
+                things[name].visible_shadow = False
+    return built["meshes"], built["strands"]

