@@ -10,6 +10,8 @@ from scipy.spatial import cKDTree
 from backend.avatars.bust.anatomy import Anatomy
 from backend.avatars.bust.chart import RadialChart
 
+MARGIN = 24
+"""Pixels around the head's part of the atlas into which faces at the seam reach."""
 AT_LIPS = 0.006
 """Metres from the lips' edge up to which the mouth's inside is an island of its own."""
 
@@ -69,7 +71,11 @@ def unwrap_head(
         np.nanmean(np.where(at_pole.all(1, keepdims=True), x, others), 1)[:, None],
         x,
     )
-    corners[:] = head.inset(24).place(np.stack([x / period, np.clip(y / last, 0, 1)], -1))
+    # Each face lies where its middle is; one that crosses the seam reaches into the margin.
+    x = x + period * (x.mean(1, keepdims=True) < 0)
+    inner = head.inset(MARGIN)
+    corners[:] = inner.place(np.stack([x / period, np.clip(y / last, 0, 1)], -1))
+    corners[..., 0] = corners[..., 0].clip(head.left + 1, head.left + head.width - 1)
     groups = _groups(anatomy, lips, vertices, faces)
     per_row = 4
     cell = small.width // per_row
