@@ -109,8 +109,6 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     """
     texels = ChartTexels(surface.chart.points(surface.radius), surface.chart.centre, portrait, TORSO_BOX)
     regions = portrait.regions
-    # The torso goes on a little under the neck's lower edge.
-    head_covered = ndimage.binary_erosion(head_covered, iterations=4)
     own_skin = regions[..., SKIN] * ~head_covered
     here = np.stack([regions[..., CLOTHING], own_skin, regions[..., BACKGROUND], regions[..., SKIN] * head_covered], -1)
     cloth, chest, nothing, neck = np.moveaxis(portrait.sample(here, texels.pixels), -1, 0)
@@ -123,14 +121,18 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     lends = (lends * worn + known * (1 - worn)).astype(np.float32)
     filled = _continued(photo, lends, (lends > 0.8) & (texels.facing > LENDS))
     # Bare skin is never filled with cloth, however steeply it is seen.
-    bare = smoothstep(chest + neck, 0.4, 0.8) * smoothstep(texels.facing, 0.0, 0.06) * texels.inside
+    front = (
+        np.cos(texels.resample(np.broadcast_to(surface.chart.azimuth, surface.chart.shape)) - portrait.azimuth) > 0.4
+    )
+    bare = smoothstep(chest + neck, 0.4, 0.8) * smoothstep(texels.facing, 0.0, 0.06) * texels.inside * front
     known = np.maximum(known, bare).astype(np.float32)
     color = photo * known[..., None] + filled * (1 - known[..., None])
-    seen = smoothstep(texels.facing, 0.05, 0.25) * texels.inside
     collar = np.interp(texels.column, np.arange(len(surface.collar)), surface.collar)
     hidden = np.clip((texels.row[:, None] - collar[None]) / 1.5 + 0.5, 0, 1)
     shown = np.clip(1 - nothing - neck, 0, 1)
-    alpha = np.where(texels.facing > 0.02, np.where(texels.inside, seen * shown + (1 - seen) * hidden, 0), hidden)
+    # That the photo shows clothing counts sooner than that it shows none.
+    hidden = hidden * (1 - smoothstep(texels.facing, 0.2, 0.45) * texels.inside)
+    alpha = np.maximum(hidden, shown * smoothstep(texels.facing, 0.05, 0.2) * texels.inside)
     below = texels.pixels[..., 1] >= portrait.bottom - 1
     alpha = np.where(below, 0, alpha)
     return Layer(np.dstack([color, 255 * alpha]).astype(np.float32), known)
