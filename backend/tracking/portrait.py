@@ -14,7 +14,6 @@ from backend.tracking.embedding import with_landmarks
 from backend.tracking.errors import TrackingError
 from backend.tracking.fit import fit_head
 from backend.tracking.landmarks import find_faces, find_landmarks
-from backend.tracking.matte import matte_person
 from backend.tracking.parser import Regions
 from backend.tracking.person import find_person
 from backend.tracking.photo import crop_around, crop_box, to_crop, to_photo
@@ -33,8 +32,7 @@ class TrackedPortrait:
 
     Attributes:
         image: (S, S, 3) uint8 sRGB, the crop (border pixels repeated where the crop leaves the photo).
-        matte: (S, S) float32 in [0, 1], the person.
-        regions: what each pixel shows; alpha and foreground colour.
+        regions: what each pixel shows; the person's alpha and own colour.
         valid: (S, S) bool, where the crop lies inside the photo.
         landmarks: (478, 3) float32, mediapipe's landmarks in crop pixels (z in the same unit, relative).
         camera: the portrait's camera over head space, for the crop (S x S). It carries the head's whole rigid pose.
@@ -50,7 +48,6 @@ class TrackedPortrait:
     """
 
     image: np.ndarray
-    matte: np.ndarray
     regions: Regions
     valid: np.ndarray
     landmarks: np.ndarray
@@ -63,6 +60,11 @@ class TrackedPortrait:
     warnings: tuple[tuple[str, str], ...]
     image_digest: str
     from_photo: np.ndarray = field(default_factory=lambda: np.eye(2, 3))
+
+    @property
+    def matte(self) -> np.ndarray:
+        """(S, S) float32 in [0, 1], the person; nobody beyond the photo."""
+        return self.regions.alpha
 
 
 def track(photo: bytes, model: HeadModel, size: int = 512) -> TrackedPortrait:
@@ -88,15 +90,12 @@ def track(photo: bytes, model: HeadModel, size: int = 512) -> TrackedPortrait:
         landmarks = to_crop(crop, face)
     fit = fit_head(landmarks, model, size)
     regions, doubts = find_person(crop, landmarks)
-    matte = matte_person(crop.image)
     if decoded.alpha is not None:
         # What the file itself leaves out is not the person.
         shown = crop_around(decoded.alpha, face[:468], size).image.astype(np.float32) / 255
-        matte = np.minimum(matte, shown)
         regions = replace(regions, alpha=np.minimum(regions.alpha, shown))
     return TrackedPortrait(
         image=crop.image,
-        matte=matte,
         regions=regions,
         valid=crop.valid,
         landmarks=landmarks.astype(np.float32),
