@@ -9,9 +9,8 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
+from backend.protocol.pictures import TO_LINEAR, encoded
 from flame.geometry import vertex_normals
-
-from .srgb import TO_LINEAR, encoded
 
 GRID = 256
 """Cells along the sides of the atlas in which light is told; it varies slowly."""

@@ -15,13 +15,14 @@ import numpy as np
 from backend.batch.checksums import software_version
 from backend.batch.images import read_rgba
 from backend.batch.job import PARTS, RECORDS
-from backend.batch.layers import TO_LINEAR, to_srgb
 from backend.batch.metadata import KEY, SYNTHETIC, as_json
 from backend.batch.patterns import output_file
 from backend.batch.plan import Plan
 from backend.batch.records import Record, RecordFile
+from backend.protocol import pictures
 from backend.protocol.errors import TurboPortraitError, describe
 from backend.protocol.files import atomic_file
+from backend.protocol.pictures import to_srgb
 
 KINDS = {"h264": ".mp4", "prores": ".mov"}
 
@@ -128,5 +129,4 @@ _CONTAINER = {"movflags": "use_metadata_tags+faststart"}
 
 def over(rgba: np.ndarray, background: Sequence[float]) -> np.ndarray:
     """A picture (H, W, 4) uint8 with straight alpha over linear RGB, in linear light: (H, W, 3) uint8."""
-    alpha = rgba[..., 3:] * np.float32(1 / 255)
-    return to_srgb(TO_LINEAR[rgba[..., :3]] * alpha + np.array(background, np.float32) * (1 - alpha))
+    return to_srgb(pictures.over(pictures.premultiplied(rgba), np.array([*background, 1], np.float32))[..., :3])
