@@ -16,6 +16,7 @@ from backend.evaluation.parsing import Overlap, alpha_error, boundary_f, colour_
 from backend.people.shards import is_held_out
 from backend.photos import decode_photo, find_photos, read_photo
 from backend.protocol.errors import TurboPortraitError
+from backend.protocol.files import write_file
 from backend.tracking.parser import WEIGHTS, PortraitParser
 from backend.tracking.parser_network import CLASSES, SIZE
 from backend.tracking.photo import crop_around
@@ -69,7 +70,7 @@ def regions(
                 table.add_row(name, f"{value:.3f}")
         console.print(table)
     if output:
-        output.write_text(json.dumps(figures, indent=2) + "\n")
+        write_file(output, json.dumps(figures, indent=2) + "\n")
 
 
 def measure_people(parser: PortraitParser, pictures: list[Picture]) -> dict[str, float]:
