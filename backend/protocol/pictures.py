@@ -33,15 +33,11 @@ class Composite(NamedTuple):
     seen: np.ndarray
 
 
-def encoded(linear: np.ndarray) -> np.ndarray:
-    """Linear light to sRGB in [0, 1], of any shape (IEC 61966-2-1)."""
-    linear = np.clip(linear, 0, 1)
-    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-
-
 def to_srgb(linear: np.ndarray) -> np.ndarray:
     """Linear light to sRGB bytes, of any shape."""
-    return np.rint(encoded(linear) * 255).astype(np.uint8)
+    linear = np.clip(linear, 0, 1)
+    encoded = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.rint(encoded * 255).astype(np.uint8)
 
 
 def premultiplied(rgba: np.ndarray) -> np.ndarray:
