@@ -17,10 +17,10 @@ from backend.people.shards import is_held_out
 from backend.photos import decode_photo, find_photos, read_photo
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.files import write_file
+from backend.tracking.faces import find_face
 from backend.tracking.parser import WEIGHTS, PortraitParser
 from backend.tracking.parser_network import CLASSES, SIZE
 from backend.tracking.photo import crop_around
-from backend.tracking.portrait import find_face
 from backend.training.parser.backgrounds import draw_background
 from backend.training.parser.config import FOLDS
 from backend.training.parser.pictures import Picture, read_pictures
@@ -104,9 +104,8 @@ def measure_portraits(parser: PortraitParser, photos: dict[str, Path], teacher: 
     """Intersection over union with the teacher's hair in the tracker's crop, of those with hair enough."""
     found = {}
     for name in progress(list(photos), "portraits", console=console):
-        photo = decode_photo(read_photo(photos[name])).rgb
-        landmarks, _ = find_face(photo)
-        crop = crop_around(photo, landmarks[:468], CROP)
+        face = find_face(decode_photo(read_photo(photos[name])).rgb)
+        crop = crop_around(face.photo, face.landmarks[:468], CROP)
         hair = (teacher(crop.image) > 0.5) & crop.valid
         if hair.mean() >= LEAST_HAIR:
             labels = parser.parse(crop.image, crop.valid).labels
