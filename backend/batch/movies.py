@@ -32,6 +32,7 @@ class MovieTask(msgspec.Struct, frozen=True):
 
     Attributes:
         frames: paths below the output folder, in order.
+        timecode: of the first picture; empty where its frame has none.
         background: linear RGB behind the heads, for the kind without alpha.
     """
 
@@ -44,6 +45,7 @@ class MovieTask(msgspec.Struct, frozen=True):
     width: int
     height: int
     background: tuple[float, float, float]
+    timecode: str = ""
 
 
 def movie_tasks(plan: Plan, kinds: Sequence[str]) -> list[MovieTask]:
@@ -52,7 +54,7 @@ def movie_tasks(plan: Plan, kinds: Sequence[str]) -> list[MovieTask]:
     tasks = []
     for shot, start, stop in zip(plan.shots, plan.starts[:-1], plan.starts[1:], strict=True):
         for kind in kinds:
-            content = f"{kind} {header.fps} {header.background} {' '.join(plan.keys[start:stop])}"
+            content = f"{kind} {header.fps} {header.background} {shot.first} {' '.join(plan.keys[start:stop])}"
             tasks.append(
                 MovieTask(
                     shot.name,
@@ -64,9 +66,20 @@ def movie_tasks(plan: Plan, kinds: Sequence[str]) -> list[MovieTask]:
                     shot.width,
                     shot.height,
                     header.background,
+                    start_timecode(shot.first, Fraction(*header.fps)),
                 )
             )
     return tasks
+
+
+def start_timecode(frame: int, rate: Fraction) -> str:
+    """A frame of the scene as an editor counts it, without dropped numbers; empty below 0 and beyond a day."""
+    nominal = round(rate)
+    seconds, frames = divmod(frame, nominal)
+    # Timecodes know rates that are whole, or whole but for a thousandth.
+    if not 0 <= seconds < 24 * 3600 or rate not in (nominal, Fraction(nominal * 1000, 1001)):
+        return ""
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{frames:02d}"
 
 
 def make_movie(task: MovieTask, output: Path, job: Path) -> Record:
@@ -95,6 +108,8 @@ def _encode(task: MovieTask, frames: Sequence[Path], path: Path) -> None:
     rate = Fraction(*task.fps)
     with av.open(str(path), "w", format="mp4" if task.kind == "h264" else "mov", options=_CONTAINER) as container:
         container.metadata["title"] = task.shot
+        if task.timecode:
+            container.metadata["timecode"] = task.timecode
         container.metadata["comment"] = SYNTHETIC
         container.metadata[KEY] = as_json({"shot": task.shot, "software": f"TurboPortrait3D {software_version()}"})
         if task.kind == "h264":

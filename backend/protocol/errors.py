@@ -139,6 +139,10 @@ ERRORS: dict[str, tuple[str, str]] = {
         "Blender could not evaluate the .blend.",
         "Run `pip install bpy`, or name a Blender with `--blender` or in TURBOPORTRAIT_BLENDER.",
     ),
+    "no_scene": (
+        "The .blend has no scene of this name.",
+        "Name one of its own with `--scene`, or leave that out for the one that it was saved in.",
+    ),
     "job_locked": (
         "Another run works on this job.",
         "Wait for it, stop it, or choose another output folder.",
