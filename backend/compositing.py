@@ -73,9 +73,3 @@ def _fade(start: int, stop: int, origin: float, side: float) -> np.ndarray:
     position = (np.arange(start, stop, dtype=np.float32) + 0.5 - origin) / side
     t = np.clip(np.minimum(position, 1 - position) / FADE, 0, 1)
     return t * t * (3 - 2 * t)
-
-
-def over_grey(rgba: np.ndarray, grey: int = 128) -> np.ndarray:
-    """A picture with straight alpha (H, W, 4) uint8 over a grey backdrop, (H, W, 3) uint8, to be looked at."""
-    alpha = rgba[..., 3:] / 255
-    return np.rint(rgba[..., :3] * alpha + grey * (1 - alpha)).astype(np.uint8)

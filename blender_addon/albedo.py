@@ -9,9 +9,8 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
+from backend.protocol.pictures import TO_LINEAR, to_srgb
 from flame.geometry import vertex_normals
-
-from .srgb import TO_LINEAR, encoded
 
 GRID = 256
 """Cells along the sides of the atlas in which light is told; it varies slowly."""
@@ -34,7 +33,7 @@ def without_light(mesh: bpy.types.Mesh, pixels: np.ndarray) -> np.ndarray:
     lit = _spread(_basis(normals[faces].reshape(-1, 3)) @ light, corner_uv)
     factor = np.clip(np.exp(_enlarged(lit, pixels.shape[:2])), DARKEST, BRIGHTEST)
     result = pixels.copy()
-    result[..., :3] = np.rint(encoded(linear / factor) * 255)
+    result[..., :3] = to_srgb(linear / factor)
     return result
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.client import TurboPortraitError
+from backend.protocol.pictures import over
 
 from . import frame, preferences
 from .backend_link import link, message_of
@@ -66,7 +67,7 @@ class TurboPortraitEngine(bpy.types.RenderEngine):
             timeout = wanted.timeout * len(heads) + START_SECONDS
             views = complete(steps, timeout, interrupted=self._unwanted, report=self._say)
         color, depth = frame.composite(views, [head.view.scale for head in heads], width, height)
-        return frame.over(color, frame.world_color(scene)), depth
+        return over(color, frame.world_color(scene)), depth
 
     def _write(self, depsgraph: bpy.types.Depsgraph, color: np.ndarray, depth: np.ndarray) -> None:
         height, width = depth.shape

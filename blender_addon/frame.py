@@ -9,17 +9,15 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
+from backend.protocol import pictures
 from backend.protocol.messages import ViewPixels
+from backend.protocol.pictures import NO_DEPTH
 
 from .camera import HeadView, view_of_head
 from .head import visible_heads
 from .parameters import head_parameters
-from .srgb import TO_LINEAR, encoded
 from .steps import HeadRequest
 from .texture import texture_of, texture_pixels, texture_sha256
-
-NO_DEPTH = 1e10
-"""Depth where nothing is, as Blender's other engines write it."""
 
 Sight = Callable[[Matrix], HeadView]
 """What sees heads: gives the camera over head space for a head object's world matrix, or raises CameraError."""
@@ -106,15 +104,9 @@ def composite(
     Returns:
         (H, W, 4) float32, linear, premultiplied; (H, W) float32 depth in Blender units, NO_DEPTH where nothing is.
     """
-    color = np.zeros((height, width, 4), np.float32)
     if not views:
-        return color, np.full((height, width), NO_DEPTH, np.float32)
-    layers = np.stack([premultiplied(view.rgba) for view in views])
-    depths = np.stack([np.nan_to_num(v.depth * s, posinf=NO_DEPTH) for v, s in zip(views, scales, strict=True)])
-    for layer in np.argsort(-depths, axis=0, kind="stable"):
-        top = np.take_along_axis(layers, layer[None, ..., None], axis=0)[0]
-        color = top + color * (1 - top[..., 3:])
-    return color, np.minimum(depths.min(0), NO_DEPTH).astype(np.float32)
+        return np.zeros((height, width, 4), np.float32), np.full((height, width), NO_DEPTH, np.float32)
+    return pictures.composite([view.rgba for view in views], _scaled(views, scales))[:2]
 
 
 def world_color(scene: bpy.types.Scene) -> np.ndarray:
@@ -128,45 +120,12 @@ def world_color(scene: bpy.types.Scene) -> np.ndarray:
     return np.array([*(strength * channel for channel in color[:3]), 1.0], np.float32)
 
 
-def over(color: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """Premultiplied colour (H, W, 4) over a premultiplied colour (4,)."""
-    return color + background * (1 - color[..., 3:])
-
-
-def premultiplied(rgba: np.ndarray) -> np.ndarray:
-    """sRGB bytes with straight alpha (..., 4) as linear, premultiplied float32."""
-    color = np.take(TO_LINEAR, rgba, mode="clip")
-    color[..., 3] = rgba[..., 3] * np.float32(1 / 255)
-    color[..., :3] *= color[..., 3:]
-    return color
-
-
-def to_bytes(color: np.ndarray) -> np.ndarray:
-    """Linear premultiplied (H, W, 4) float32 as sRGB bytes with straight alpha."""
-    alpha = color[..., 3:]
-    shown = encoded(color[..., :3] / np.maximum(alpha, 1e-6))
-    return np.rint(np.concatenate([shown, np.clip(alpha, 0, 1)], -1) * 255).astype(np.uint8)
-
-
 def flatten(views: Sequence[ViewPixels], scales: Sequence[float]) -> np.ndarray:
-    """Views over each other as (H, W, 4) uint8 sRGB, straight alpha: as `composite`, fast enough for the live preview.
+    """Views over each other as (H, W, 4) uint8 sRGB, straight alpha, fast enough for the live preview."""
+    if len(views) == 1:
+        return views[0].rgba
+    return pictures.flatten([view.rgba for view in views], _scaled(views, scales))
 
-    Only pixels where a half transparent one lies before another are blended; of several such layers, two at a time.
-    """
-    pixels, depth = views[0].rgba, views[0].depth
-    for view, scale in zip(views[1:], scales[1:], strict=True):
-        if depth is views[0].depth:
-            depth = depth * np.float32(scales[0])
-        other, other_depth = view.rgba, view.depth * np.float32(scale)
-        nearer = other_depth < depth
-        words, other_words = (np.ascontiguousarray(p).view(np.uint32)[..., 0] for p in (pixels, other))
-        top, bottom = np.where(nearer, other_words, words), np.where(nearer, words, other_words)
-        alpha_top, alpha_bottom = (np.ascontiguousarray(p)[..., None].view(np.uint8)[..., 3] for p in (top, bottom))
-        seen_through = np.nonzero((alpha_top < 255) & (alpha_bottom > 0))
-        pixels = top[..., None].view(np.uint8)
-        if len(seen_through[0]):
-            front = premultiplied(pixels[seen_through])
-            back = premultiplied(bottom[..., None].view(np.uint8)[seen_through])
-            pixels[seen_through] = to_bytes(front + back * (1 - front[..., 3:]))
-        depth = np.minimum(depth, other_depth)
-    return pixels
+
+def _scaled(views: Sequence[ViewPixels], scales: Sequence[float]) -> list[np.ndarray]:
+    return [view.depth * np.float32(scale) for view, scale in zip(views, scales, strict=True)]

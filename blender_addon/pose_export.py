@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +18,9 @@ import bpy
 import numpy as np
 
 from backend.protocol.errors import TurboPortraitError
+from backend.protocol.names import safe_name
 from backend.protocol.pose_file import COLUMNS, Head, Header, PoseFile
-from backend.protocol.shots import Shot, decode_request, plain
+from backend.protocol.shots import EvaluationRequest, Shot, decode_request, plain
 
 from .camera import CameraError, view_of_head
 from .frame import world_color
@@ -33,29 +35,49 @@ PROGRESS = "@poses "
 
 def main(request_path: str) -> None:
     """Carry out a request."""
-    request = decode_request(Path(request_path).read_bytes())
+    try:
+        _evaluate(decode_request(Path(request_path).read_bytes()))
+    except TurboPortraitError as error:
+        tell(code=error.code, sentence=error.sentence)
+        raise
+
+
+def _evaluate(request: EvaluationRequest) -> None:
     if __package__ not in bpy.context.preferences.addons:
         bpy.ops.preferences.addon_enable(module=__package__)
     # Said here, too: opening a file by a script goes by the preferences, not by --disable-autoexec.
     bpy.ops.wm.open_mainfile(filepath=request.blend, load_ui=False, use_scripts=False)
-    scene = bpy.context.scene
+    scene = _scene(request.scene)
     digest = hashlib.sha256(Path(request.blend).read_bytes()).hexdigest()
     shots = marker_shots(scene) if request.shots is None else list(request.shots)
     if request.output:
-        try:
-            collect(scene, shots, digest).save(request.output)
-        except TurboPortraitError as error:
-            tell(code=error.code, sentence=error.sentence)
-            raise
+        collect(scene, shots, digest).save(request.output)
     rate = frame_rate(scene)
     tell(
         done=True,
         fps=[rate.numerator, rate.denominator],
-        cameras=[thing.name for thing in scene.objects if thing.type == "CAMERA"],
+        cameras=sorted(cameras_by_name(scene)),
         heads=[head.name for head in portrait_heads(scene)],
         shots=[plain(shot) for shot in shots],
         blend_sha256=digest,
     )
+
+
+def _scene(name: str) -> bpy.types.Scene:
+    """The .blend's scene of that name, made the current one."""
+    window = bpy.context.window or bpy.context.window_manager.windows[0]
+    if name:
+        if name not in bpy.data.scenes:
+            there = ", ".join(scene.name for scene in bpy.data.scenes)[:300]
+            raise TurboPortraitError("no_scene", f"{name[:100]!r}; there are: {there}")
+        window.scene = bpy.data.scenes[name]
+    return window.scene
+
+
+def cameras_by_name(scene: bpy.types.Scene) -> dict[str, bpy.types.Object]:
+    """The scene's cameras, also by the names of the markers that are bound to them: movies of shots have those."""
+    bound = {safe_name(marker.name): marker.camera for marker in scene.timeline_markers if marker.camera is not None}
+    return bound | {thing.name: thing for thing in scene.objects if thing.type == "CAMERA"}
 
 
 def portrait_heads(scene: bpy.types.Scene) -> list[bpy.types.Object]:
@@ -70,18 +92,20 @@ def collect(scene: bpy.types.Scene, shots: Sequence[Shot], blend_sha256: str = "
     What cannot be evaluated (an orthographic camera, a stretched head) is a problem in the header, once per shot.
     """
     heads = portrait_heads(scene)
-    known = {thing.name for thing in scene.objects if thing.type == "CAMERA"}
+    known = cameras_by_name(scene)
     shots = [_sized(shot, scene) for shot in shots]
-    collector = _Collector(scene, {head.name: index for index, head in enumerate(heads)})
+    collector = _Collector(scene, {head.name: index for index, head in enumerate(heads)}, known)
     wanted = [shot for shot in shots if not shot.camera or shot.camera in known]
-    frames = sorted({frame for shot in wanted for frame in shot.frames})
-    for count, frame in enumerate(frames, 1):
-        scene.frame_set(frame)
-        for index, shot in enumerate(shots):
-            if frame in shot.frames and shot in wanted:
-                collector.add(index, shot, frame)
-        if count % 50 == 0 or count == len(frames):
-            tell(frame=count, frames=len(frames))
+    pictures: dict[float, list[tuple[int, int]]] = {}
+    for index, shot in enumerate(shots):
+        for frame in shot.frames if shot in wanted else ():
+            pictures.setdefault(shot.time(frame), []).append((index, frame))
+    for count, time in enumerate(sorted(pictures), 1):
+        scene.frame_set(math.floor(time), subframe=time - math.floor(time))
+        for index, frame in pictures[time]:
+            collector.add(index, shots[index], frame)
+        if count % 50 == 0 or count == len(pictures):
+            tell(frame=count, frames=len(pictures))
     rate = frame_rate(scene)
     color = world_color(scene)
     header = Header(
@@ -106,9 +130,10 @@ def collect(scene: bpy.types.Scene, shots: Sequence[Shot], blend_sha256: str = "
 class _Collector:
     """Rows of the table, as they come."""
 
-    def __init__(self, scene: bpy.types.Scene, heads: dict[str, int]) -> None:
+    def __init__(self, scene: bpy.types.Scene, heads: dict[str, int], cameras: dict[str, bpy.types.Object]) -> None:
         self._scene = scene
         self._heads = heads
+        self._cameras = cameras
         self._rows: list[tuple] = []
         self.expressions: dict[str, int] = {}
         self.problems: dict[str, str] = {}
@@ -118,7 +143,7 @@ class _Collector:
         render = self._scene.render
         render.resolution_x, render.resolution_y, render.resolution_percentage = shot.width, shot.height, 100
         render.use_border = False
-        camera = bpy.data.objects[shot.camera] if shot.camera else self._scene.camera
+        camera = self._cameras[shot.camera] if shot.camera else self._scene.camera
         depsgraph = bpy.context.evaluated_depsgraph_get()
         for head in visible_heads(depsgraph):
             if head.name not in self._heads or (shot.avatar and head.name != shot.avatar):

@@ -8,6 +8,8 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
+from backend.protocol.pictures import straight_bytes
+
 from . import frame
 from .backend_link import link
 from .camera import render_size
@@ -48,7 +50,7 @@ def viewing(heads: list[HeadRequest], settings: Settings, width: int, height: in
     if len(views) == 1:
         return views[0].rgba
     color, _ = frame.composite(views, [head.view.scale for head in heads], width, height)
-    return frame.to_bytes(color)
+    return straight_bytes(color)
 
 
 def request_view(context: bpy.types.Context) -> tuple[list[HeadRequest], Settings, int, int]:

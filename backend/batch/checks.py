@@ -45,6 +45,10 @@ def _about(shot: Shot, presets: Collection[str], default_output: str) -> list[st
         found.append(f"the shot '{shot.name}' is reversed: first {shot.first}, last {shot.last}")
     if max(abs(shot.first), abs(shot.last)) > limits.MAX_FRAME:
         found.append(f"the shot '{shot.name}' has frames beyond ±{limits.MAX_FRAME:,}")
+    if not 0 <= shot.speed <= limits.MAX_SPEED:
+        found.append(f"the shot '{shot.name}' has the speed {shot.speed:g}; 0 to {limits.MAX_SPEED:g} are possible")
+    elif shot.count and abs(shot.time(shot.last)) > limits.MAX_FRAME:
+        found.append(f"the shot '{shot.name}' shows frames beyond ±{limits.MAX_FRAME:,}")
     for side in (shot.width, shot.height):
         if not 0 <= side <= limits.MAX_IMAGE_SIDE:
             found.append(
@@ -57,7 +61,8 @@ def _about(shot: Shot, presets: Collection[str], default_output: str) -> list[st
 
 def _overlaps(shots: Sequence[Shot]) -> list[Problem]:
     problems = []
-    for a, b in _meeting([shot for shot in shots if shot.count]):
+    # A freeze or slow motion is meant to show a frame again.
+    for a, b in _meeting([shot for shot in shots if shot.count and shot.speed == 1]):
         first, last = max(a.first, b.first), min(a.last, b.last)
         sentence = f"the frames {first} to {last} of '{b.name}' are in '{a.name}' too{_at(a)}"
         problems.append(Problem(b.line, f"{sentence} (--overlaps allows it)"))

@@ -36,6 +36,7 @@ def evaluate(
     shots: Sequence[Shot] | None,
     output: Path | None,
     blender: str = "",
+    scene: str = "",
     progress: Callable[[int, int], None] = lambda frame, frames: None,
 ) -> dict[str, Any]:
     """Evaluate shots of a .blend into a pose file, or only look at the .blend.
@@ -44,6 +45,7 @@ def evaluate(
         shots: None for the scene's markers.
         output: the pose file; None to only look.
         blender: command of a Blender; by default TURBOPORTRAIT_BLENDER, else bpy in a process of this Python.
+        scene: of the .blend; empty for the one that it was saved in.
         progress: called with frames done and frames in all.
 
     Returns:
@@ -59,6 +61,7 @@ def evaluate(
             str(blend.resolve()),
             str(output.resolve()) if output else "",
             None if shots is None else tuple(shots),
+            scene,
         )
         request.write_bytes(encode(asked))
         command = _command(request, blender or os.environ.get(VARIABLE, ""))

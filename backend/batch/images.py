@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from backend.batch.layers import Picture, to_srgb
+from backend.batch.layers import Picture
 from backend.batch.metadata import KEY, SYNTHETIC, as_json, xmp_packet
 from backend.protocol.files import atomic_file
+from backend.protocol.pictures import to_srgb
 
 PNG_COMPRESSION = 3
 """Of 0 to 9: a third of the default's time, files 5 % larger."""

@@ -15,13 +15,14 @@ import numpy as np
 from backend.batch.checksums import software_version
 from backend.batch.images import read_rgba
 from backend.batch.job import PARTS, RECORDS
-from backend.batch.layers import TO_LINEAR, to_srgb
 from backend.batch.metadata import KEY, SYNTHETIC, as_json
 from backend.batch.patterns import output_file
 from backend.batch.plan import Plan
 from backend.batch.records import Record, RecordFile
+from backend.protocol import pictures
 from backend.protocol.errors import TurboPortraitError, describe
 from backend.protocol.files import atomic_file
+from backend.protocol.pictures import to_srgb
 
 KINDS = {"h264": ".mp4", "prores": ".mov"}
 
@@ -31,6 +32,7 @@ class MovieTask(msgspec.Struct, frozen=True):
 
     Attributes:
         frames: paths below the output folder, in order.
+        timecode: of the first picture; empty where its frame has none.
         background: linear RGB behind the heads, for the kind without alpha.
     """
 
@@ -43,6 +45,7 @@ class MovieTask(msgspec.Struct, frozen=True):
     width: int
     height: int
     background: tuple[float, float, float]
+    timecode: str = ""
 
 
 def movie_tasks(plan: Plan, kinds: Sequence[str]) -> list[MovieTask]:
@@ -51,7 +54,7 @@ def movie_tasks(plan: Plan, kinds: Sequence[str]) -> list[MovieTask]:
     tasks = []
     for shot, start, stop in zip(plan.shots, plan.starts[:-1], plan.starts[1:], strict=True):
         for kind in kinds:
-            content = f"{kind} {header.fps} {header.background} {' '.join(plan.keys[start:stop])}"
+            content = f"{kind} {header.fps} {header.background} {shot.first} {' '.join(plan.keys[start:stop])}"
             tasks.append(
                 MovieTask(
                     shot.name,
@@ -63,9 +66,20 @@ def movie_tasks(plan: Plan, kinds: Sequence[str]) -> list[MovieTask]:
                     shot.width,
                     shot.height,
                     header.background,
+                    start_timecode(shot.first, Fraction(*header.fps)),
                 )
             )
     return tasks
+
+
+def start_timecode(frame: int, rate: Fraction) -> str:
+    """A frame of the scene as an editor counts it, without dropped numbers; empty below 0 and beyond a day."""
+    nominal = round(rate)
+    seconds, frames = divmod(frame, nominal)
+    # Timecodes know rates that are whole, or whole but for a thousandth.
+    if not 0 <= seconds < 24 * 3600 or rate not in (nominal, Fraction(nominal * 1000, 1001)):
+        return ""
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{frames:02d}"
 
 
 def make_movie(task: MovieTask, output: Path, job: Path) -> Record:
@@ -94,6 +108,8 @@ def _encode(task: MovieTask, frames: Sequence[Path], path: Path) -> None:
     rate = Fraction(*task.fps)
     with av.open(str(path), "w", format="mp4" if task.kind == "h264" else "mov", options=_CONTAINER) as container:
         container.metadata["title"] = task.shot
+        if task.timecode:
+            container.metadata["timecode"] = task.timecode
         container.metadata["comment"] = SYNTHETIC
         container.metadata[KEY] = as_json({"shot": task.shot, "software": f"TurboPortrait3D {software_version()}"})
         if task.kind == "h264":
@@ -128,5 +144,4 @@ _CONTAINER = {"movflags": "use_metadata_tags+faststart"}
 
 def over(rgba: np.ndarray, background: Sequence[float]) -> np.ndarray:
     """A picture (H, W, 4) uint8 with straight alpha over linear RGB, in linear light: (H, W, 3) uint8."""
-    alpha = rgba[..., 3:] * np.float32(1 / 255)
-    return to_srgb(TO_LINEAR[rgba[..., :3]] * alpha + np.array(background, np.float32) * (1 - alpha))
+    return to_srgb(pictures.over(pictures.premultiplied(rgba), np.array([*background, 1], np.float32))[..., :3])

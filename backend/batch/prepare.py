@@ -24,7 +24,7 @@ from backend.protocol.errors import TurboPortraitError
 from backend.protocol.pose_file import PoseFile
 from backend.protocol.shots import RAW, Shot
 
-POSE_FIELDS = ("name", "first", "last", "camera", "avatar", "width", "height")
+POSE_FIELDS = ("name", "first", "last", "speed", "camera", "avatar", "width", "height")
 """What of a shot its poses depend on."""
 EvaluationProgress = Callable[[int, int], None]
 
@@ -40,6 +40,7 @@ class Request:
         rate: frames per second of a list that doesn't say them.
         only: names of shots; empty for all.
         blender: command of a Blender.
+        scene: of the .blend; empty for the one that it was saved in.
     """
 
     output: Path
@@ -48,6 +49,7 @@ class Request:
     poses: Path | None = None
     settings: Settings = field(default_factory=Settings)
     rate: Fraction | None = None
+    scene: str = ""
     only: tuple[str, ...] = ()
     overlaps: bool = False
     blender: str = ""
@@ -58,8 +60,16 @@ class Request:
         return str(self.shots or self.blend or self.poses)
 
 
-def prepare(request: Request, progress: EvaluationProgress = lambda frame, frames: None) -> tuple[Plan, Job]:
+def prepare(
+    request: Request,
+    progress: EvaluationProgress = lambda frame, frames: None,
+    note: Callable[[str], None] = lambda sentence: None,
+) -> tuple[Plan, Job]:
     """Check everything, evaluate the .blend if its poses are not there yet, and plan. The job's lock is not taken.
+
+    Args:
+        progress: called with frames that are evaluated, and frames in all.
+        note: called with sentences on what is left out, or shown otherwise than one might expect.
 
     Raises:
         BatchRefused: with all problems that were found.
@@ -70,6 +80,8 @@ def prepare(request: Request, progress: EvaluationProgress = lambda frame, frame
         found = read_shot_list(request.shots, request.rate)
     else:
         found = ShotList(list(poses.header.shots) if poses is not None else [])
+    for each in found.notes:
+        note(each.text(request.file))
     problems = [*found.problems, *_check_settings(request.settings)]
     job, unwritable = Job(request.output), None
     try:
@@ -89,6 +101,8 @@ def prepare(request: Request, progress: EvaluationProgress = lambda frame, frame
         raise unwritable
     if problems or poses is None:
         raise BatchRefused(request.file, problems)
+    for sentence in poses.header.notes:
+        note(sentence)
     named = {shot.name: extra[shot.portrait][0] for shot in poses.header.shots if shot.portrait}
     return make_plan(poses, request.settings, named, dict(extra.values())), job
 
@@ -146,13 +160,13 @@ def _evaluated_poses(
     shots = _only(found.shots, request.only)
     if problems:
         # Still say what the .blend has to say.
-        seen = evaluate(request.blend, [], None, request.blender)
+        seen = evaluate(request.blend, [], None, request.blender, request.scene)
         problems += check_scene(
             found.shots, (found.rate, found.rate_line), Fraction(*seen["fps"]), seen["cameras"], seen["heads"]
         )
         return None
     if request.shots is None:
-        seen = evaluate(request.blend, None, None, request.blender)
+        seen = evaluate(request.blend, None, None, request.blender, request.scene)
         shots = [msgspec.convert(shot, Shot) for shot in seen["shots"]]
         if not shots:
             problems.append(Problem(0, "the scene has no camera: bind timeline markers to cameras"))
@@ -174,12 +188,12 @@ def _evaluated(request: Request, shots: Sequence[Shot], job: Job, progress: Eval
     wanted = [[getattr(shot, name) for name in POSE_FIELDS] for shot in shots]
     with open(request.blend, "rb") as file:
         blend = hashlib.file_digest(file, "sha256").hexdigest()
-    name = hashlib.sha256(json.dumps([blend, software_version(), wanted]).encode()).hexdigest()[:24]
+    name = hashlib.sha256(json.dumps([blend, request.scene, software_version(), wanted]).encode()).hexdigest()[:24]
     path = job.folder / POSES / f"{name}.npz"
     try:
         poses = PoseFile.load(path)
     except TurboPortraitError:
-        evaluate(request.blend, shots, path, request.blender, progress)
+        evaluate(request.blend, shots, path, request.blender, request.scene, progress)
         poses = PoseFile.load(path)
     sized = [
         msgspec.structs.replace(shot, width=known.width, height=known.height)
@@ -204,13 +218,17 @@ def _check_header(poses: PoseFile, found: ShotList, shots: Sequence[Shot], probl
             problems.append(Problem(0, f"the head '{head.name}' needs the head model '{head.head_model}'"))
 
 
+def _pictures(shot: Shot) -> tuple[int, int, float]:
+    return shot.first, shot.last, shot.speed
+
+
 def _chosen(poses: PoseFile, shots: Sequence[Shot], only: Sequence[str], problems: list[Problem]) -> PoseFile:
     """A pose file's rows for the list's shots, which must be among its own."""
     known = {shot.name: index for index, shot in enumerate(poses.header.shots)}
     header, kept, rows = poses.header, [], []
     for shot in _only(shots, only):
         index = known.get(shot.name)
-        if index is None or (header.shots[index].first, header.shots[index].last) != (shot.first, shot.last):
+        if index is None or _pictures(header.shots[index]) != _pictures(shot):
             problems.append(Problem(shot.line, f"the pose file has no frames for the shot '{shot.name}' as it is"))
             continue
         there = header.shots[index]

@@ -25,6 +25,7 @@ from backend.pipeline import Pipeline, Registration
 from backend.pipeline.moments import Moment
 from backend.protocol.errors import TurboPortraitError, describe
 from backend.protocol.files import write_file
+from backend.protocol.pictures import bytes_over_grey
 from backend.protocol.shots import RAW
 from backend.protocol.validation import check_camera, check_parameters
 from backend.refiner.refinement import Unrefined
@@ -222,9 +223,7 @@ def _thumbnail(picture: Picture) -> bytes:
     """A small JPEG over grey, for the contact sheet."""
     from PIL import Image
 
-    from backend.compositing import over_grey
-
-    image = Image.fromarray(over_grey(picture.rgba))
+    image = Image.fromarray(bytes_over_grey(picture.rgba))
     image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=85)

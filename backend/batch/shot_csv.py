@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
+import opentimelineio as otio
+
 from backend.batch.rates import exact_rate, rate_text
 from backend.batch.shot_lists import ShotList, decode_text
 from backend.protocol.files import write_file
@@ -16,20 +18,29 @@ from backend.protocol.shots import Shot
 
 NEEDED = ("name", "first", "last")
 TEXTS = ("camera", "avatar", "portrait", "quality", "output")
-NUMBERS = ("first", "last", "width", "height")
+NUMBERS = ("width", "height")
+FRAMES = ("first", "last")
 _WHOLE = re.compile(r"[+-]?\d{1,9}", re.ASCII)
+_DECIMAL = re.compile(r"\d{1,4}([.,]\d{1,9})?", re.ASCII)
+_TIMECODE = re.compile(r"\d{1,3}:\d\d:\d\d[:;]\d{2,3}", re.ASCII)
 MAX_CELLS = 1000
 """In one line."""
-COLUMNS = ("name", "camera", "first", "last", "fps", "avatar", "portrait", "width", "height", "quality", "output")
+COLUMNS = ("name", "camera", "first", "last", "fps", "speed")
+COLUMNS += ("avatar", "portrait", "width", "height", "quality", "output")
+DELIMITERS = ",;\t"
 
 
 def read_csv(path: Path, data: bytes, found: ShotList, rate: Fraction | None = None) -> None:
-    """Add a file's shots and problems to `found`. Commas or semicolons; lines that start with # are left out."""
+    """Add a file's shots and problems to `found`. Commas, semicolons or tabs; lines that start with # are left out.
+
+    Args:
+        rate: for timecodes of lines that don't say their frame rate.
+    """
     text = decode_text(data, found)
     if text is None:
         return
     first = next((line for line in io.StringIO(text) if line.strip() and not line.startswith("#")), "")
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=";" if first.count(";") > first.count(",") else ",")
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=max(DELIMITERS, key=first.count))
     header: list[str] | None = None
     line = 1
     try:
@@ -48,57 +59,79 @@ def read_csv(path: Path, data: bytes, found: ShotList, rate: Fraction | None = N
                 if not _header_is_good(header, here, found):
                     return
                 continue
-            _read_row(dict(zip(header, map(str.strip, row), strict=False)), len(row) - len(header), here, path, found)
+            cells = dict(zip(header, map(str.strip, row), strict=False))
+            _read_row(cells, sum(map(bool, row[len(header) :])), here, path, found, rate)
     except csv.Error as error:
         found.complain(rows.line_num, f"is not CSV: {error}")
 
 
 def _header_is_good(header: list[str], line: int, found: ShotList) -> bool:
     problems = [f"the column '{name}' is missing" for name in NEEDED if name not in header]
-    problems += [
-        f"there is no column '{name}'; there are: {', '.join(COLUMNS)}" for name in header if name not in COLUMNS
-    ]
-    problems += [f"the column '{name}' is there twice" for name in sorted({n for n in header if header.count(n) > 1})]
+    problems += [f"the column '{name}' is there twice" for name in COLUMNS if header.count(name) > 1]
+    if others := [name for name in header if name and name not in COLUMNS]:
+        known = ", ".join(COLUMNS)
+        found.note(line, f"columns that are not read: {', '.join(others)[:200]}; those that are: {known}")
     for sentence in problems:
         found.complain(line, sentence)
     return not problems
 
 
-def _read_row(cells: dict[str, str], surplus: int, line: int, path: Path, found: ShotList) -> None:
-    good = surplus <= 0
-    if not good:
+def _read_row(
+    cells: dict[str, str], surplus: int, line: int, path: Path, found: ShotList, rate: Fraction | None
+) -> None:
+    before = len(found.problems)
+    if surplus:
         found.complain(line, f"{surplus} more cells than the header has columns")
     values: dict[str, object] = {name: cells.get(name, "") for name in ("name", *TEXTS)}
-    for name in NUMBERS:
-        cell = cells.get(name, "")
-        if not cell and name not in NEEDED:
-            continue
-        if _WHOLE.fullmatch(cell):
-            values[name] = int(cell)
-        else:
-            found.complain(line, f"'{name}' is {cell[:40]!r}, not a whole number" if cell else f"'{name}' is empty")
-            good = False
     if cells.get("fps"):
-        good = _take_rate(cells["fps"], line, found) and good
+        _take_rate(cells["fps"], line, found)
+    for name in FRAMES:
+        values[name] = _frame(name, cells.get(name, ""), line, found, found.rate or rate)
+    for name in NUMBERS:
+        if cell := cells.get(name, ""):
+            values[name] = int(cell) if _WHOLE.fullmatch(cell) else _complain(found, line, name, cell, "a whole number")
+    if cell := cells.get("speed", ""):
+        good = _DECIMAL.fullmatch(cell)
+        values["speed"] = float(cell.replace(",", ".")) if good else _complain(found, line, "speed", cell, "a number")
     if values["portrait"]:
         # As written, relative to the list's own folder.
         values["portrait"] = str(path.parent / str(values["portrait"]))
-    if good:
+    if len(found.problems) == before:
         found.shots.append(Shot(**values, line=line))
 
 
-def _take_rate(cell: str, line: int, found: ShotList) -> bool:
+def _frame(name: str, cell: str, line: int, found: ShotList, rate: Fraction | None) -> int | None:
+    """A frame's number, written as such or as a timecode."""
+    if _WHOLE.fullmatch(cell):
+        return int(cell)
+    if not cell:
+        found.complain(line, f"'{name}' is empty")
+    elif not _TIMECODE.fullmatch(cell):
+        _complain(found, line, name, cell, "a whole number or a timecode")
+    elif rate is None:
+        found.complain(line, f"'{name}' is the timecode {cell}: give its frame rate in a column 'fps', or by --fps")
+    else:
+        try:
+            return otio.opentime.from_timecode(cell, float(rate)).to_frames()
+        except ValueError as error:
+            found.complain(line, f"'{name}' is no timecode at {rate_text(rate)} frames per second: {error}")
+    return None
+
+
+def _complain(found: ShotList, line: int, name: str, cell: str, wanted: str) -> None:
+    found.complain(line, f"'{name}' is {cell[:40]!r}, not {wanted}")
+
+
+def _take_rate(cell: str, line: int, found: ShotList) -> None:
     try:
         rate = exact_rate(cell)
     except ValueError:
         found.complain(line, f"'fps' is {cell[:40]!r}, not a frame rate")
-        return False
+        return
     if found.rate not in (None, rate):
         found.complain(line, f"{rate_text(rate)} frames per second, line {found.rate_line} has {rate_text(found.rate)}")
-        return False
-    if found.rate is None:
+    elif found.rate is None:
         found.rate, found.rate_line = rate, line
-    return True
 
 
 def write_csv(shots: Sequence[Shot], rate: Fraction, path: Path) -> None:
@@ -109,5 +142,6 @@ def write_csv(shots: Sequence[Shot], rate: Fraction, path: Path) -> None:
     written = rate_text(rate) if rate.denominator == 1 else f"{rate.numerator}/{rate.denominator}"
     for shot in shots:
         cells = {name: getattr(shot, name, "") for name in COLUMNS} | {"fps": written}
-        writer.writerow([cells[name] or ("" if name in ("width", "height") else cells[name]) for name in COLUMNS])
+        unset = {name: "" for name in NUMBERS if not cells[name]} | ({"speed": ""} if shot.speed == 1 else {})
+        writer.writerow((cells | unset).values())
     write_file(path, buffer.getvalue())

@@ -11,7 +11,7 @@ from backend.protocol.limits import MAX_SHOTS
 from backend.protocol.reading import read_bounded
 from backend.protocol.shots import Shot
 
-MAX_FILE_BYTES = {".csv": 4 << 20, ".edl": 4 << 20}
+MAX_FILE_BYTES = {".csv": 4 << 20, ".tsv": 4 << 20, ".edl": 4 << 20}
 MAX_EDIT_BYTES = 32 << 20
 """Of a file of any other kind."""
 MAX_PROBLEMS = 100
@@ -27,12 +27,16 @@ class ShotList:
         rate: frames per second, None where the file does not say.
         problems: what could not be read.
         rate_line: where the rate stands, 0 where that is no line.
+        notes: what is left out or read otherwise than one might expect.
+        names: keys of the shots' names that are taken.
     """
 
     shots: list[Shot] = field(default_factory=list)
     rate: Fraction | None = None
     problems: list[Problem] = field(default_factory=list)
     rate_line: int = 0
+    notes: list[Problem] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
 
     @property
     def full(self) -> bool:
@@ -42,6 +46,11 @@ class ShotList:
     def complain(self, line: int, sentence: str) -> None:
         """Note a problem."""
         self.problems.append(Problem(line, sentence[:500]))
+
+    def note(self, line: int, sentence: str) -> None:
+        """Note what is no problem."""
+        if len(self.notes) < MAX_PROBLEMS:
+            self.notes.append(Problem(line, sentence[:500]))
 
 
 def read_shot_list(path: Path, rate: Fraction | None = None) -> ShotList:
@@ -56,7 +65,7 @@ def read_shot_list(path: Path, rate: Fraction | None = None) -> ShotList:
     except OSError as error:
         found.complain(0, f"cannot be read: {error.strerror}")
         return found
-    if path.suffix.lower() == ".csv":
+    if path.suffix.lower() in (".csv", ".tsv"):
         from backend.batch.shot_csv import read_csv as read
     else:
         from backend.batch.shot_timelines import read_timeline as read

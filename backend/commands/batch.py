@@ -48,6 +48,7 @@ def batch(
     frames_together: Annotated[int, typer.Option("--batch", min=1, max=64, help="Frames refined together.")] = 4,
     fps: Annotated[str, typer.Option(help="Frames per second of an EDL, which doesn't say them.")] = "",
     overlaps: Annotated[bool, typer.Option("--overlaps", help="Frames may belong to several shots.")] = False,
+    scene: Annotated[str, typer.Option(help="Scene of the .blend; by default the one it was saved in.")] = "",
     blender: Annotated[str, typer.Option(help="Command of a Blender, to evaluate the .blend.")] = "",
     plan_only: Annotated[bool, typer.Option("--plan", help="Check and plan, render nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Say what happens as lines of JSON.")] = False,
@@ -66,14 +67,17 @@ def batch(
     if unknown := [kind for kind in kinds if kind not in KINDS]:
         raise typer.BadParameter(f"{unknown[0]!r}; there are: {', '.join(KINDS)}, none", param_hint="--movies")
     settings = Settings(quality, noise_level, pattern, temporal)
-    request = Request(output, shots, blend, poses, settings, given_rate(fps), tuple(only or ()), overlaps, blender)
+    chosen = tuple(only or ())
+    request = Request(output, shots, blend, poses, settings, given_rate(fps), scene, chosen, overlaps, blender)
     stop = _stop_on_signals()
     page = str(output.absolute() / "index.html")
     with _Teller(as_json) as tell:
         try:
-            plan, job = prepare(request, lambda n, of: tell({"event": "evaluated", "frame": n, "frames": of}))
-            for sentence in plan.poses.header.notes:
-                tell({"event": "note", "sentence": sentence})
+            plan, job = prepare(
+                request,
+                lambda n, of: tell({"event": "evaluated", "frame": n, "frames": of}),
+                lambda sentence: tell({"event": "note", "sentence": sentence}),
+            )
             if plan_only:
                 tell(planned(plan, *split_done(plan, job.records(), job.output)))
                 return

@@ -23,6 +23,7 @@ def inspect(
             "each pixel of the photo."
         ),
     ] = None,
+    face: Annotated[int, typer.Option(min=0, help="Of several faces, counted from 1 at the left.")] = 0,
     head_model: Annotated[str, typer.Option(help="Head model; `turboportrait models` lists them.")] = "open_head",
 ) -> None:
     """Show a photo's crop, landmarks, regions and matte in one picture, and print what was found."""
@@ -34,14 +35,16 @@ def inspect(
     from backend.tracking.parser_network import CLASSES
 
     data = read_photo(photo)
-    tracked = track(data, Catalog.default().head_model(head_model))
-    pixels = decode_photo(data).rgb
+    tracked = track(data, Catalog.default().head_model(head_model), number=face)
+    pixels = np.ascontiguousarray(np.rot90(decode_photo(data).rgb, tracked.turns))
     height, width = pixels.shape[:2]
     scale = tracked.from_photo[0, 0]
-    face = np.ptp(tracked.landmarks[:468, 1]) / scale
+    face_height = np.ptp(tracked.landmarks[:468, 1]) / scale
     table = Table(show_header=False, box=None)
     table.add_row("photo", f"{width} x {height} pixels")
-    table.add_row("face", f"{face:.0f} pixels high, landmarks met to {np.median(tracked.residual) / scale:.1f} pixels")
+    table.add_row(
+        "face", f"{face_height:.0f} pixels high, landmarks met to {np.median(tracked.residual) / scale:.1f} pixels"
+    )
     table.add_row("crop", f"{len(tracked.image) / scale:.0f} pixels wide, {tracked.valid.mean():.0%} inside the photo")
     shares = tracked.regions.probabilities[tracked.valid].mean(0)
     table.add_row("regions", ", ".join(f"{name} {share:.0%}" for name, share in zip(CLASSES, shares, strict=True)))
@@ -52,5 +55,5 @@ def inspect(
     save_picture(output, inspection_picture(pixels, tracked))
     typer.echo(str(output))
     if regions is not None:
-        save_picture(regions, regions_in_photo(tracked, height, width))
+        save_picture(regions, np.rot90(regions_in_photo(tracked, height, width), -tracked.turns))
         typer.echo(str(regions))

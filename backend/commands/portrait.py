@@ -14,10 +14,10 @@ from rich.table import Table
 
 from backend.client import Client, Rendered
 from backend.commands.session import BackendOption, KeysOption, backend_client
-from backend.compositing import over_grey
 from backend.photos import read_photo
 from backend.protocol.camera import Camera
 from backend.protocol.messages import Registered, View
+from backend.protocol.pictures import bytes_over_grey
 
 Portrait = Annotated[Path, typer.Argument(help="An image file that shows a face from the front.", dir_okay=False)]
 Maker = Annotated[str, typer.Option(help="Avatar maker; `turboportrait models` lists them.")]
@@ -40,7 +40,7 @@ def register(
         found = _register(client, photo, maker, head_model)
         front = client.render(found.avatar, found.parameters, [View("portrait", found.camera)], refined=False)
     _print(found)
-    _save(np.hstack([over_grey(found.reference), over_grey(front.raw["portrait"].rgba)]), preview)
+    _save(np.hstack([bytes_over_grey(found.reference), bytes_over_grey(front.raw["portrait"].rgba)]), preview)
 
 
 def render(

@@ -23,6 +23,7 @@ def given_rate(fps: str) -> Fraction | None:
 
 shots = typer.Typer(help="Shot lists: write those of a .blend, look at one.", no_args_is_help=True)
 BlenderOption = Annotated[str, typer.Option(help="Command of a Blender, to evaluate the .blend.")]
+SceneOption = Annotated[str, typer.Option(help="Scene of the .blend; by default the one it was saved in.")]
 
 
 @shots.command()
@@ -31,6 +32,7 @@ def export(
         Path, typer.Argument(help="A .blend whose timeline markers are bound to cameras.", dir_okay=False)
     ],
     output: Annotated[Path | None, typer.Option(help="Folder; by default the .blend's own.")] = None,
+    scene: SceneOption = "",
     blender: BlenderOption = "",
 ) -> None:
     """Write the .blend's shots as OTIO and as CSV, named after it."""
@@ -42,7 +44,7 @@ def export(
 
     if not blend.is_file():
         raise BatchRefused(str(blend), [Problem(0, "there is no such file")])
-    seen = evaluate(blend, None, None, blender)
+    seen = evaluate(blend, None, None, blender, scene)
     found = [msgspec.convert(shot, Shot) for shot in seen["shots"]]
     if not found:
         raise BatchRefused(str(blend), [Problem(0, "the scene has no camera: bind timeline markers to cameras")])
@@ -68,14 +70,20 @@ def show(
 
     found = read_shot_list(file, given_rate(fps))
     if as_json:
-        problems = [{"line": problem.line, "sentence": problem.sentence} for problem in found.problems]
+        problems, notes = (
+            [{"line": each.line, "sentence": each.sentence} for each in some] for some in (found.problems, found.notes)
+        )
         rate = [found.rate.numerator, found.rate.denominator] if found.rate else None
-        typer.echo(json.dumps({"shots": msgspec.to_builtins(found.shots), "fps": rate, "problems": problems}))
+        shown = {"shots": msgspec.to_builtins(found.shots), "fps": rate, "problems": problems, "notes": notes}
+        typer.echo(json.dumps(shown))
         return
     for shot in found.shots:
         where = f"{file.name}:{shot.line}" if shot.line else file.name
         camera = f", camera {shot.camera}" if shot.camera else ""
-        typer.echo(f"{where}: {shot.name}, frames {shot.first} to {shot.last}{camera}")
+        speed = f", speed {shot.speed:g}" if shot.speed != 1 else ""
+        typer.echo(f"{where}: {shot.name}, frames {shot.first} to {shot.last}{camera}{speed}")
+    for each in found.notes:
+        typer.echo(each.text(file.name))
     if found.rate:
         typer.echo(f"{rate_text(found.rate)} frames per second")
     if found.problems:
@@ -88,6 +96,7 @@ def poses(
     shot_list: Annotated[Path | None, typer.Argument(help="A shot list; by default the .blend's markers.")] = None,
     output: Annotated[Path, typer.Option(help="The pose file.")] = Path("poses.npz"),
     fps: Annotated[str, typer.Option(help="Frames per second of an EDL.")] = "",
+    scene: SceneOption = "",
     blender: BlenderOption = "",
 ) -> None:
     """Evaluate a .blend into a pose file, with which `turboportrait batch --poses` renders on machines without it."""
@@ -98,11 +107,13 @@ def poses(
     from backend.protocol.shots import DEFAULT_OUTPUT
 
     found = read_shot_list(shot_list, given_rate(fps)) if shot_list else None
+    for each in found.notes if found else ():
+        typer.echo(each.text(str(shot_list)), err=True)
     if found:
         # What is rendered of them later, and how, is not known yet.
         qualities = {shot.quality for shot in found.shots}
         if problems := [*found.problems, *check_shots(found.shots, qualities, DEFAULT_OUTPUT, overlaps=True)]:
             raise BatchRefused(str(shot_list), problems)
     output.parent.mkdir(parents=True, exist_ok=True)
-    evaluate(blend, found.shots if found else None, output, blender)
+    evaluate(blend, found.shots if found else None, output, blender, scene)
     typer.echo(str(output))

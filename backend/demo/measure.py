@@ -8,13 +8,12 @@ import numpy as np
 
 from backend.bench.product import VIEW_SIZE, portrait_camera, turned
 from backend.client import Client
-from backend.compositing import over_grey
 from backend.evaluation.metrics import psnr, ssim_map
 from backend.protocol.messages import Registered, View
+from backend.protocol.pictures import bytes_over_grey
 
 YAWS = (-35, -20, 0, 20, 35)
 """Degrees."""
-BACKDROP = 150
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def frontal_fidelity(client: Client, registered: Registered) -> dict[str, dict[s
     inside = cv2.resize(registered.reference[..., 3], size, interpolation=cv2.INTER_AREA) > 127
     result = {}
     for name, rgba in (("raw", done.raw["front"].rgba), ("refined", done.refined["front"].rgba)):
-        picture = over_grey(rgba, BACKDROP)
+        picture = bytes_over_grey(rgba)
         result[name] = {
             "psnr_db": round(psnr(picture, photo, inside), 2),
             "ssim": round(float(ssim_map(picture, photo)[inside].mean()), 4),

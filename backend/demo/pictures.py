@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from backend.compositing import over_grey
-from backend.demo.measure import BACKDROP, SheetView
+from backend.demo.measure import SheetView
 from backend.picture_files import save_picture
 from backend.protocol.files import atomic_file
+from backend.protocol.pictures import bytes_over_grey
 
 LABEL_HEIGHT = 28
 INK, PAPER = (30, 30, 30), (255, 255, 255)
@@ -41,8 +41,8 @@ def contact_sheet(portrait: np.ndarray, views: Sequence[SheetView], path: Path) 
 
     put(0, 0, "portrait", portrait)
     for column, view in enumerate(views, 1):
-        put(column, 0, f"raw, {view.title}", over_grey(view.raw, BACKDROP))
-        put(column, 1, f"refined, {view.title}", over_grey(view.refined, BACKDROP))
+        put(column, 0, f"raw, {view.title}", bytes_over_grey(view.raw))
+        put(column, 1, f"refined, {view.title}", bytes_over_grey(view.refined))
     save_picture(path, np.asarray(sheet))
 
 

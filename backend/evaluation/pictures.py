@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from backend.evaluation.views import over_grey, view_of, with_color
+from backend.evaluation.views import view_of, with_color
 from backend.people.shards import Identity
+from backend.protocol.pictures import over_grey
 from backend.refiner import Refiner
 
 

@@ -10,7 +10,7 @@ from backend.avatars.base import RenderedView
 from backend.evaluation.measures import Measures, Tally
 from backend.evaluation.regions import CONFIDENT
 from backend.evaluation.subject import Subject, raw_and_refined
-from backend.evaluation.views import over_grey
+from backend.protocol.pictures import over_grey
 from backend.refiner import Refiner
 
 YAWS = (-35, -20, 0, 20, 35)

@@ -16,11 +16,13 @@ from backend.evaluation.parsing import Overlap, alpha_error, boundary_f, colour_
 from backend.people.shards import is_held_out
 from backend.photos import decode_photo, find_photos, read_photo
 from backend.protocol.errors import TurboPortraitError
+from backend.protocol.files import write_file
+from backend.tracking.faces import find_face
 from backend.tracking.parser import WEIGHTS, PortraitParser
 from backend.tracking.parser_network import CLASSES, SIZE
 from backend.tracking.photo import crop_around
-from backend.tracking.portrait import find_face
 from backend.training.parser.backgrounds import draw_background
+from backend.training.parser.config import FOLDS
 from backend.training.parser.pictures import Picture, read_pictures
 from backend.training.parser.portraits import HairTeacher
 from backend.training.parser.samples import plain_sample
@@ -50,11 +52,17 @@ def regions(
         raise TurboPortraitError("bad_corpus", f"{corpus / 'people'} has no held-out people")
     figures = {"people": measure_people(PortraitParser(weights), held_out)}
     if portraits is not None and teacher is not None:
-        parsers = [PortraitParser(weights)]
-        if folds is not None:
-            runs = sorted(folds.glob("fold_*"), key=lambda run: int(run.name.removeprefix("fold_")))
-            parsers = [PortraitParser(run / "parser" / "parser.safetensors") for run in runs]
-        figures["portraits"] = measure_portraits(parsers, find_photos(portraits), HairTeacher(teacher))
+        hair = HairTeacher(teacher)
+        photos = find_photos(portraits)
+        if folds is None:
+            found = measure_portraits(PortraitParser(weights), photos, hair)
+        else:
+            found = {}
+            for run in sorted(folds.glob("fold_*")):
+                own = portraits_of_fold(list(photos), int(run.name.removeprefix("fold_")))
+                parser = PortraitParser(run / "parser" / "parser.safetensors")
+                found |= measure_portraits(parser, {name: photos[name] for name in own}, hair)
+        figures["portraits"] = summary(found)
     for title, rows in figures.items():
         table = Table("", "figure", title=title)
         for name, value in rows.items():
@@ -62,7 +70,7 @@ def regions(
                 table.add_row(name, f"{value:.3f}")
         console.print(table)
     if output:
-        output.write_text(json.dumps(figures, indent=2) + "\n")
+        write_file(output, json.dumps(figures, indent=2) + "\n")
 
 
 def measure_people(parser: PortraitParser, pictures: list[Picture]) -> dict[str, float]:
@@ -87,19 +95,26 @@ def measure_people(parser: PortraitParser, pictures: list[Picture]) -> dict[str,
     }
 
 
-def measure_portraits(
-    parsers: list[PortraitParser], photos: dict[str, Path], teacher: HairTeacher
-) -> dict[str, float | dict[str, float]]:
-    """Hair beside the teacher's, in the tracker's crop; of several parsers each portrait's is that of its fold."""
-    names, found = list(photos), {}
-    for name in progress(names, "portraits", console=console):
-        photo = decode_photo(read_photo(photos[name])).rgb
-        landmarks, _ = find_face(photo)
-        crop = crop_around(photo, landmarks[:468], CROP)
+def portraits_of_fold(names: list[str], fold: int) -> list[str]:
+    """The portraits that a fold's run did not see, of the configuration's usual number of folds."""
+    return [name for name in names if fold_of(name, names, FOLDS) == fold]
+
+
+def measure_portraits(parser: PortraitParser, photos: dict[str, Path], teacher: HairTeacher) -> dict[str, float]:
+    """Intersection over union with the teacher's hair in the tracker's crop, of those with hair enough."""
+    found = {}
+    for name in progress(list(photos), "portraits", console=console):
+        face = find_face(decode_photo(read_photo(photos[name])).rgb)
+        crop = crop_around(face.photo, face.landmarks[:468], CROP)
         hair = (teacher(crop.image) > 0.5) & crop.valid
         if hair.mean() >= LEAST_HAIR:
-            parsed = parsers[fold_of(name, names, len(parsers))].parse(crop.image, crop.valid)
-            found[name] = intersection_over_union(parsed.labels == CLASSES.index("hair"), hair)
+            labels = parser.parse(crop.image, crop.valid).labels
+            found[name] = intersection_over_union(labels == CLASSES.index("hair"), hair)
+    return found
+
+
+def summary(found: dict[str, float]) -> dict[str, float | dict[str, float]]:
+    """The figures over portraits, and each."""
     values = np.array(list(found.values()))
     return {
         "IoU hair, mean": float(values.mean()),

@@ -16,10 +16,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from backend.commands.portrait import orbit
-from backend.compositing import over_grey
 from backend.photos import find_photos, read_photo
+from backend.picture_files import save_picture
 from backend.pipeline import Pipeline
 from backend.protocol.errors import TurboPortraitError
+from backend.protocol.files import write_file
+from backend.protocol.pictures import bytes_over_grey
 
 PAGE = "index.html"
 console = Console()
@@ -102,7 +104,7 @@ def write_sheet(pipeline: Pipeline, name: str, photo: Path, rendering: Rendering
         for yaw, frame in zip(rendering.yaws, frames, strict=True):
             path = output / kind / f"{yaw:+g}" / f"{name}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(over_grey(frame)).save(path)
+            save_picture(path, bytes_over_grey(frame))
     copy = output / "portraits" / f"{name}{photo.suffix}"
     copy.parent.mkdir(exist_ok=True)
     shutil.copyfile(photo, copy)
@@ -110,12 +112,12 @@ def write_sheet(pipeline: Pipeline, name: str, photo: Path, rendering: Rendering
 
 
 def _save_sheet(portrait: np.ndarray, rows: Sequence[Sequence[np.ndarray]], path: Path) -> None:
-    views = np.vstack([np.hstack([over_grey(frame) for frame in row]) for row in rows])
+    views = np.vstack([np.hstack([bytes_over_grey(frame) for frame in row]) for row in rows])
     side = len(rows[0][0])
     column = np.full((len(views), side, 3), 255, np.uint8)
     column[:side] = np.asarray(Image.fromarray(portrait).resize((side, side), Image.Resampling.LANCZOS))
     path.parent.mkdir(exist_ok=True)
-    Image.fromarray(np.hstack([column, views])).save(path, quality=92)
+    save_picture(path, np.hstack([column, views]))
 
 
 def write_page(output: Path, names: Sequence[str], failures: dict[str, str]) -> Path:
@@ -126,5 +128,5 @@ def write_page(output: Path, names: Sequence[str], failures: dict[str, str]) -> 
     shown = [name for name in names if name not in failures]
     output.mkdir(parents=True, exist_ok=True)
     page = output / PAGE
-    page.write_text(environment.get_template("sheets.html.jinja").render(names=shown, failures=failures))
+    write_file(page, environment.get_template("sheets.html.jinja").render(names=shown, failures=failures))
     return page

@@ -9,10 +9,11 @@ import numpy as np
 
 from backend.avatars.base import RenderedView
 from backend.avatars.bust import BustAvatar, register_bust
-from backend.evaluation.views import over_grey, with_color
+from backend.evaluation.views import with_color
 from backend.geometry.orbit import orbit
 from backend.people.pairing.reference import reference_image
 from backend.protocol.camera import Camera
+from backend.protocol.pictures import over_grey
 from backend.refiner import Refiner
 from flame import HeadModel
 

@@ -21,10 +21,11 @@ from backend.evaluation.multistep import refine_in_steps
 from backend.evaluation.regions import INSIDE, regions_of
 from backend.evaluation.rotation import by_yaw
 from backend.evaluation.subject import PAIR, Subject, groups_of
-from backend.evaluation.views import BLIND, REFINED, UNATTENDED, baselines, over_grey, view_of, with_color
+from backend.evaluation.views import BLIND, REFINED, UNATTENDED, baselines, view_of, with_color
 from backend.people.shards import Identity
 from backend.people.tasks import GivenViews
 from backend.protocol.errors import TurboPortraitError
+from backend.protocol.pictures import bytes_over_grey, over_grey
 from backend.refiner import Refiner
 from backend.refiner.refinement import ReferenceState
 from backend.training.samples import NOISE_LEVELS
@@ -231,7 +232,7 @@ def _colored(rgba: np.ndarray, colors: dict[str, np.ndarray]) -> dict[str, np.nd
 def _time_avatar(tables: Tables, identity: Identity, model: HeadModel) -> None:
     """Register the portrait over grey and render a pair, for the times alone."""
     buffer = io.BytesIO()
-    Image.fromarray(np.rint(over_grey(identity.reference)).astype(np.uint8)).save(buffer, "PNG")
+    Image.fromarray(bytes_over_grey(identity.reference)).save(buffer, "PNG")
     try:
         avatar = tables.timed("register", lambda: register_bust(buffer.getvalue(), model))
     except TurboPortraitError:  # Cut so tightly that no face is found, a portrait tells no time; the views are there.

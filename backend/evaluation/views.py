@@ -1,4 +1,4 @@
-"""Views as they are compared: over grey, beside blurs of themselves."""
+"""Views as they are compared: beside blurs of themselves."""
 
 from __future__ import annotations
 
@@ -7,18 +7,12 @@ import numpy as np
 
 from backend.avatars.base import RenderedView
 from backend.people.shards import Identity
+from backend.protocol.pictures import over_grey
 
 BLURS = {"blur 1.5": 1.5, "blur 3": 3.0}
 """Baselines: the raw view blurred; what does not beat them has learnt to blur."""
 REFINED, BLIND, UNATTENDED = "refined", "refined without the reference", "refined, attention without the reference"
 """BLIND knows the portrait neither from attention nor by its warp, UNATTENDED by its warp alone."""
-GREY = 150
-
-
-def over_grey(rgba: np.ndarray) -> np.ndarray:
-    """(H, W, 4) straight alpha to (H, W, 3) float over grey."""
-    alpha = rgba[..., 3:].astype(np.float32) / 255
-    return rgba[..., :3] * alpha + GREY * (1 - alpha)
 
 
 def with_color(rgba: np.ndarray, color: np.ndarray) -> np.ndarray:

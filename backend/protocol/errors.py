@@ -19,6 +19,14 @@ ERRORS: dict[str, tuple[str, str]] = {
         "No face was found in the image.",
         "Choose a photograph that shows one face from the front, evenly lit, with both eyes visible.",
     ),
+    "face_hidden": (
+        "A face was found, but it is turned too far away, covered or blurred.",
+        "Use a photo that shows the face from the front, with both eyes, well lit and not covered.",
+    ),
+    "no_such_face": (
+        "The photo shows fewer faces.",
+        "Choose a number from 1, counted from the left.",
+    ),
     "face_cut": (
         "The face is cut by the border of the image.",
         "Choose a photograph that shows the whole face with some room around it.",
@@ -130,6 +138,10 @@ ERRORS: dict[str, tuple[str, str]] = {
     "no_blender": (
         "Blender could not evaluate the .blend.",
         "Run `pip install bpy`, or name a Blender with `--blender` or in TURBOPORTRAIT_BLENDER.",
+    ),
+    "no_scene": (
+        "The .blend has no scene of this name.",
+        "Name one of its own with `--scene`, or leave that out for the one that it was saved in.",
     ),
     "job_locked": (
         "Another run works on this job.",

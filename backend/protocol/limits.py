@@ -41,6 +41,8 @@ MAX_TRANSLATION = 1000.0
 
 MAX_FRAME = 1_048_574
 """Of a scene, and its negative: Blender's own limit."""
+MAX_SPEED = 100.0
+"""Of a retimed shot: frames of the scene from one picture to the next."""
 MAX_SHOTS = 10_000
 MAX_SHOT_FRAMES = 1_000_000
 """Frames of all shots of a batch together."""

@@ -41,7 +41,7 @@ def safe_name(text: str) -> str:
     name = "_" * (len(name) - len(stripped)) + stripped
     stripped = name.rstrip(" .")
     name = stripped + "_" * (len(name) - len(stripped))
-    if not name or _DEVICE.fullmatch(name):
+    if not name.strip() or _DEVICE.fullmatch(name):
         name = f"_{name}"
     if len(encoded := name.encode()) > MAX_NAME_BYTES:
         digest = hashlib.sha256(encoded).hexdigest()[:8]

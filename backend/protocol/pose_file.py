@@ -219,6 +219,8 @@ def _header_problem(header: Header) -> str:
     for shot in header.shots:
         if max(abs(shot.first), abs(shot.last)) > limits.MAX_FRAME:
             return f"the shot {shot.name[:100]!r} has frames beyond ±{limits.MAX_FRAME:,}"
+        if not 0 <= shot.speed <= limits.MAX_SPEED:
+            return f"the shot {shot.name[:100]!r} has the speed {shot.speed:g}"
         if not 1 <= min(shot.width, shot.height) <= max(shot.width, shot.height) <= limits.MAX_IMAGE_SIDE:
             return f"the shot {shot.name[:100]!r} has {shot.width} x {shot.height} pixels"
     for head in header.heads:

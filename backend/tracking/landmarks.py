@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -24,6 +25,9 @@ FACE_OVAL = (
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
 """In order around the face, from the forehead's middle to the person's left."""
+
+SAME_FACE = 0.4
+"""Share of the smaller box that two boxes of one face have in common."""
 
 # The graphs are built once and are not safe to enter twice.
 _lock = threading.Lock()
@@ -71,28 +75,73 @@ def find_landmarks(image: np.ndarray) -> np.ndarray | None:
     return np.array(points, np.float32)
 
 
-def find_faces(image: np.ndarray) -> np.ndarray:
-    """Boxes (n, 4) of all faces as x0, y0, x1, y1 in pixels, the largest first; each spans brows to chin.
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """A face that a detector sees.
+
+    Attributes:
+        box: x0, y0, x1, y1 in pixels, from brows to chin.
+        score: how sure the detector is, in [0.5, 1].
+        tilt: degrees by which the face leans to its left in the image plane, by eyes and mouth.
+    """
+
+    box: np.ndarray
+    score: float
+    tilt: float
+
+    @property
+    def width(self) -> float:
+        """Pixels."""
+        return float(self.box[2] - self.box[0])
+
+    @property
+    def centre(self) -> np.ndarray:
+        """(2,) pixels."""
+        return (self.box[:2] + self.box[2:]) / 2
+
+    def moved(self, offset: float) -> Detection:
+        """The same, with both coordinates shifted."""
+        return replace(self, box=self.box + offset)
+
+
+def detect_faces(image: np.ndarray) -> list[Detection]:
+    """All faces, the largest first.
 
     Args:
         image: (H, W, 3) uint8 sRGB.
     """
-    height, width = image.shape[:2]
-    found: list[tuple[float, np.ndarray]] = []
-    for far in (0, 1):
-        with _lock:
-            result = _face_detection(far).process(np.ascontiguousarray(image))
-        for detection in result.detections or ():
-            box = detection.location_data.relative_bounding_box
-            corners = np.array([box.xmin, box.ymin, box.xmin + box.width, box.ymin + box.height])
-            found.append((box.width * width, corners * [width, height, width, height]))
-    boxes: list[np.ndarray] = []
-    for _, box in sorted(found, key=lambda f: -f[0]):
-        centre = (box[:2] + box[2:]) / 2
-        # The two detectors see many faces both.
-        if all(np.abs(centre - (b[:2] + b[2:]) / 2).max() > 0.5 * (b[2] - b[0]) for b in boxes):
-            boxes.append(box)
-    return np.array(boxes).reshape(-1, 4)
+    found = [_detection(each, image.shape) for far in (0, 1) for each in _detect(image, far)]
+    faces: list[Detection] = []
+    for face in sorted(found, key=lambda face: -face.score):
+        # The two detectors see many faces both, and a tilted one with two boxes.
+        same = [k for k, other in enumerate(faces) if _overlap(face.box, other.box) > SAME_FACE]
+        if not same:
+            faces.append(face)
+    return sorted(faces, key=lambda face: -face.width)
+
+
+def _detect(image: np.ndarray, far: int) -> list:
+    with _lock:
+        return _face_detection(far).process(np.ascontiguousarray(image)).detections or []
+
+
+def _detection(found, shape: tuple[int, ...]) -> Detection:
+    size = np.array(shape[1::-1], float)
+    box = found.location_data.relative_bounding_box
+    corners = np.array([box.xmin, box.ymin, box.xmin + box.width, box.ymin + box.height])
+    right_eye, left_eye, _, mouth = (
+        np.array([point.x, point.y]) * size for point in found.location_data.relative_keypoints[:4]
+    )
+    down = mouth - (right_eye + left_eye) / 2
+    return Detection(
+        corners * np.tile(size, 2), float(found.score[0]), float(np.degrees(np.arctan2(-down[0], down[1])))
+    )
+
+
+def _overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """The share of the smaller box that both have in common."""
+    common = np.prod(np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0))
+    return common / min(np.prod(a[2:] - a[:2]), np.prod(b[2:] - b[:2]))
 
 
 def person_matte(image: np.ndarray) -> np.ndarray:

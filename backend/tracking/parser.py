@@ -15,9 +15,9 @@ from backend.protocol.errors import TurboPortraitError
 from backend.tracking.parser_network import CLASSES, SIZE, PortraitParserNetwork
 
 WEIGHTS = Path(__file__).parent / "parser.safetensors"
-GUIDE_RADIUS, GUIDE_FLOOR = 3, 1e-4
-"""Of the guided filter that brings alpha to the crop's size: pixels of the network's, and the variance below which a
-window of colours in [0, 1] has no edges."""
+GUIDE_RADII, GUIDE_FLOOR = (10, 6, 4), 1e-6
+"""Of the guided filter that brings alpha to the crop's size: pixels of the network's, from pass to pass, and the
+variance of colours in [0, 1] that counts as none."""
 BLUR_SHARES = (0.4, 0.1, 0.03, 0.012)
 """Of the crop's side: the windows of the foreground's estimates, from coarse to fine."""
 
@@ -83,7 +83,7 @@ class PortraitParser:
             alpha = torch.sigmoid(alpha)[0, 0].numpy()
         probabilities = cv2.resize(probabilities, (width, height), interpolation=cv2.INTER_LINEAR)
         probabilities[~valid] = np.eye(len(CLASSES), dtype=np.float32)[0]
-        alpha = _guided(image, small, alpha) * valid
+        alpha = _refine_alpha(image, small, alpha) * valid
         return Regions(probabilities, alpha, estimate_foreground(image, alpha))
 
 
@@ -109,23 +109,35 @@ def save_network(network: PortraitParserNetwork, path: Path) -> None:
     save_file({name: value.detach().cpu().half().contiguous() for name, value in weights.items()}, path)
 
 
-def _guided(image: np.ndarray, small: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Alpha at the image's size: locally a linear function of its colours (fast guided filter, He and Sun 2015)."""
-    window = (2 * GUIDE_RADIUS + 1,) * 2
-    guide = small.astype(np.float32) / 255
+def _refine_alpha(image: np.ndarray, small: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Alpha at the image's size: where the network is not sure, what the colours around say.
 
-    def mean(x: np.ndarray) -> np.ndarray:
-        return cv2.blur(x, window, borderType=cv2.BORDER_REFLECT)
+    Around each pixel alpha is a linear function of colour (guided filter, He et al. 2013), here fitted to the pixels
+    that are surely the person or surely not.
+    """
+    for radius in GUIDE_RADII[:-1]:
+        sure = (2 * alpha - 1) ** 4
+        alpha = sure * alpha + (1 - sure) * _filtered(small, small, alpha, radius)
+    return _filtered(image, small, alpha, GUIDE_RADII[-1])
 
-    mean_guide, mean_alpha = mean(guide), mean(alpha)
+
+def _filtered(image: np.ndarray, small: np.ndarray, alpha: np.ndarray, radius: int) -> np.ndarray:
+    """The weighted guided filter of an alpha (C, C) by the colours (C, C, 3) beside it, seen at an image's size."""
+    window = (2 * radius + 1,) * 2
+    guide, weight = small / np.float32(255), ((2 * alpha - 1) ** 2 + 1e-3)[..., None]
+    total = cv2.blur(weight, window)[..., None]
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return cv2.blur(values * weight, window).reshape(values.shape) / total
+
+    mean_guide, mean_alpha = mean(guide), mean(alpha[..., None])
     products = mean((guide[..., :, None] * guide[..., None, :]).reshape(*alpha.shape, 9)).reshape(*alpha.shape, 3, 3)
-    covariance = (
-        products - mean_guide[..., :, None] * mean_guide[..., None, :] + GUIDE_FLOOR * np.eye(3, dtype=np.float32)
-    )
-    with_alpha = mean(guide * alpha[..., None]) - mean_guide * mean_alpha[..., None]
+    covariance = products - mean_guide[..., :, None] * mean_guide[..., None, :]
+    covariance += GUIDE_FLOOR * np.eye(3, dtype=np.float32)
+    with_alpha = mean(guide * alpha[..., None]) - mean_guide * mean_alpha
     slope = np.linalg.solve(covariance, with_alpha[..., None])[..., 0]
-    offset = mean_alpha - (slope * mean_guide).sum(-1)
-    coefficients = mean(np.concatenate([slope, offset[..., None]], -1))
+    offset = mean_alpha - (slope * mean_guide).sum(-1, keepdims=True)
+    coefficients = cv2.blur(np.concatenate([slope, offset], -1), window)
     coefficients = cv2.resize(coefficients, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     fine = (coefficients[..., :3] * (image / np.float32(255))).sum(-1) + coefficients[..., 3]
     return np.clip(fine, 0, 1).astype(np.float32)

@@ -11,6 +11,7 @@ import gpu
 from gpu_extras.presets import draw_texture_2d
 
 from backend.client import Client
+from backend.protocol.pictures import premultiplied
 
 from .. import frame
 from ..camera import view_from_viewport
@@ -93,7 +94,7 @@ def redraw() -> None:
 
 def _texture(picture: Picture) -> gpu.types.GPUTexture:
     """The picture as Blender's viewport wants it: scene linear and premultiplied; its view transform comes after."""
-    pixels = frame.premultiplied(frame.flatten(picture.views[0], picture.scales[0])[::-1])
+    pixels = premultiplied(frame.flatten(picture.views[0], picture.scales[0])[::-1])
     height, width = pixels.shape[:2]
     buffer = gpu.types.Buffer("FLOAT", pixels.size, pixels.ravel())
     return gpu.types.GPUTexture((width, height), format="RGBA16F", data=buffer)

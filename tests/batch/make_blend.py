@@ -35,6 +35,11 @@ def main(output: str, photo: str, *flags: str) -> None:
     scene.camera = bpy.data.objects["Front"]
     if "ortho" in flags:
         bpy.data.cameras["Side"].type = "ORTHO"
+    # A second scene, empty but for its camera, that runs at another rate.
+    other = bpy.data.scenes.new("Other")
+    other.camera = bpy.data.objects.new("Lone", bpy.data.cameras.new("Lone"))
+    other.collection.objects.link(other.camera)
+    other.render.fps, other.frame_end = 30, 5
     if "no-head" not in flags:
         _add_head(photo)
     bpy.ops.wm.save_as_mainfile(filepath=output)

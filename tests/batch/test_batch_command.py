@@ -14,6 +14,7 @@ import pytest
 from backend.batch.images import read_metadata, read_rgba
 from backend.batch.shot_lists import read_shot_list
 from backend.evaluation.portraits import real_portraits
+from backend.protocol.pose_file import PoseFile
 
 pytest.importorskip("bpy", reason="needs Blender's Python module: pip install bpy")
 ROOT = Path(__file__).parents[2]
@@ -164,6 +165,38 @@ def test_markers_become_files_that_come_back(folder):
         assert found.rate == 24
     shown = turboportrait("shots", "show", "lists/scene.otio", folder=folder)
     assert "Side shot, frames 13 to 24, camera Side" in shown.stdout
+
+
+def test_a_scene_is_chosen_by_its_name(folder):
+    run = turboportrait("shots", "export", "scene.blend", "--scene", "Other", "--output", "others", folder=folder)
+    assert run.returncode == 0, run.stdout + run.stderr
+    found = read_shot_list(folder / "others/scene.csv")
+    assert [(shot.name, shot.last, shot.camera, found.rate) for shot in found.shots] == [("Other", 5, "Lone", 30)]
+    run = turboportrait("batch", "--blend", "scene.blend", "--scene", "Nowhere", "--output", "none", folder=folder)
+    assert run.returncode == 2
+    assert "'Nowhere'; there are: Other, Scene" in run.stderr
+
+
+def test_an_edit_of_the_movies_finds_its_cameras_again(folder):
+    """Its clips are named as files, and count by the timecode that these begin with; one is slowed down."""
+    (folder / "cut.edl").write_text(
+        "TITLE: cut\nFCM: NON-DROP FRAME\n\n"
+        "001  AX  V  C  00:00:00:13 00:00:00:15 01:00:00:00 01:00:00:04\n"
+        "* FROM CLIP NAME: Side shot.mov\n"
+        "M2   AX       012.0                00:00:00:13\n"
+    )
+    command = ["batch", "cut.edl", "--blend", "scene.blend", "--output", "cut", "--quality", "raw", "--workers", 0]
+    run = turboportrait(*command, "--json", folder=folder)
+    assert run.returncode == 0, run.stdout + run.stderr
+    names = ["Side shot.0013.png", "Side shot.0014.png", "Side shot.0015.png", "Side shot.0016.png"]
+    assert sorted(path.name for path in (folder / "cut/Side shot").iterdir()) == names
+    (poses,) = (PoseFile.load(path) for path in (folder / "cut/job/poses").iterdir())
+    turned = poses.columns["pose"][:, 4]
+    assert np.diff(turned) == pytest.approx(np.full(3, turned[1] - turned[0]), rel=0.05)
+    assert turned[1] > turned[0]
+    with av.open(str(folder / "cut/Side shot.mov")) as movie:
+        assert movie.streams.video[0].metadata["timecode"] == "00:00:00:13"
+        assert sum(1 for _ in movie.decode(video=0)) == 4
 
 
 def test_poses_travel_without_the_blend(folder):

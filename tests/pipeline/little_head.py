@@ -195,7 +195,6 @@ def _tracked(image: np.ndarray) -> TrackedPortrait:
     crop = np.array(Image.fromarray(image).resize((256, 256)))
     return TrackedPortrait(
         image=crop,
-        matte=np.ones((256, 256), np.float32),
         regions=Regions(np.tile(np.eye(6, dtype=np.float32)[1], (256, 256, 1)), np.ones((256, 256), np.float32), crop),
         valid=np.ones((256, 256), bool),
         landmarks=np.zeros((478, 3), np.float32),

@@ -99,7 +99,8 @@ def test_twice_is_the_same(portraits, astronaut, open_head):
     first = portraits["astronaut"]
     assert again.image_digest == first.image_digest
     np.testing.assert_array_equal(again.image, first.image)
-    np.testing.assert_array_equal(again.matte, first.matte)
+    # With another number of threads a network's sums are taken in another order.
+    np.testing.assert_allclose(again.matte, first.matte, atol=1e-3)
     np.testing.assert_array_equal(again.vertices, first.vertices)
     assert again.camera == first.camera
 

@@ -18,7 +18,7 @@ from backend.people.shards import Identity, write_identity
 from backend.protocol.camera import Camera
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.files import append_file
-from backend.tracking.matte import matte_person
+from backend.tracking import PortraitParser
 from backend.tracking.photo import encode_photo
 from flame import HeadModel
 
@@ -144,5 +144,6 @@ def _with_mask(view: View) -> np.ndarray:
     mask = view.mask
     if mask is None:
         fine = cv2.resize(view.image, (512, 512), interpolation=cv2.INTER_CUBIC)
-        mask = np.rint(255 * cv2.resize(matte_person(fine), view.image.shape[:2][::-1], interpolation=cv2.INTER_AREA))
+        alpha = PortraitParser.shipped().parse(fine).alpha
+        mask = np.rint(255 * cv2.resize(alpha, view.image.shape[:2][::-1], interpolation=cv2.INTER_AREA))
     return np.concatenate([view.image, np.clip(mask, 0, 255).astype(np.uint8)[..., None]], -1)

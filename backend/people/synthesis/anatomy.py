@@ -19,6 +19,8 @@ UPPER_LIDS = ((33, 246, 161, 160, 159, 158, 157, 173, 133), (263, 466, 388, 387,
 LOWER_LIDS = ((33, 7, 163, 144, 145, 153, 154, 155, 133), (263, 249, 390, 373, 374, 380, 381, 382, 362))
 BROWS = (((70, 63, 105, 66, 107), (46, 53, 52, 65, 55)), ((300, 293, 334, 296, 336), (276, 283, 282, 295, 285)))
 """mediapipe's landmark numbers; the person's right side first."""
+SKULL_SIDE = 0.072
+"""Metres from the middle to where the template's ears stand off its skull."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +35,7 @@ class Anatomy:
         skull: vertex indices that hair lies on: the head without ears and eyes.
         head_weight: (V,) in [0, 1], how much a vertex moves with the head rather than with the torso.
         ears, eye_left, eye_right, mouth: boolean masks (V,); mouth is all that lies inside the lips.
+        auricles: boolean mask (V,), the ears without the skin about them.
         teeth: boolean mask (V,), part of the mouth.
     """
 
@@ -48,6 +51,7 @@ class Anatomy:
     eye_left: np.ndarray
     eye_right: np.ndarray
     mouth: np.ndarray
+    auricles: np.ndarray
     teeth: np.ndarray
 
 
@@ -83,6 +87,7 @@ def anatomy_of(model: HeadModel) -> Anatomy:
         eye_left=masks["eye_left"],
         eye_right=masks["eye_right"],
         mouth=mouth,
+        auricles=ears & (np.abs(template[:, 0]) > SKULL_SIDE),
         teeth=_mask(model, "teeth"),
     )
 

@@ -10,8 +10,10 @@ from backend.people.synthesis.figure import Figure
 from backend.people.synthesis.noise import smoothstep, to_linear
 from backend.people.synthesis.surface import Refinement
 
-PARTS = ("skin", "ears", "neck", "mouth")
+PARTS = ("skin", "ears", "neck", "mouth", "hair")
 """Of the skin, by the labels of `files.LABELS`."""
+HAIRY = 0.5
+"""Density of hair from which on the skin under it counts as hair."""
 ARM = 0.236
 """Metres from the middle to where arms begin."""
 SCALP_SHARE = {"bald": 0.0, "balding": 0.25, "buzz": 0.55, "fade": 0.55, "crop": 0.8}
@@ -86,8 +88,11 @@ def _parts(figure: Figure, faces: np.ndarray) -> np.ndarray:
     low = np.zeros(len(anatomy.template), bool)
     low[np.concatenate([regions.get("neck", []), regions.get("torso", [])]).astype(int)] = True
     parts = np.zeros(len(faces), int)
-    for number, mask in ((1, anatomy.ears), (2, low), (3, anatomy.mouth)):
+    for number, mask in ((1, anatomy.auricles), (2, low), (3, anatomy.mouth)):
         parts[mask[faces].sum(1) >= 2] = number
+    if figure.person.hair not in ("bald", "balding"):
+        # Between the roots of hair skin is seen; a region of hair has no such holes.
+        parts[hair.scalp(figure.person, anatomy)[faces].min(1) > HAIRY] = 4
     return parts
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from backend.people.synthesis import dressing, wear
 from backend.people.synthesis.figure import Figure
@@ -21,7 +22,7 @@ def add_clothes(figure: Figure) -> None:
         mesh = dressing.trimmed(asset.mesh(), figure.person.shape.base)
         points = mesh.fit(figure.person.shape.base)
         settings = dressing.fabric(material, wardrobe.hue) | {"label": "clothing"}
-        positions = [motion.hanging(points) for motion in figure.motions]
+        positions = _with_the_body(figure, points)
         figure.scene.mesh("cloth", positions, mesh.faces, settings, corner_uv=mesh.uv[mesh.uv_faces])
         return
     person, model, rest, rng = figure.person, figure.model, figure.rest, figure.person.rng(33)
@@ -52,6 +53,16 @@ def add_clothes(figure: Figure) -> None:
     band = fabric | {"pattern": "knit" if fabric["pattern"] == "knit" else "plain"}
     placed = [motion.hanging(collar["vertices"]) for motion in figure.motions]
     figure.scene.mesh("collar", placed, collar["faces"], band, place=collar["vertices"])
+
+
+def _with_the_body(figure: Figure, points: np.ndarray) -> list[np.ndarray]:
+    """Points (n, 3) at rest, moved in each moment as the skin beside them, so that no skin comes through."""
+    low = np.flatnonzero((figure.anatomy.head_weight < 0.9) & ~figure.anatomy.mouth)
+    distance, near = cKDTree(figure.rest[low]).query(points, k=4)
+    weight = 1 / (distance + 0.004)
+    weight /= weight.sum(1, keepdims=True)
+    moved = [view.vertices[low] - figure.rest[low] for view in figure.moments]
+    return [np.float32(points + np.einsum("nk,nkc->nc", weight, offsets[near])) for offsets in moved]
 
 
 def add_headwear(figure: Figure) -> None:

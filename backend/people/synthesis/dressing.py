@@ -12,8 +12,8 @@ from backend.people.makehuman.fitted_mesh import FittedMesh
 from backend.people.makehuman.materials import Material
 from backend.people.synthesis.noise import to_linear
 
-FLOOR = -0.40
-"""Metres from the eyes down to which clothes are kept: the open head ends a little above."""
+FLOOR = -0.65
+"""Metres from the eyes down to which clothes and arms are kept: no view shows more."""
 IRIS_CENTRE, IRIS_RADIUS = (0.2936, 0.7015), 0.1125
 """In MakeHuman's photographs of eyes, as shares of their side."""
 

@@ -151,8 +151,8 @@ def scalp(person: Person, anatomy: Anatomy) -> np.ndarray:
     if person.hair == "balding":
         top = smoothstep(y, anatomy.brow + 0.035, anatomy.brow + 0.055)
         density = density * (1 - top) * smoothstep(azimuth, 0.8, 1.15)
-    density[anatomy.ears | anatomy.eye_left | anatomy.eye_right | anatomy.mouth] = 0
-    skull = np.zeros(len(density), bool)
+    density[anatomy.auricles | anatomy.eye_left | anatomy.eye_right | anatomy.mouth] = 0
+    skull = anatomy.ears.copy()
     skull[anatomy.skull] = True
     return density * skull
 

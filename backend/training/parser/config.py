@@ -6,6 +6,9 @@ import msgspec
 
 from backend.training.config import Count, RunConfig, Settings, Share, Weight, Whole
 
+FOLDS = 5
+"""Of the portraits, unless a configuration says otherwise."""
+
 
 class AugmentationConfig(Settings):
     """How often each change is made, and how far it goes.
@@ -66,7 +69,7 @@ class ParserTrainingConfig(RunConfig):
     size: Count = 256
     portraits: Share = 0.5
     rare: Weight = 3.0
-    folds: Count = 5
+    folds: Count = FOLDS
     fold: int = -1
     batch: Count = 8
     learning_rate: Weight = 2e-3

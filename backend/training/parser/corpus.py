@@ -8,7 +8,7 @@ from pathlib import Path
 from backend.people.synthesis.files import people
 from backend.photos import decode_photo, find_photos, read_photo
 from backend.protocol.errors import TurboPortraitError
-from backend.tracking.portrait import find_face
+from backend.tracking.faces import find_face
 from backend.training.parser.people import label_person
 from backend.training.parser.pictures import write_picture
 from backend.training.parser.portraits import HairTeacher, Notes, label_portrait
@@ -37,10 +37,11 @@ def write_portraits(folder: Path, teacher: Path, notes: dict[str, Notes], output
     for name, path in find_photos(folder).items():
         if not (output / f"{name}.npz").is_file():
             try:
-                photo = decode_photo(read_photo(path)).rgb
-                landmarks, _ = find_face(photo)
+                face = find_face(decode_photo(read_photo(path)).rgb)
             except TurboPortraitError as error:
                 report(name, str(error))
                 continue
-            write_picture(output, label_portrait(name, photo, landmarks, label_hair, notes.get(name, Notes())))
+            write_picture(
+                output, label_portrait(name, face.photo, face.landmarks, label_hair, notes.get(name, Notes()))
+            )
         report(name, None)

@@ -7,28 +7,27 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from scipy.ndimage import binary_fill_holes
 
-from backend.people.synthesis.files import LABELS, read_person
+from backend.people.synthesis.files import read_person
 from backend.tracking.parser_network import CLASSES
 from backend.tracking.photo import crop_around
 from backend.training.parser.pictures import FACE_HEIGHTS, SIZE, Picture
 
+MOST_YAW = 75
+"""Degrees off the front beyond which no portrait is taken."""
+
 
 def label_person(folder: Path) -> Iterator[Picture]:
-    """The views of a person as pictures.
+    """The views of a person, from the front and from the sides, as pictures.
 
     Raises:
         TurboPortraitError: `bad_corpus`: the folder is damaged.
     """
     person = read_person(folder)
-    table = np.zeros(256, np.uint8)
-    for name, number in LABELS.items():
-        # The labels that are no class are parts of the skin.
-        table[number] = CLASSES.index(name if name in CLASSES else "skin")
-    for view, (rgba, labels, background, landmarks) in enumerate(
-        zip(person.images, person.labels, person.backgrounds, person.landmarks, strict=True)
-    ):
+    views = zip(person.images, person.labels, person.backgrounds, person.landmarks, person.angles, strict=True)
+    for view, (rgba, labels, background, landmarks, (yaw, _)) in enumerate(views):
+        if abs(yaw) > MOST_YAW:
+            continue
         crop = crop_around(rgba[..., :3], landmarks[:468], SIZE, FACE_HEIGHTS)
         matrix = crop.from_photo.copy()
         matrix[:, 2] += 0.5 * matrix[0, 0] - 0.5
@@ -46,7 +45,7 @@ def label_person(folder: Path) -> Iterator[Picture]:
             group=str(person.seed),
             image=np.clip(np.rint(image), 0, 255).astype(np.uint8),
             valid=crop.valid,
-            labels=_regions(table[warp(labels, nearest=True)]),
+            labels=_regions(warp(labels, nearest=True)),
             alpha=alpha,
             foreground=crop.image,
             landmarks=places.astype(np.float32),
@@ -54,8 +53,8 @@ def label_person(folder: Path) -> Iterator[Picture]:
 
 
 def _regions(labels: np.ndarray) -> np.ndarray:
-    """What each pixel shows as regions are drawn: hair with the skin between its roots, glasses with their lenses."""
-    eyewear = CLASSES.index("eyewear")
-    frames = cv2.morphologyEx((labels == eyewear).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3)))
-    regions = cv2.medianBlur(np.where(labels == eyewear, CLASSES.index("skin"), labels).astype(np.uint8), 5)
-    return np.where(binary_fill_holes(frames), np.uint8(eyewear), regions)
+    """The corpus' labels as regions are drawn: hair with the skin between its roots, thin rims whole."""
+    classes = np.where(labels < len(CLASSES), labels, CLASSES.index("skin")).astype(np.uint8)
+    eyewear = np.uint8(CLASSES.index("eyewear"))
+    smooth = cv2.medianBlur(np.where(classes == eyewear, np.uint8(CLASSES.index("skin")), classes), 5)
+    return np.where(classes == eyewear, eyewear, smooth)

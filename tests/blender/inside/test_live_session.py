@@ -13,6 +13,7 @@ import pytest
 from mathutils import Matrix
 from watching import PATIENCE_SECONDS, idle, middle, settle, shown, turn_until
 
+from backend.protocol.pictures import straight_bytes
 from blender_addon import backend_link, frame, preferences, steps
 from blender_addon.backend_link import link
 from blender_addon.connecting import own_process
@@ -132,8 +133,8 @@ def test_flattening_is_compositing(head, scene):
     color, _ = frame.composite(layers, scales, 16, 16)
     flat = frame.flatten(layers, scales)
     visible = flat[..., 3] > 0
-    np.testing.assert_array_equal(flat[..., 3], frame.to_bytes(color)[..., 3])
-    np.testing.assert_allclose(flat[visible].astype(int), frame.to_bytes(color)[visible].astype(int), atol=1)
+    np.testing.assert_array_equal(flat[..., 3], straight_bytes(color)[..., 3])
+    np.testing.assert_allclose(flat[visible].astype(int), straight_bytes(color)[visible].astype(int), atol=1)
 
 
 def test_a_card_fills_the_cameras_frame_at_the_heads_distance(scene, head):

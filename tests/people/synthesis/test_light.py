@@ -50,7 +50,7 @@ def shots(model):
     finally:
         studio.close()
     skin = np.logical_and.reduce([(shot["labels"] == SKIN) & (shot["color"][..., 3] > 0.99) for shot in shots])
-    assert skin.sum() > 300
+    assert skin.sum() > 200
     return [shot["color"][skin][:, :3] for shot in shots]
 
 
