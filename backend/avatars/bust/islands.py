@@ -69,7 +69,11 @@ def unwrap_head(
         np.nanmean(np.where(at_pole.all(1, keepdims=True), x, others), 1)[:, None],
         x,
     )
-    corners[:] = head.inset(24).place(np.stack([x / period, np.clip(y / last, 0, 1)], -1))
+    x = np.where(x.mean(1, keepdims=True) < 0, x + period, x)
+    placed = head.inset(24).place(np.stack([x / period, np.clip(y / last, 0, 1)], -1))
+    # What reaches over the seam has the margin; around the pole that is not enough, and faces become narrower.
+    corners[:, :, 0] = np.clip(placed[..., 0], head.left + 1, head.left + head.width - 1)
+    corners[:, :, 1] = placed[..., 1]
     groups = _groups(anatomy, lips, vertices, faces)
     per_row = 4
     cell = small.width // per_row
