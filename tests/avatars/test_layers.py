@@ -59,6 +59,12 @@ def test_depth_is_that_of_the_nearest_that_hides_more_than_it_shows():
     assert shown([(1.0, (255, 0, 0), 200)], (2.0, (0, 0, 255)))[1] == np.float32(1.0)
 
 
+def test_layers_that_hide_together_have_the_depth_of_the_one_that_does():
+    rgba, depth = shown([(1.0, (255, 0, 0), 100), (1.5, (0, 255, 0), 120)], None)
+    assert rgba[3] > 127
+    assert depth == np.float32(1.5)
+
+
 def test_what_is_solid_hides_layers_behind_it():
     rgba, _ = shown([(3.0, (255, 0, 0), 200)], (2.0, (0, 0, 255)))
     assert tuple(rgba) == (0, 0, 255, 255)

@@ -161,7 +161,8 @@ def _shade(triangles, weights, depths, clear, clear_uv, solid, solid_uv, texels,
                         opacity += amount
                         trust += amount * texel[4] / np.float32(255) * value[RESOLVED]
                         share += amount * value[HEAD]
-                        if amount > np.float32(0.5):
+                        # Where half of what lies behind is hidden.
+                        if through > np.float32(0.5) and through - amount <= np.float32(0.5):
                             nearest[row, column] = min(nearest[row, column], depths[layer, sy, sx])
                         if amount > most:
                             most = amount

@@ -77,6 +77,8 @@ def build_torso(
     points = chart.points(np.maximum(radius, neck) + OVER_NECK)
     pixels = portrait.camera.project(points)
     cloth = portrait.sample(portrait.regions[..., CLOTHING], pixels) > 0.5
+    # A collar hangs on the rest; what shows above it beside the neck is the far side of the shoulders.
+    cloth = ndimage.binary_opening(cloth, np.ones((9, 5)))
     front = np.cos(chart.azimuth - portrait.azimuth) > 0.2
     inside = ((pixels > 0) & (pixels < portrait.size)).all(-1)
     cloth = np.where(front[None] & inside, cloth, np.arange(chart.shape[0])[:, None] >= collar[None])
