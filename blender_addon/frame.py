@@ -80,6 +80,7 @@ def heads_in_sight(depsgraph: bpy.types.Depsgraph, sights: Sequence[Sight], now:
                 parameters=head_parameters(head, depsgraph),
                 views=views,
                 texture_sha256=painted,
+                face=properties.portrait_face,
                 texture=partial(texture_pixels, image.name if image else ""),
             )
         )

@@ -97,6 +97,9 @@ class RegisterPortrait(bpy.types.Operator, ImportHelper):
     head_model: bpy.props.StringProperty(
         name="Head model", description="The backend's head model that is fitted", default="open_head"
     )
+    face: bpy.props.IntProperty(
+        name="Face", description="Of several faces, counted from 1 at the left; 0 for the largest", min=0, max=99
+    )
     new_head: bpy.props.BoolProperty(
         name="As a new head", description="Add a head even if one is selected", default=False
     )
@@ -158,11 +161,12 @@ class RegisterPortrait(bpy.types.Operator, ImportHelper):
 
     def _steps(self) -> Steps:
         client = yield from link.client()
-        return (yield from registration(client, self._photo, self.maker, self.head_model))
+        return (yield from registration(client, self._photo, self.maker, self.head_model, self.face))
 
     def _finish(self, context: bpy.types.Context, outcome: tuple) -> None:
         registered, mesh = outcome
         head = adopt(context, bpy.data.objects.get(self._head), self.filepath, self._photo, registered, mesh)
+        head.turboportrait.portrait_face = self.face
         if not self._head and self.look:
             view_head(context, head)
         if self.photo_colors:

@@ -213,6 +213,7 @@ def _head_info(head: bpy.types.Object, expressions: int) -> Head:
         portrait_name=properties.portrait.name,
         expressions=expressions,
         texture_sha256=texture_sha256(head, now=True),
+        face=properties.portrait_face,
     )
 
 

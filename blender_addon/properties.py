@@ -48,6 +48,9 @@ class HeadProperties(bpy.types.PropertyGroup):
         name="Portrait",
         description="The portrait photo, packed into the .blend file so that any backend can register it again",
     )
+    portrait_face: bpy.props.IntProperty(
+        name="Face", description="Which of the portrait's faces, counted from 1 at the left; 0 for the largest", min=0
+    )
     portrait_parameters: bpy.props.StringProperty(
         name="Portrait's pose", description="Pose and expression as found in the portrait", options={"HIDDEN"}
     )

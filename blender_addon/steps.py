@@ -68,6 +68,7 @@ class HeadRequest:
     parameters: HeadParameters
     views: tuple[HeadView, ...]
     texture_sha256: str = ""
+    face: int = 0
     texture: Callable[[], np.ndarray | None] = field(default=lambda: None, compare=False)
 
     @property
@@ -81,8 +82,8 @@ class HeadRequest:
         return _current_ids.get(self._identity, self.avatar)
 
     @property
-    def _identity(self) -> tuple[str, str, str, str]:
-        return self.portrait_sha256, self.maker, self.head_model, self.texture_sha256
+    def _identity(self) -> tuple[str, str, str, str, int]:
+        return self.portrait_sha256, self.maker, self.head_model, self.texture_sha256, self.face
 
 
 def complete(
@@ -138,10 +139,11 @@ def finish(client: Client, handle: Handle, line: str) -> Generator[str, None, Ha
 
 
 def registration(
-    client: Client, photo: bytes, maker: str, head_model: str
+    client: Client, photo: bytes, maker: str, head_model: str, face: int = 0
 ) -> Generator[str, None, tuple[Registered, RiggedMesh | None]]:
     """Register a portrait and fetch the avatar's mesh, None where the maker has none."""
-    request = client.submit(Register, photo=np.frombuffer(photo, np.uint8), maker=maker, head_model=head_model)
+    pixels = np.frombuffer(photo, np.uint8)
+    request = client.submit(Register, photo=pixels, maker=maker, head_model=head_model, face=face)
     registered = (yield from finish(client, request, "Registering the portrait")).result
     try:
         mesh = yield from finish(client, client.submit(GetMesh, avatar=registered.avatar), "Fetching the mesh")
@@ -187,6 +189,7 @@ def registering_again(client: Client, head: HeadRequest, reason: TurboPortraitEr
         maker=head.maker,
         head_model=head.head_model,
         texture=head.texture(),
+        face=head.face,
     )
     again = yield from finish(client, request, rpt_("Registering {head} again").format(head=head.name))
     _current_ids[head._identity] = again.result.avatar

@@ -50,6 +50,7 @@ class FrameHead(msgspec.Struct, frozen=True):
     texture: str
     maker: str
     head_model: str
+    face: int
     camera: Camera
     scale: float
     parameters: HeadParameters
@@ -126,6 +127,7 @@ class Plan:
                     self.textures[index][which],
                     info.maker,
                     info.head_model,
+                    info.face,
                     self.poses.camera(row),
                     float(self.poses.columns["scale"][row]),
                     self.poses.parameters(row),
@@ -216,6 +218,7 @@ def _keys(plan: Plan, index: int, shot: Shot) -> Iterator[str]:
                 head_model_checksum(head.head_model),
                 portrait,
                 texture,
+                head.face,
                 head.expressions,
             ]
             for head, portrait, texture in zip(

@@ -67,7 +67,7 @@ class FrameRenderer:
         moments: dict[str, list[tuple[FrameHead, Moment]]] = {}
         seconds: dict[str, dict[str, float]] = {}
         # Registering takes seconds once: not to be counted as one frame's own.
-        for head in {(h.portrait, h.maker, h.head_model, h.texture): h for task in tasks for h in task.heads}.values():
+        for head in {_identity(head): head for task in tasks for head in task.heads}.values():
             with contextlib.suppress(Exception):
                 self._registration(head)
         for task in tasks:
@@ -101,13 +101,13 @@ class FrameRenderer:
 
     def _registration(self, head: FrameHead) -> Registration:
         """The head's avatar, made at the first time; a portrait that fails is not tried again."""
-        who = (head.portrait, head.maker, head.head_model, head.texture)
+        who = _identity(head)
         if who in self._unusable:
             raise self._unusable[who]
         try:
             texture = self.textures[head.texture] if head.texture else None
             return self.pipeline.register(
-                self.photos[head.portrait], head.maker, head.head_model, lambda *_: None, texture
+                self.photos[head.portrait], head.maker, head.head_model, lambda *_: None, texture, head.face
             )
         except Exception as error:
             self._unusable[who] = describe(error)
@@ -243,3 +243,8 @@ def lost(task: FrameTask) -> Record:
     """The record of a frame whose worker died each time."""
     error = TurboPortraitError("worker_lost")
     return Record(task.key, task.shot, task.frame, task.path, code=error.code, sentence=error.sentence)
+
+
+def _identity(head: FrameHead) -> tuple[str, str, str, str, int]:
+    """What makes its avatar another than that of other heads."""
+    return head.portrait, head.maker, head.head_model, head.texture, head.face

@@ -176,22 +176,22 @@ class Client:
         maker: str = "bust",
         head_model: str = "open_head",
         texture: np.ndarray | None = None,
+        face: int = 0,
         timeout: float | None = None,
         on_progress: Callable[[float, str], None] | None = None,
     ) -> Registered:
         """Register a portrait (the bytes of an image file) and wait; errors as `wait`.
 
         Args:
-            texture: (H, W, 4) uint8, see `Register`.
+            texture, face: see `Register`.
         """
 
         def report(reply: Reply) -> None:
             if on_progress and hasattr(reply, "fraction"):
                 on_progress(reply.fraction, reply.stage)
 
-        handle = self.submit(
-            Register, photo=np.frombuffer(photo, np.uint8), maker=maker, head_model=head_model, texture=texture
-        )
+        pixels = np.frombuffer(photo, np.uint8)
+        handle = self.submit(Register, photo=pixels, maker=maker, head_model=head_model, texture=texture, face=face)
         return self.wait(handle, timeout, on_reply=report).result
 
     def render(

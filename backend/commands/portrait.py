@@ -21,6 +21,9 @@ from backend.protocol.pictures import bytes_over_grey
 
 Portrait = Annotated[Path, typer.Argument(help="An image file that shows a face from the front.", dir_okay=False)]
 Maker = Annotated[str, typer.Option(help="Avatar maker; `turboportrait models` lists them.")]
+FaceNumber = Annotated[
+    int, typer.Option("--face", min=0, help="Of several faces, counted from 1 at the left; 0 for the largest.")
+]
 HeadModelName = Annotated[str, typer.Option("--head-model", help="Head model; `turboportrait models` lists them.")]
 console = Console(stderr=True)
 
@@ -30,6 +33,7 @@ def register(
     preview: Annotated[Path | None, typer.Option(help="Save the portrait beside its avatar here (PNG).")] = None,
     maker: Maker = "bust",
     head_model: HeadModelName = "open_head",
+    face: FaceNumber = 0,
     backend: BackendOption = "",
     keys: KeysOption = None,
 ) -> None:
@@ -37,7 +41,7 @@ def register(
     photo = read_photo(portrait)
     preview = preview or Path(f"{portrait.stem}_avatar.png")
     with backend_client(backend, keys) as client:
-        found = _register(client, photo, maker, head_model)
+        found = _register(client, photo, maker, head_model, face)
         front = client.render(found.avatar, found.parameters, [View("portrait", found.camera)], refined=False)
     _print(found)
     _save(np.hstack([bytes_over_grey(found.reference), bytes_over_grey(front.raw["portrait"].rgba)]), preview)
@@ -56,6 +60,7 @@ def render(
     noise_level: Annotated[float, typer.Option(min=0.0, max=1.0, help="How far the refiner may depart.")] = 0.1,
     maker: Maker = "bust",
     head_model: HeadModelName = "open_head",
+    face: FaceNumber = 0,
     backend: BackendOption = "",
     keys: KeysOption = None,
 ) -> None:
@@ -63,7 +68,7 @@ def render(
     photo = read_photo(portrait)
     yaws = yaw or [0.0]
     with backend_client(backend, keys) as client:
-        found = _register(client, photo, maker, head_model)
+        found = _register(client, photo, maker, head_model, face)
         cameras = [orbit(found.camera, angle, pitch, size) for angle in yaws]
         views = [View(f"{angle:+g}", camera) for angle, camera in zip(yaws, cameras, strict=True)]
         result: Rendered = client.render(
@@ -99,7 +104,7 @@ def orbit(camera: Camera, yaw: float, pitch: float, size: int) -> Camera:
     return turned.crop(0, 0, camera.width, size)
 
 
-def _register(client: Client, photo: bytes, maker: str, head_model: str) -> Registered:
+def _register(client: Client, photo: bytes, maker: str, head_model: str, face: int) -> Registered:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("waiting for the backend", total=1.0)
@@ -107,6 +112,7 @@ def _register(client: Client, photo: bytes, maker: str, head_model: str) -> Regi
             photo,
             maker,
             head_model,
+            face=face,
             on_progress=lambda fraction, stage: bar.update(task, completed=fraction, description=stage),
         )
 

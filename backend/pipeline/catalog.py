@@ -24,8 +24,14 @@ if TYPE_CHECKING:
 
 Progress = Callable[[float, str], None]
 """Called with the fraction that is done, in [0, 1], and the stage in a few words; may raise to stop the work."""
-Maker = Callable[[bytes, HeadModel, Progress], "Avatar"]
-"""Makes an avatar from the bytes of an image file."""
+
+
+class Maker(Protocol):
+    """Makes an avatar."""
+
+    def __call__(self, photo: bytes, model: HeadModel, progress: Progress, *, face: int) -> Avatar:
+        """Of the bytes of an image file; `face` as in `Register`."""
+
 
 SUCCESSORS = {"relief": "bust"}
 """Makers that are no more, as files and requests may still name them, and what they get."""

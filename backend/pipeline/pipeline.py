@@ -38,7 +38,7 @@ class Pipeline:
         self.device = device
         self._head_models: dict[str, HeadModel] = {}
         self._refiners: dict[str, Refiner] = {}
-        self._known: dict[tuple[str, str, str, str], str] = {}
+        self._known: dict[tuple[str, str, str, int, str], str] = {}
 
     def capabilities(self) -> Capabilities:
         """What can be asked for."""
@@ -63,12 +63,18 @@ class Pipeline:
                 self.refiner(name)
 
     def register(
-        self, photo: bytes, maker: str, head_model: str, progress: Progress, texture: np.ndarray | None = None
+        self,
+        photo: bytes,
+        maker: str,
+        head_model: str,
+        progress: Progress,
+        texture: np.ndarray | None = None,
+        face: int = 0,
     ) -> Registration:
         """Make an avatar of a photo (the bytes of an image file), or find the one that was made of it before.
 
         Args:
-            texture: (H, W, 4) uint8, see `Register`.
+            texture, face: see `Register`.
 
         Raises:
             TurboPortraitError: unknown_maker, unknown_head_model; and tracking's errors.
@@ -76,16 +82,16 @@ class Pipeline:
         maker = SUCCESSORS.get(maker, maker)
         make = self.catalog.maker(maker)
         model = self._head_model(head_model)
-        made_of = (hashlib.sha256(photo).hexdigest(), maker, model.checksum)
+        made_of = (hashlib.sha256(photo).hexdigest(), maker, model.checksum, face)
         key = (*made_of, "" if texture is None else hashlib.sha256(np.ascontiguousarray(texture)).hexdigest())
         if found := self._find_known(key):
             return found
         if texture is None:
-            avatar = make(photo, model, progress)
+            avatar = make(photo, model, progress, face=face)
         else:
             # Whoever paints changes the texture alone, again and again.
-            like = next(filter(None, (self._find_known(k) for k in self._known if k[:3] == made_of)), None)
-            avatar = (like.avatar if like else make(photo, model, progress)).with_texture(texture)
+            like = next(filter(None, (self._find_known(k) for k in self._known if k[:4] == made_of)), None)
+            avatar = (like.avatar if like else make(photo, model, progress, face=face)).with_texture(texture)
         if avatar.id in self.store.ids:
             self._known[key] = avatar.id
             return self.store.get(avatar.id)
@@ -96,7 +102,7 @@ class Pipeline:
         self._known[key] = avatar.id
         return registration
 
-    def _find_known(self, key: tuple[str, str, str, str]) -> Registration | None:
+    def _find_known(self, key: tuple[str, str, str, int, str]) -> Registration | None:
         return self.store.get(self._known[key]) if self._known.get(key) in self.store.ids else None
 
     def find(self, avatar_id: str) -> Registration:

@@ -30,6 +30,9 @@ MAX_REQUEST_PIXELS = 1 << 26
 MAX_KEY_LENGTH = 256
 """Characters of a view's key, of a name, of an avatar's id."""
 
+MAX_FACES = 1000
+"""The largest number of a face in a photo."""
+
 MAX_EXPRESSION = 1024
 """Expression coefficients."""
 MAX_EXPRESSION_COEFFICIENT = 20.0

@@ -48,6 +48,7 @@ class Register(Message):
         photo: (N,) uint8, the bytes of an image file.
         texture: (H, W, 4) uint8 sRGB, straight alpha, top row first: what the avatar's mesh shows in place of what the
             backend would make of the photo, such as the texture that another backend made, or that was painted on.
+        face: of several faces, counted from 1 at the left; 0 for the largest.
     """
 
     id: Id
@@ -55,6 +56,7 @@ class Register(Message):
     maker: Name = "bust"
     head_model: Name = "open_head"
     texture: np.ndarray | None = None
+    face: Annotated[int, Meta(ge=0, le=limits.MAX_FACES)] = 0
 
     def __post_init__(self) -> None:
         _expect(self.photo, "photo", np.uint8, (None,))

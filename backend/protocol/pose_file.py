@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -55,6 +56,7 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     portrait_name: str
     expressions: int
     texture_sha256: str = ""
+    face: Annotated[int, msgspec.Meta(ge=0, le=limits.MAX_FACES)] = 0
 
 
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

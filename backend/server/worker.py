@@ -112,7 +112,7 @@ class Worker(threading.Thread):
             self._report(job, fraction, stage)
 
         registration = self._pipeline.register(
-            bytes(request.photo), request.maker, request.head_model, progress, request.texture
+            bytes(request.photo), request.maker, request.head_model, progress, request.texture, request.face
         )
         tracked = registration.avatar.tracked
         self._send(

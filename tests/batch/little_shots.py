@@ -58,7 +58,7 @@ class _Slow(LittleHead):
         return super().render(cameras, parameters)
 
 
-def _make_slow(data, model, progress):
+def _make_slow(data, model, progress, *, face=0):
     head = make_little_head(data, model, progress)
     head.__class__ = _Slow
     return head

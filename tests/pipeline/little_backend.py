@@ -25,7 +25,7 @@ class _EndlessHead(LittleHead):
         threading.Event().wait()
 
 
-def _make_endless(data, model, progress):
+def _make_endless(data, model, progress, *, face=0):
     head = make_little_head(data, model, progress)
     head.__class__ = _EndlessHead
     return head

@@ -104,7 +104,7 @@ class LittleHead:
         return float(x - side / 2), float(y - side / 2), float(side)
 
 
-def make_little_head(data: bytes, model, progress) -> LittleHead:
+def make_little_head(data: bytes, model, progress, *, face=0) -> LittleHead:
     """A maker (see `backend.pipeline.catalog`)."""
     progress(0.1, "reading")
     try:
@@ -112,7 +112,7 @@ def make_little_head(data: bytes, model, progress) -> LittleHead:
     except (OSError, SyntaxError) as error:  # The second of Pillow's, for a broken PNG.
         raise TurboPortraitError("not_an_image") from error
     progress(0.9, "modelling")
-    return LittleHead(hashlib.sha256(b"little" + data + model.checksum.encode()).hexdigest(), image)
+    return LittleHead(hashlib.sha256(b"little" + data + model.checksum.encode() + bytes([face])).hexdigest(), image)
 
 
 class Seen(float):

@@ -37,9 +37,9 @@ def refined(pipeline, registration, cameras, parameters=REST, **options):
 def test_registering_the_same_portrait_again_makes_nothing_new(pipeline):
     made = []
 
-    def maker(data, model, progress):
+    def maker(data, model, progress, *, face=0):
         made.append(data)
-        return make_little_head(data, model, progress)
+        return make_little_head(data, model, progress, face=face)
 
     pipeline = Pipeline(little_catalog(maker=maker), device="cpu")
     first = pipeline.register(photo(), "little", "open_head", quiet)
@@ -49,12 +49,15 @@ def test_registering_the_same_portrait_again_makes_nothing_new(pipeline):
     pipeline.forget(first.avatar.id)
     assert pipeline.register(photo(), "little", "open_head", quiet).avatar.id == first.avatar.id
     assert len(made) == 3
+    # Another face of the same photo is another avatar.
+    assert pipeline.register(photo(), "little", "open_head", quiet, face=2).avatar.id != first.avatar.id
+    assert len(made) == 4
 
 
 def test_a_texture_is_part_of_the_avatar_and_makes_nothing_else_anew(pipeline):
     made = []
 
-    def maker(data, model, progress):
+    def maker(data, model, progress, *, face=0):
         made.append(data)
         return make_little_head(data, model, progress)
 

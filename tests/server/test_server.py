@@ -37,7 +37,7 @@ class Gate:
         self.go = threading.Semaphore(0)
         self.rendered: list[tuple[int, float]] = []
 
-    def make(self, data, model, progress):
+    def make(self, data, model, progress, *, face=0):
         head = make_little_head(data, model, progress)
         gate = self
 
@@ -322,7 +322,7 @@ def test_an_error_in_the_work_leaves_the_backend_at_work(serve, connect, caplog)
         def render(self, cameras, parameters):
             raise ZeroDivisionError("a bug")
 
-    def make(data, model, progress):
+    def make(data, model, progress, *, face=0):
         head = make_little_head(data, model, progress)
         head.__class__ = Breaks
         return head

@@ -106,18 +106,23 @@ def _facing(normals: np.ndarray, vertices: np.ndarray, camera: Camera) -> np.nda
 
 
 def register_bust(
-    photo: bytes, model: HeadModel, progress: Callable[[float, str], None] = lambda fraction, stage: None
+    photo: bytes,
+    model: HeadModel,
+    progress: Callable[[float, str], None] = lambda fraction, stage: None,
+    *,
+    face: int = 0,
 ) -> BustAvatar:
     """Make a bust from the bytes of an image file.
 
     Args:
         progress: called with a fraction in [0, 1] and the name of the stage that begins.
+        face: of several faces, counted from 1 at the left; 0 for the largest.
 
     Raises:
         TrackingError: no image, no face, and the like.
     """
     progress(0.0, "tracking")
-    tracked = track(photo, model)
+    tracked = track(photo, model, number=face)
     progress(0.5, "building")
     avatar = make_bust(tracked, model)
     progress(1.0, "done")

@@ -196,6 +196,8 @@ def register_gpavatar(
     progress: Callable[[float, str], None] = lambda fraction, stage: None,
     renderer: Renderer | None = None,
     noise: Noise = "avatar",
+    *,
+    face: int = 0,
 ) -> GPAvatar:
     """Make an avatar from one portrait, or from several of one person.
 
@@ -205,6 +207,7 @@ def register_gpavatar(
         progress: called with a fraction in [0, 1] and the name of the stage that begins.
         renderer: the network; the installed weights if None.
         noise: see `Noise`.
+        face: of several faces in the first photo, counted from 1 at the left; 0 for the largest.
 
     Raises:
         TrackingError: no image, no face, and the like.
@@ -224,7 +227,7 @@ def register_gpavatar(
     tracked = []
     for index, photo in enumerate(photos):
         progress(0.1 + 0.5 * index / len(photos), "tracking")
-        tracked.append(track(photo, model))
+        tracked.append(track(photo, model, number=0 if index else face))
     progress(0.6, "building")
     config = renderer.config
     portraits = np.stack(
