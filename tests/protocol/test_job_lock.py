@@ -105,7 +105,7 @@ def test_many_at_once_get_it_one_by_one(path, start):
     assert answers == ["mine", "refused", "refused", "refused"]
 
 
-@pytest.mark.parametrize("pid", [-1, 0, 1, os.getpid()])
+@pytest.mark.parametrize("pid", [-1, 0, 1, os.getpid()], ids=["nobody", "the group", "the first", "ours"])
 def test_no_process_is_believed_to_hold_what_is_not_locked(path, pid):
     left_by(path, pid=pid)
     os.utime(path, (4e9, 4e9))
