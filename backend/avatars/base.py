@@ -28,7 +28,8 @@ class RenderedView:
         place: (H, W, 3) float32, metres from the middle between the eyes in the head's resting pose: which place on the
             head each pixel shows, whatever the view and the pose. Zeros where it shows none; None: not known.
         warped: (H, W, 3) uint8 sRGB: what the portrait itself shows where each pixel's surface lies in it, however
-            steeply it saw that, or whatever hid it. Known where `place` is.
+            steeply it saw that; the view's own colour where the avatar knows that something else hid it. Known where
+            `place` is.
     """
 
     rgba: np.ndarray

@@ -12,7 +12,7 @@ import numpy as np
 from backend.avatars.base import RenderedView
 from backend.avatars.bust.build import build_bust
 from backend.avatars.bust.portrait import Portrait
-from backend.avatars.bust.shading import LEAST_ALPHA, MOST_ALPHA, face_alphas, peel, shade
+from backend.avatars.bust.shading import LEAST_ALPHA, MOST_ALPHA, face_alphas, facing, peel, shade
 from backend.avatars.framing import HeadFraming
 from backend.avatars.posing import posed_vertices
 from backend.protocol.camera import Camera
@@ -20,7 +20,6 @@ from backend.protocol.head_parameters import JOINTS, HeadParameters
 from backend.protocol.rigged_mesh import RiggedMesh
 from backend.tracking import TrackedPortrait, track
 from flame import HeadModel
-from flame.geometry import vertex_normals
 
 SAMPLES = 2
 """Samples per pixel in each direction up to LARGEST_SUPERSAMPLED, one beyond."""
@@ -45,8 +44,7 @@ class BustAvatar:
         self._places = (mesh.vertices - mesh.joints[EYES].mean(0)).astype(np.float32)
         at_portrait = posed_vertices(mesh, tracked.parameters)
         self._portrait_pixels = tracked.camera.project(at_portrait.astype(float)).astype(np.float32)
-        normals = vertex_normals(at_portrait, mesh.faces)
-        self._portrait_facing = _facing(normals, at_portrait, tracked.camera)
+        self._portrait_facing = facing(at_portrait, mesh.faces, _eye(tracked.camera))
         height, width = mesh.texture.shape[:2]
         texels = [mesh.uv[:, 0] * width - 0.5, (1 - mesh.uv[:, 1]) * height - 0.5]
         self._texels = np.column_stack(texels).astype(np.float32)
@@ -70,10 +68,9 @@ class BustAvatar:
     def render(self, cameras: Sequence[Camera], parameters: HeadParameters) -> list[RenderedView]:
         """Raw views of one pose, one per camera, of any size. A camera that sees nothing gives an empty view."""
         vertices = posed_vertices(self._mesh, parameters)
-        normals = vertex_normals(vertices, self._mesh.faces)
-        return [self._render(camera, vertices, normals, parameters) for camera in cameras]
+        return [self._render(camera, vertices, parameters) for camera in cameras]
 
-    def _render(self, camera, vertices, normals, parameters) -> RenderedView:
+    def _render(self, camera: Camera, vertices: np.ndarray, parameters: HeadParameters) -> RenderedView:
         points = camera.to_camera(vertices.astype(float))
         if self._framing.inside(camera, parameters) or not (points[:, 2] > 0).any():
             return RenderedView.empty(camera.width, camera.height)
@@ -81,8 +78,8 @@ class BustAvatar:
         depth = np.where(points[:, 2] > 0, points[:, 2], np.nan)
         screen = np.column_stack([(points @ camera.intrinsics.T)[:, :2] / depth[:, None] * samples, depth])
         layers = peel(screen, self._clear[0], self._solid[0], camera.width * samples, camera.height * samples)
-        facing = _facing(normals, vertices, camera)
-        resolved = np.clip(self._portrait_facing / np.maximum(facing, 1e-3), 0, 1)
+        now = facing(vertices, self._mesh.faces, _eye(camera))
+        resolved = np.clip(self._portrait_facing / np.maximum(now, 1e-3), 0, 1)
         attributes = np.column_stack([self._head, resolved, self._places, self._portrait_pixels]).astype(np.float32)
         rgba, depth, confidence, head, place, warped = shade(
             layers, self._clear, self._solid, self._texels, attributes, self._atlas, self.tracked.image, samples
@@ -99,10 +96,8 @@ class BustAvatar:
         return self._framing.bounds(camera, parameters)
 
 
-def _facing(normals: np.ndarray, vertices: np.ndarray, camera: Camera) -> np.ndarray:
-    """(N,) |cos| between unit normals and the way to a camera."""
-    way = camera.center - vertices
-    return np.abs((normals * way).sum(1)) / np.maximum(np.linalg.norm(way, axis=1), 1e-9)
+def _eye(camera: Camera) -> np.ndarray:
+    return camera.center.astype(np.float32)
 
 
 def register_bust(

@@ -61,6 +61,28 @@ def peel(screen: np.ndarray, clear: np.ndarray, solid: np.ndarray, width: int, h
     return Layers(first, second, behind)
 
 
+@njit(cache=True, nogil=True)
+def facing(vertices, faces, eye):
+    """(N,) float32: |cos| between a mesh's area-weighted normals and the way to a camera at `eye` (3,)."""
+    normals = np.zeros_like(vertices)
+    for t in range(len(faces)):
+        a, b, c = faces[t]
+        ux, uy, uz = vertices[b, 0] - vertices[a, 0], vertices[b, 1] - vertices[a, 1], vertices[b, 2] - vertices[a, 2]
+        vx, vy, vz = vertices[c, 0] - vertices[a, 0], vertices[c, 1] - vertices[a, 1], vertices[c, 2] - vertices[a, 2]
+        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+        for v in (a, b, c):
+            normals[v, 0] += nx
+            normals[v, 1] += ny
+            normals[v, 2] += nz
+    result = np.zeros(len(vertices), np.float32)
+    for v in range(len(vertices)):
+        x, y, z = eye[0] - vertices[v, 0], eye[1] - vertices[v, 1], eye[2] - vertices[v, 2]
+        dot = normals[v, 0] * x + normals[v, 1] * y + normals[v, 2] * z
+        length = np.sqrt(normals[v, 0] ** 2 + normals[v, 1] ** 2 + normals[v, 2] ** 2) * np.sqrt(x * x + y * y + z * z)
+        result[v] = abs(dot) / max(length, np.float32(1e-12))
+    return result
+
+
 @njit(cache=True, inline="always")
 def _texel(texture, x, y, out):
     height, width = texture.shape[0], texture.shape[1]
@@ -102,15 +124,16 @@ def shade(
         rgba (H, W, 4) uint8 straight, depth (H, W), confidence (H, W), head (H, W), place (H, W, 3) float32 and
         warped (H, W, 3) uint8, see `RenderedView`.
     """
-    triangles = np.stack([layers.first.triangle, layers.second.triangle, layers.solid.triangle])
-    weights = np.stack([layers.first.barycentric, layers.second.barycentric, layers.solid.barycentric])
-    depths = np.stack([layers.first.depth, layers.second.depth, layers.solid.depth])
+    rasters = (layers.first, layers.second, layers.solid)
+    triangles, weights, depths = (
+        tuple(getattr(raster, name) for raster in rasters) for name in ("triangle", "barycentric", "depth")
+    )
     return _shade(triangles, weights, depths, *clear, *solid, texels, attributes, atlas, portrait, samples)
 
 
 @njit(cache=True, parallel=True, nogil=True)
 def _shade(triangles, weights, depths, clear, clear_uv, solid, solid_uv, texels, attributes, atlas, portrait, samples):
-    height, width = triangles.shape[1] // samples, triangles.shape[2] // samples
+    height, width = triangles[0].shape[0] // samples, triangles[0].shape[1] // samples
     rgba = np.zeros((height, width, 4), np.uint8)
     nearest = np.full((height, width), np.inf, np.float32)
     confidence = np.zeros((height, width), np.float32)
@@ -135,13 +158,13 @@ def _shade(triangles, weights, depths, clear, clear_uv, solid, solid_uv, texels,
                 for sx in range(column * samples, (column + 1) * samples):
                     through = np.float32(1)
                     for layer in range(3):
-                        t = triangles[layer, sy, sx]
+                        t = triangles[layer][sy, sx]
                         if t < 0:
                             continue
                         u, v = np.float32(0), np.float32(0)
                         value[:] = 0
                         for k in range(3):
-                            w = weights[layer, sy, sx, k]
+                            w = weights[layer][sy, sx, k]
                             if layer < 2:
                                 corner, vertex = clear_uv[t, k], clear[t, k]
                             else:
@@ -155,15 +178,17 @@ def _shade(triangles, weights, depths, clear, clear_uv, solid, solid_uv, texels,
                         if amount < np.float32(0.004):
                             continue
                         _texel(portrait, value[PORTRAIT] - np.float32(0.5), value[PORTRAIT + 1] - np.float32(0.5), seen)
+                        # Where the portrait saw something else it tells nothing of what is here.
+                        known = texel[4] / np.float32(255)
                         for c in range(3):
                             color[c] += amount * texel[c]
-                            warp[c] += amount * seen[c]
+                            warp[c] += amount * (known * seen[c] + (1 - known) * texel[c])
                         opacity += amount
-                        trust += amount * texel[4] / np.float32(255) * value[RESOLVED]
+                        trust += amount * known * value[RESOLVED]
                         share += amount * value[HEAD]
                         # Where half of what lies behind is hidden.
                         if through > np.float32(0.5) and through - amount <= np.float32(0.5):
-                            nearest[row, column] = min(nearest[row, column], depths[layer, sy, sx])
+                            nearest[row, column] = min(nearest[row, column], depths[layer][sy, sx])
                         if amount > most:
                             most = amount
                             for c in range(3):
