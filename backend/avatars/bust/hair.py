@@ -24,6 +24,8 @@ OVER_EAR = 0.004
 REACH = 0.45
 DENSE, SPARSE = 0.03, 0.4
 """Depth of hair as above from which on no scalp shows through it, and how much of cropped hair does at least."""
+TAPER = 4.0
+"""Rows over which short hair becomes shorter towards the nape."""
 INSIDE = 0.75
 """Share of the skull's radius below which what is found of hair in a row is not its outline."""
 PRESENT = 0.012
@@ -84,6 +86,11 @@ def build_hair(
     dense = np.clip(deepest / DENSE, SPARSE, 1)
     hidden = _hidden(chart, portrait, scalp, radius, sides) * dense
     radius = skull + (radius - skull) * (1 - (1 - dense) * _behind(chart, portrait))
+    # Towards its lower end hair that does not hang becomes shorter.
+    inner = np.clip(2 * smooth(scalp, TAPER) - 1, 0, 1) * (np.abs(scalp - hidden / dense) < 0.5)
+    hanging = smooth(np.clip(hidden / dense - scalp, 0, 1), 3.0) > 0.02
+    taper = np.where(hanging | (np.cos(chart.azimuth - portrait.azimuth) > 0.2)[None], 1.0, inner)
+    radius = skull + np.maximum((radius - skull) * smooth(taper, 1.5), LEAST)
     for side in sides:
         if side.ear_covered:
             radius = np.where(side.half, np.maximum(radius, side.ear_radius + OVER_EAR), radius)

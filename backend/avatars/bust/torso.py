@@ -29,6 +29,8 @@ OVER_NECK = 0.002
 """Metres that cloth keeps from the neck under it."""
 MAX_SHIFT, SHIFT_COST = 0.07, 0.4
 """Metres that shoulders may be higher or lower than the head model's, and what a metre counts beside misfit."""
+SHOULDERS = 0.05
+"""Metres above the neck's lower end over which shoulders narrow to a neck."""
 DEPTH_SHARE = 0.35
 """How much of what the outline adds to the width is added to the depth as well."""
 
@@ -69,9 +71,10 @@ def build_torso(
     base = _rows_below(base, body, chart)
     widths = _outline(chart, portrait, head_covered)
     base = _at_shoulder_height(base, widths, chart)
-    radius = _meet_outline(chart, base, widths)
-    raster, _ = chart.draw(vertices, model.faces[anatomy.neck[model.faces].all(1)])
-    neck = np.where(raster.covered, CHART_REACH - raster.depth, 0.0)
+    turned = (chart.azimuth - portrait.azimuth + np.pi) % (2 * np.pi) - np.pi
+    radius = _meet_outline(chart, base, widths, turned)
+    neck = _reach(chart, vertices, model.faces[anatomy.neck[model.faces].all(1)])
+    skin = _reach(chart, vertices, model.faces[(anatomy.skin & ~anatomy.torso & ~anatomy.ears)[model.faces].all(1)])
     collar = _collar(chart, portrait, radius)
     # Where there is cloth it lies over the neck; elsewhere the neck comes out of it.
     points = chart.points(np.maximum(radius, neck) + OVER_NECK)
@@ -82,13 +85,19 @@ def build_torso(
     front = np.cos(chart.azimuth - portrait.azimuth) > 0.2
     inside = ((pixels > 0) & (pixels < portrait.size)).all(-1)
     cloth = np.where(front[None] & inside, cloth, np.arange(chart.shape[0])[:, None] >= collar[None])
-    under = np.where(neck > 0, np.minimum(radius, neck - OVER_NECK), radius)
+    under = np.where(skin > 0, np.minimum(radius, skin - OVER_NECK), radius)
     share = smooth(cloth.astype(float), 1.0)
     radius = share * np.maximum(radius, neck + OVER_NECK) + (1 - share) * under
     hull = portrait.hull(portrait.alpha > 0.5, *chart.rays(), REACH)
     # A little too wide, then cut by the outline: so the surface reaches it everywhere.
     radius = np.minimum(ndimage.grey_dilation(smooth(radius, 0.6), (5, 3)), np.maximum(hull, 0.5 * radius))
     return TorsoSurface(chart, radius, collar, np.clip(2 * share - 1, 0, 1))
+
+
+def _reach(chart: RadialChart, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(rows, columns) metres to the last hit of each ray with a mesh, 0 for none."""
+    raster, _ = chart.draw(vertices, faces)
+    return np.where(raster.covered, CHART_REACH - raster.depth, 0.0)
 
 
 def tuck_neck(vertices: np.ndarray, surface: TorsoSurface) -> np.ndarray:
@@ -173,14 +182,17 @@ def _at_shoulder_height(base: np.ndarray, widths: list, chart: RadialChart) -> n
     return base[np.clip(rows - best, 0, len(base) - 1)]
 
 
-def _meet_outline(chart: RadialChart, base: np.ndarray, widths: list) -> np.ndarray:
+def _meet_outline(chart: RadialChart, base: np.ndarray, widths: list, turned: np.ndarray) -> np.ndarray:
     """The template widened or narrowed row by row, so that its sides meet the person's outline."""
     grown = []
     for cosine, far in widths:
         ratio = far / base[:, int(np.argmax(cosine))]
         grown.append(np.where(np.isnan(ratio), INSIDE, np.clip(ratio, 0.4, 2.5)))
     middle = np.clip(1 + DEPTH_SHARE * (np.mean(grown, 0) - 1), 0.92, 1.15)
-    shares = [np.clip(cosine, 0, 1)[None] ** 1.5 for cosine, _ in widths]
+    # Beside the neck the outline is that of the shoulders' far side, which leaves the front of the neck free.
+    height = np.clip((ABOVE - np.arange(len(base)) * chart.step) / SHOULDERS, 0, 1)[:, None]
+    power = 1.5 + 8 * height * (np.cos(turned) > 0)[None]
+    shares = [np.clip(cosine, 0, 1)[None] ** power for cosine, _ in widths]
     factor = sum(share * ratio[:, None] for share, ratio in zip(shares, grown, strict=True))
     return smooth(base * (factor + (1 - sum(shares)) * middle[:, None]), 0.7)
 
