@@ -45,7 +45,8 @@ def find_person(crop: Crop, landmarks: np.ndarray) -> tuple[Regions, Warnings]:
     if other > OTHER_PERSON:
         warnings.append(("several_people", "Somebody else is in the picture; only what joins the face is used."))
     regions = _without(regions, ~own)
-    if inside.any() and regions.alpha[inside].mean() < VISIBLE:
+    seen = np.where(regions.labels == CLASSES.index("background"), 0, regions.alpha)
+    if inside.any() and seen[inside].mean() < VISIBLE:
         warnings.append(("weak_matte", "The person could hardly be told from what is behind; the outline is a guess."))
         regions = _with_face(regions, inside)
     if _chroma(crop.image[crop.valid]) < COLOURLESS:
@@ -84,7 +85,7 @@ def _with_face(regions: Regions, face: np.ndarray) -> Regions:
     """The face itself is person, whatever the network says; softly, as the oval is only about right."""
     soft = cv2.GaussianBlur(face.astype(np.float32), (0, 0), len(face) / 128)
     skin = np.eye(len(CLASSES), dtype=np.float32)[CLASSES.index("skin")]
-    nobody = (soft * regions.of("background"))[..., None]
+    nobody = (soft * (regions.labels == CLASSES.index("background")))[..., None]
     probabilities = regions.probabilities * (1 - nobody) + skin * nobody
     return replace(regions, probabilities=probabilities, alpha=np.maximum(regions.alpha, soft))
 

@@ -175,7 +175,7 @@ def _shade(triangles, weights, depths, clear, clear_uv, solid, solid_uv, texels,
                                 value[c] += w * attributes[vertex, c]
                         _texel(atlas, u, v, texel)
                         amount = through * (texel[3] / np.float32(255) if layer < 2 else np.float32(1))
-                        if amount < np.float32(0.004):
+                        if layer < 2 and amount < np.float32(0.004):
                             continue
                         _texel(portrait, value[PORTRAIT] - np.float32(0.5), value[PORTRAIT + 1] - np.float32(0.5), seen)
                         # Where the portrait saw something else it tells nothing of what is here.
