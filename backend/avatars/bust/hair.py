@@ -262,7 +262,10 @@ def _hidden(
 
 def _filled_down(side: _Side) -> np.ndarray:
     """(rows,): the share of hair that a side's outline shows; below its end what it shows above it."""
-    share = ndimage.gaussian_filter1d(side.covered.astype(float), 1.5, mode="nearest")
+    covered = side.covered.copy()
+    if side.last >= 0:
+        covered[int(covered.argmax()) : side.last + 1] = True
+    share = ndimage.gaussian_filter1d(covered.astype(float), 1.5, mode="nearest")
     if side.last >= 0:
         level = min(max(side.last - 6, 0), int(side.ear_rows[0]))
         share[level:] = np.maximum(share[level:], share[max(level - 4, 0) : level + 6].max())
