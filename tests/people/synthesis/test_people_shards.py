@@ -77,8 +77,8 @@ def test_the_shard_is_as_training_wants_it(written, person):
     for k in (0, 1, 2, 4):
         seen = (identity.head[k] == 255) & (identity.raw[k, ..., 3] == 255) & (identity.truth[k, ..., 3] == 255)
         assert seen.mean() > 0.1
-        # Clothes at the picture's foot are no target.
-        assert identity.head[k, -8:].max() == 0
+        # Clothes at the picture's foot are no target; hair and a bare neck may reach there.
+        assert (identity.head[k, -8:] > 0).mean() < 0.1
         assert psnr(identity.raw[k, ..., :3], identity.truth[k, ..., :3], seen) > (30 if k == 0 else 13)
 
 
