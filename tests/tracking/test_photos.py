@@ -60,5 +60,5 @@ def test_the_files_own_alpha_limits_the_person(open_head, portraits, astronaut):
     tracked = track(encode(np.dstack([astronaut, disc])), open_head)
     inside = cv2.erode(cv2.warpAffine(disc, tracked.from_photo, (512, 512)), np.ones((5, 5)))
     outside = cv2.erode(cv2.warpAffine(255 - disc, tracked.from_photo, (512, 512)), np.ones((5, 5)))
-    assert tracked.matte[outside == 255].max() == 0
+    assert tracked.matte[outside == 255].max() <= 1.01 / 255
     assert tracked.matte[inside == 255].mean() > 0.5

@@ -61,7 +61,7 @@ def test_shards_are_what_training_reads_and_are_made_once(tmp_path, captures):
             assert inside.mean() > 0.2
             assert psnr(raw[..., :3], truth[..., :3], inside) > 17
         own = (identity.raw[0, ..., 3] > 250) & (identity.reference[..., 3] > 250)
-        assert psnr(identity.raw[0, ..., :3], identity.reference[..., :3], own) > 27
+        assert psnr(identity.raw[0, ..., :3], identity.reference[..., :3], own) > 23
     times = [path.stat().st_mtime_ns for path in shards(tmp_path)]
     again = run("convert", str(captures), str(tmp_path), "--size", "128")
     assert "0 shards written, 2 were there" in again.stdout
