@@ -35,6 +35,18 @@ def workers_find_the_tests(monkeypatch, tmp_path_factory):
     assert not (folder / "ran").exists()
 
 
+def _forget_token():
+    from ray._private.authentication_test_utils import reset_auth_token_state
+
+    reset_auth_token_state()
+
+
+@pytest.fixture(autouse=True)
+def no_token_of_another_test():
+    """Ray reads its settings once a process."""
+    _forget_token()
+
+
 @pytest.fixture
 def cluster(workers_find_the_tests, monkeypatch):
     """A Ray cluster of two nodes with a processor each, on this machine; nothing of it is left at the end."""
@@ -42,6 +54,7 @@ def cluster(workers_find_the_tests, monkeypatch):
 
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", "a token of the tests, 32 characters long")
+    _forget_token()
     node = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=node)
     cluster.second = cluster.add_node(num_cpus=1, object_store_memory=80 << 20)
