@@ -109,7 +109,7 @@ class _Side:
     """
 
     def __init__(self, chart, portrait, anatomy, vertices, faces, skull, sign):
-        turned = (chart.azimuth - portrait.azimuth + np.pi) % (2 * np.pi) - np.pi
+        turned = portrait.turned(chart.azimuth)
         self.half = np.broadcast_to((turned * sign > 0)[None], chart.shape)
         self.column = int(np.argmin(np.abs(turned - sign * np.pi / 2)))
         origins, directions = chart.rays()
@@ -239,7 +239,7 @@ def _hidden(
     frayed = ndimage.gaussian_filter1d(np.random.default_rng(0).standard_normal(columns), 1.0, mode="wrap")
     hangs = np.clip((last + 2 * frayed[None] - row) / 4 + 0.5, 0, 1)
     skin = portrait.sample(portrait.regions[..., SKIN], portrait.camera.project(chart.points(radius))) > 0.5
-    turned = np.degrees((chart.azimuth - portrait.azimuth + np.pi) % (2 * np.pi) - np.pi)
+    turned = np.degrees(portrait.turned(chart.azimuth))
     grows = scalp * along
     grows = np.where((np.abs(turned) < 95)[None] & (row > chart.cap_rows - 2), 0, grows)
     ears = np.zeros(chart.shape)

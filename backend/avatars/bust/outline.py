@@ -57,7 +57,7 @@ def fit_skull(chart: RadialChart, portrait: Portrait, skull: np.ndarray) -> np.n
     rows, columns = chart.shape
     person = portrait.cover + portrait.regions[..., SKIN] > 0.5
     origins, directions = chart.rays()
-    turned = (chart.azimuth - portrait.azimuth + np.pi) % (2 * np.pi) - np.pi
+    turned = portrait.turned(chart.azimuth)
     elevation = 90 * (1 - np.arange(rows) / chart.cap_rows)
     weight = np.clip((elevation - 4) / 8, 0, 1) * np.clip((80 - elevation) / 20, 0, 1)
     change = np.zeros((rows, columns))

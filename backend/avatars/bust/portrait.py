@@ -57,6 +57,10 @@ class Portrait:
         x, _, z = self.camera.center
         return float(np.arctan2(x, z))
 
+    def turned(self, azimuth: np.ndarray) -> np.ndarray:
+        """Azimuths around the head, radians, from the camera's own, in -pi to pi."""
+        return (azimuth - self.azimuth + np.pi) % (2 * np.pi) - np.pi
+
     @property
     def cover(self) -> np.ndarray:
         """(S, S): how much hair or headwear a pixel shows."""

@@ -71,7 +71,7 @@ def build_torso(
     base = _rows_below(base, body, chart)
     widths = _outline(chart, portrait, head_covered)
     base = _at_shoulder_height(base, widths, chart)
-    turned = (chart.azimuth - portrait.azimuth + np.pi) % (2 * np.pi) - np.pi
+    turned = portrait.turned(chart.azimuth)
     radius = _meet_outline(chart, base, widths, turned)
     neck = _reach(chart, vertices, model.faces[anatomy.neck[model.faces].all(1)])
     skin = _reach(chart, vertices, model.faces[(anatomy.skin & ~anatomy.torso & ~anatomy.ears)[model.faces].all(1)])
@@ -150,7 +150,7 @@ def _outline(chart: RadialChart, portrait: Portrait, head_covered: np.ndarray) -
     origins, directions = chart.rays()
     chest = portrait.regions[..., SKIN] * ~ndimage.binary_dilation(head_covered, iterations=3)
     person = (portrait.alpha > 0.5) & (portrait.regions[..., CLOTHING] + chest > 0.4)
-    turned = (chart.azimuth - portrait.azimuth + np.pi) % (2 * np.pi) - np.pi
+    turned = portrait.turned(chart.azimuth)
     found = []
     for sign in (-1, 1):
         column = int(np.argmin(np.abs(turned - sign * np.pi / 2)))
@@ -201,7 +201,7 @@ def _collar(chart: RadialChart, portrait: Portrait, radius: np.ndarray) -> np.nd
     """(columns,) row where clothing begins: as the photo shows at both sides of the neck, and level round the back."""
     pixels = portrait.camera.project(chart.points(radius))
     cloth = portrait.sample(portrait.regions[..., CLOTHING], pixels) > 0.5
-    turned = (chart.azimuth - portrait.azimuth + np.pi) % (2 * np.pi) - np.pi
+    turned = portrait.turned(chart.azimuth)
     tops = []
     for sign in (-1, 1):
         beside = (np.degrees(turned * sign) > 40) & (np.degrees(turned * sign) < 95)
