@@ -69,7 +69,7 @@ def _scene(name: str) -> bpy.types.Scene:
     if name:
         if name not in bpy.data.scenes:
             there = ", ".join(scene.name for scene in bpy.data.scenes)[:300]
-            raise TurboPortraitError("no_scene", f"{name[:100]!r} / {there}")
+            raise TurboPortraitError("no_scene", f"{name[:100]!r}; there are: {there}")
         window.scene = bpy.data.scenes[name]
     return window.scene
 
