@@ -15,7 +15,13 @@ RULES = {
     "flame": ({"flame", "numpy"}, {"flame/torch_model.py": {"torch"}}),
     "backend/protocol": (
         {"backend.protocol", "numpy", "msgspec"},
-        {"backend/protocol/pose_file.py": {"flame.limits", "flame.npz"}},
+        {
+            "backend/protocol/pose_file.py": {"flame.limits", "flame.npz"},
+            **{
+                f"backend/protocol/{name}.py": {"flame.rotations"}
+                for name in ("retargeting", "live_link_face", "face_landmarker")
+            },
+        },
     ),
     "backend/client": ({"backend.protocol", "backend.client", "numpy", "zmq", "msgspec"}, {}),
     "blender_addon": (

@@ -163,6 +163,27 @@ ERRORS: dict[str, tuple[str, str]] = {
         "A node of the cluster has another release or other models.",
         "Install the same release and models on every node.",
     ),
+    # Performances.
+    "bad_performance": (
+        "The performance cannot be read.",
+        "Use a file that `turboportrait track` wrote; if it was edited by hand, mend the line that is named.",
+    ),
+    "bad_take": (
+        "The face-capture take cannot be read.",
+        "Use the CSV of Live Link Face, or the JSON that MediaPipe's face landmarker gives, as they were written.",
+    ),
+    "bad_video": (
+        "The video cannot be read.",
+        "Use a video that a player shows, such as MP4, MOV or WebM; if its copy was cut off, copy it again.",
+    ),
+    "no_face_in_video": (
+        "No face was found in the video.",
+        "Use a video that shows one face from the front, well lit and not covered.",
+    ),
+    "no_camera": (
+        "The camera cannot be opened.",
+        "Check that it is plugged in, that no other program uses it, and that this one may use it.",
+    ),
     # Data sets.
     "unknown_data": (
         "The folder holds no data set that is known.",

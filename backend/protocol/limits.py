@@ -52,6 +52,11 @@ MAX_SHOT_FRAMES = 1_000_000
 MAX_HEADS = 1000
 """In one scene."""
 
+MAX_PERFORMANCE_BYTES = 256 * MIB
+"""The file of a performance or of a face-capture take: two hours at 60 frames per second."""
+MAX_PERFORMANCE_SECONDS = 86_400.0
+MAX_FRAME_RATE = 1000
+
 MAX_CLIENTS = 64
 MAX_CONNECTIONS = 512
 MAX_NEWCOMERS = 256
