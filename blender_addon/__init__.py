@@ -1,44 +1,51 @@
 """TurboPortrait3D: one portrait photo becomes a head that Blender can pose and film, refined."""
 
-from . import (
-    backend_link,
+from .connection import link, preferences
+from .live import overlay, session
+from .render import card_render, engine
+from .scene import properties as scene_properties
+from .scene import texture
+from .shots import batch_runs
+from .shots import properties as shots_properties
+from .ui import (
     backend_operators,
     camera_operators,
-    card_render,
-    engine,
     head_operators,
-    head_panel,
+    head_panels,
     menu,
-    operators,
-    panel,
-    preferences,
+    panels,
+    portrait_operators,
     preview_operators,
     properties,
     shots_operators,
     shots_panel,
-    shots_properties,
-    shots_session,
-    texture,
 )
-from .live import overlay, session
 
-OPERATORS = (operators, backend_operators, head_operators, camera_operators, preview_operators, shots_operators)
+OPERATORS = (
+    portrait_operators,
+    backend_operators,
+    head_operators,
+    camera_operators,
+    preview_operators,
+    shots_operators,
+)
 MODULES = (
     preferences,
+    scene_properties,
     properties,
     texture,
     shots_properties,
     engine,
     *OPERATORS,
-    panel,
-    head_panel,
+    panels,
+    head_panels,
     shots_panel,
     menu,
-    shots_session,
+    batch_runs,
     session,
     card_render,
     overlay,
-    backend_link,
+    link,
 )
 
 

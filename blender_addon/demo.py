@@ -14,9 +14,9 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from .head import mesh_of
-from .parameters import head_parameters
-from .rig import write_pose
+from .scene.head import mesh_of
+from .scene.parameters import head_parameters
+from .scene.rig import write_pose
 
 PROGRESS = "@demo "
 FRAMES_PER_SECOND = 24

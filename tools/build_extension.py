@@ -2,7 +2,7 @@
 
     build/extension/            the layout that is packed
         blender_manifest.toml   with the wheels that were collected
-        *.py, live/             blender_addon
+        *.py, scene/, ui/ ...   blender_addon
         wheels/                 ours with what Blender needs, pyzmq and msgspec for each platform and Python
         environment/            the rest of the backend as a wheel, and the pinned versions of its dependencies
     dist/                       the zip

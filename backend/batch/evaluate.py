@@ -26,7 +26,7 @@ import addon_utils
 names = [m.__name__ for m in addon_utils.modules() if m.__name__.endswith("turboportrait3d")]
 if not names:
     sys.path.append({root!r})
-importlib.import_module((names or ["blender_addon"])[0] + ".pose_export").main({request!r})
+importlib.import_module((names or ["blender_addon"])[0] + ".shots.pose_export").main({request!r})
 """
 """The installed extension, else this checkout's add-on."""
 
@@ -91,4 +91,4 @@ def _command(request: Path, blender: str) -> list[str]:
         return [*blender_without_window(*shlex.split(blender)), "--python-exit-code", "1", "--python-expr", code]
     if importlib.util.find_spec("bpy") is None:
         raise TurboPortraitError("no_blender", "this Python has no bpy")
-    return [*python_module("blender_addon.pose_export"), str(request)]
+    return [*python_module("blender_addon.shots.pose_export"), str(request)]

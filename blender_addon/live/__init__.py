@@ -1,1 +1,1 @@
-"""The live preview: views that follow the hand, in camera images and in the Rendered viewport."""
+"""The live preview: views that follow heads and cameras, in camera images and in the Rendered viewport."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 from mathutils import Vector
 
-from ..view_image import image_of_camera
+from ..scene.camera_image import image_of_camera
 
 CARD_KEY = "turboportrait_card"
 """A custom property of the card's object: nothing but its name says that an object is a card."""

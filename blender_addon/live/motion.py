@@ -1,4 +1,4 @@
-"""Whether the hand moves: changes that follow each other are a movement, until a pause longer than their rhythm.
+"""Whether something is being moved: changes that follow each other are, until a pause longer than their rhythm.
 
 Needs no Blender.
 """
@@ -12,7 +12,7 @@ MOVEMENT_SECONDS = 0.5
 """A change so soon after the last one is part of a movement."""
 SHORTEST_REST, LONGEST_REST = 0.06, 0.5
 RESTS_PER_INTERVAL = 1.5
-"""The hand rests after so many times the interval of the last two changes without another: on a slow machine changes
+"""At rest after so many times the interval of the last two changes without another: on a slow machine changes
 come as slowly as redraws."""
 
 
@@ -36,8 +36,8 @@ class Motion:
         return now - self.changed_at < self._rest
 
 
-class Hand:
-    """All pictures that change by the same hand."""
+class SharedMotion:
+    """The motions of all pictures: one user moves them all."""
 
     def __init__(self) -> None:
         self._motions: weakref.WeakSet[Motion] = weakref.WeakSet()

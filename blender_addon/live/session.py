@@ -14,20 +14,22 @@ from bpy.app.handlers import persistent
 
 from backend.client import TurboPortraitError
 
-from .. import frame
-from ..backend_link import link
-from ..camera import render_size
-from ..steps import HeadRequest, Settings, registering_again
-from ..view_image import update_image
+from ..connection.link import link
+from ..connection.requests import register_again
+from ..scene import compositing, head_requests
+from ..scene.camera import render_size
+from ..scene.camera_image import update_image
+from ..scene.head_requests import HeadRequest
+from ..scene.render_options import RenderOptions
 from . import card, viewport
 from .meter import meter
-from .motion import Hand
-from .stream import Picture, Snapshot, Stream
+from .motion import SharedMotion
+from .stream import LivePicture, Snapshot, Stream
 
 BUSY_SECONDS, IDLE_SECONDS = 0.002, 0.1
 RECONNECT_SECONDS = 3.0
-hand = Hand()
-"""The user's, for all scenes and viewports."""
+shared_motion = SharedMotion()
+"""Of all scenes and viewports: one user moves them all."""
 
 
 class Session:
@@ -49,7 +51,7 @@ class Session:
     def observe(self, scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, now: float) -> None:
         """Read what the cameras see now, and ask for it at once: the redraw that follows may take its time."""
         groups = {tuple(camera.name for camera in group): group for group in camera_groups(scene)}
-        self._streams = {names: self._streams.get(names) or Stream(meter, recover, hand) for names in groups}
+        self._streams = {names: self._streams.get(names) or Stream(meter, recover, shared_motion) for names in groups}
         self.problem = "" if groups else "The scene has no camera: add one or make one active"
         for names, cameras in groups.items():
             try:
@@ -88,12 +90,6 @@ def camera_groups(scene: bpy.types.Scene) -> list[list[bpy.types.Object]]:
     return [cameras] if cameras and scene.turboportrait.joint else [[camera] for camera in cameras]
 
 
-def live_settings(scene: bpy.types.Scene) -> Settings:
-    """The scene's settings for previews."""
-    chosen = scene.turboportrait
-    return Settings(chosen.output == "REFINED", chosen.preset, chosen.noise_level, chosen.joint, priority="live")
-
-
 def ask(stream: Stream, now: float) -> None:
     """Have a stream ask the backend, if that is the one that the timer knows."""
     if _client is not None and link.current is _client:
@@ -103,26 +99,26 @@ def ask(stream: Stream, now: float) -> None:
 def recover(stream: Stream, head: HeadRequest, reason: TurboPortraitError) -> None:
     """Have the timer register a head's portrait again, then let the stream go on."""
 
-    def steps():
+    def registering():
         client = yield from link.client()
-        yield from registering_again(client, head, reason)
+        yield from register_again(client, head, reason)
 
-    link.spawn(steps(), lambda _: stream.recovered(), stream.recovered)
+    link.spawn(registering(), lambda _: stream.recovered(), stream.recovered)
 
 
 def _snapshot(
     scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, cameras: list[bpy.types.Object]
 ) -> Snapshot | None:
-    sights = [frame.camera_sight(camera, scene.render, depsgraph, whole=True) for camera in cameras]
-    heads = frame.heads_in_sight(depsgraph, sights)
+    viewpoints = [head_requests.camera_viewpoint(camera, scene.render, depsgraph, whole=True) for camera in cameras]
+    heads = head_requests.heads_seen_from(depsgraph, viewpoints)
     if not heads:
         return None
     scale = min(1.0, scene.turboportrait.live_size / max(render_size(scene.render)))
-    return Snapshot(tuple(heads), live_settings(scene)).scaled(scale)
+    return Snapshot(tuple(heads), RenderOptions.of(scene, priority="live")).scaled(scale)
 
 
-def _show(camera: bpy.types.Object, picture: Picture, number: int) -> None:
-    pixels = frame.flatten(picture.views[number], picture.scales[number])
+def _show(camera: bpy.types.Object, picture: LivePicture, number: int) -> None:
+    pixels = compositing.flatten(picture.views[number], picture.scales[number])
     with meter.upload():
         image = update_image(camera, pixels)
     card.follow(camera)

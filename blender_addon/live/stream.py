@@ -1,7 +1,7 @@
 """Latest wins on Blender's side: one picture, or several that belong together, kept as new as the backend allows.
 
-While the hand moves only raw views are asked for, the next as soon as the last has come; when it rests, the refined
-view of where it rests. So nothing queues, and the backend is never busy refining what no one sees any more.
+While something moves only raw views are asked for, the next as soon as the last has come; at rest, the refined
+view. So nothing queues, and the backend is never busy refining what no one sees any more.
 Needs no Blender.
 """
 
@@ -16,14 +16,16 @@ from backend.client import Client, Handle, TurboPortraitError
 from backend.protocol import Camera
 from backend.protocol.messages import ViewPixels
 
-from ..steps import HeadRequest, Settings, submit_render
+from ..connection.requests import submit_render
+from ..scene.head_requests import HeadRequest
+from ..scene.render_options import RenderOptions
 from .meter import Meter
-from .motion import Hand
+from .motion import SharedMotion
 
 QUICK_REFINER_SECONDS = 0.03
 """A refiner that takes no longer refines movements too."""
 RAW_BUDGET_SECONDS, STILL_BUDGET_SECONDS = 0.03, 0.25
-"""What a raw view may cost while the hand moves and when it rests; where the size may adapt, it is made to fit."""
+"""What a raw view may cost in motion and at rest; where the size may adapt, it is made to fit."""
 SMALLEST_SCALE, SCALE_STEPS = 0.25, 8
 SAME_AREA = 0.01
 
@@ -36,7 +38,7 @@ class Snapshot:
     """What shall be shown: every head as every camera sees it."""
 
     heads: tuple[HeadRequest, ...]
-    settings: Settings
+    options: RenderOptions
 
     @property
     def megapixels(self) -> float:
@@ -55,7 +57,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class Picture:
+class LivePicture:
     """What has arrived: `views[camera][head]`, with the scales of depth likewise."""
 
     stage: str
@@ -101,22 +103,22 @@ class Stream:
         self,
         meter: Meter,
         recover: Recover,
-        hand: Hand,
+        shared: SharedMotion,
         adaptive: bool = False,
     ) -> None:
         """Begin with nothing.
 
         Args:
             recover: registers a head's avatar again, told why; then calls the stream's `recovered`.
-            hand: what else moves: nothing is refined meanwhile.
-            adaptive: pictures may be smaller than asked for while the hand moves.
+            shared: what else moves: nothing is refined meanwhile.
+            adaptive: pictures may be smaller than asked for in motion.
         """
         self.problem: TurboPortraitError | None = None
         self._meter = meter
         self._recover = recover
         self._adaptive = adaptive
-        self._hand = hand
-        self._motion = hand.motion()
+        self._shared_motion = shared
+        self._motion = shared.motion()
         self._key = next(_serials)
         self._wanted: Snapshot | None = None
         self._flight: _Flight | None = None
@@ -160,7 +162,7 @@ class Stream:
         """Ask again for what the backend has refused."""
         self._failed = self.problem = None
 
-    def advance(self, client: Client, now: float) -> list[Picture]:
+    def advance(self, client: Client, now: float) -> list[LivePicture]:
         """Take in what has arrived and ask for what is next; never waits. `now` in seconds of time.perf_counter."""
         pictures = self._collect() if self._flight else []
         self.ask(client, now)
@@ -176,7 +178,7 @@ class Stream:
 
     # Arriving
 
-    def _collect(self) -> list[Picture]:
+    def _collect(self) -> list[LivePicture]:
         flight, pictures = self._flight, []
         error = flight.error
         if error is None:
@@ -192,13 +194,13 @@ class Stream:
             self._flight = None
         return pictures
 
-    def _picture(self, flight: _Flight, stage: str, parts: list) -> Picture:
+    def _picture(self, flight: _Flight, stage: str, parts: list) -> LivePicture:
         self.problem = None
         scale = flight.sent.megapixels / max(flight.snapshot.megapixels, 1e-9)
         self._shown = (flight.snapshot, stage, scale)
         by_camera = zip(*[part.views for part in parts], strict=True)
         scales = zip(*[[view.scale for view in head.views] for head in flight.snapshot.heads], strict=True)
-        return Picture(stage, flight.changed_at, tuple(by_camera), tuple(scales))
+        return LivePicture(stage, flight.changed_at, tuple(by_camera), tuple(scales))
 
     def _fail(self, flight: _Flight, error: TurboPortraitError) -> None:
         self._flight = None
@@ -233,9 +235,9 @@ class Stream:
 
     def _next_work(self, now: float) -> tuple[bool, bool, float] | None:
         """(raw, refined, scale) to ask for next; None if there is nothing to do, or not yet."""
-        moving = self._hand.moving(now)
+        moving = self._shared_motion.moving(now)
         full = self._scale(STILL_BUDGET_SECONDS)
-        refines = self._wanted.settings.refined
+        refines = self._wanted.options.refined
         known = self._flight.snapshot if self._flight else self._shown[0] if self._shown else None
         if known != self._wanted:
             if moving:
@@ -243,7 +245,7 @@ class Stream:
             return True, refines, full
         if self._flight is not None or moving:
             return None
-        # The hand rests on what is shown: make it as good as it gets.
+        # At rest, and this is shown: make it as good as it gets.
         _, stage, area = self._shown
         larger = area < full**2 - SAME_AREA
         if refines and (stage != "refined" or larger):
@@ -266,7 +268,7 @@ class Stream:
         for number, head in enumerate(sent.heads):
             # The same keys each time: the backend drops what a newer request for them makes stale.
             keys = [f"live {self._key} {number} {camera}" for camera in range(len(head.views))]
-            handles.append(submit_render(client, head, snapshot.settings, keys, raw, refined, deep))
+            handles.append(submit_render(client, head, snapshot.options, keys, raw, refined, deep))
         self._flight = _Flight(snapshot, sent, self._motion.changed_at, raw, refined, handles)
         self._meter.count("asked")
 

@@ -13,11 +13,12 @@ from gpu_extras.presets import draw_texture_2d
 from backend.client import Client
 from backend.protocol.pictures import premultiplied
 
-from .. import frame
-from ..camera import view_from_viewport
+from ..scene import compositing, head_requests
+from ..scene.camera import view_from_viewport
+from ..scene.render_options import RenderOptions
 from .meter import meter
-from .motion import Hand
-from .stream import Picture, Recover, Snapshot, Stream
+from .motion import SharedMotion
+from .stream import LivePicture, Recover, Snapshot, Stream
 
 FONT = 0
 MARGIN, TEXT_SIZE = 24, 14
@@ -26,25 +27,25 @@ MARGIN, TEXT_SIZE = 24, 14
 class ViewportView:
     """What one Rendered viewport shows; made by its engine and gone with it."""
 
-    def __init__(self, recover: Recover, hand: Hand) -> None:
-        self.stream = Stream(meter, recover, hand, adaptive=True)
-        self.picture: Picture | None = None
+    def __init__(self, recover: Recover, shared: SharedMotion) -> None:
+        self.stream = Stream(meter, recover, shared, adaptive=True)
+        self.picture: LivePicture | None = None
         self._texture: gpu.types.GPUTexture | None = None
         self.problem = ""
         _views.add(self)
 
-    def observe(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph, settings) -> None:
+    def observe(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph, options: RenderOptions) -> None:
         """Read what the region sees now."""
         region, view = context.region, context.region_data
         self.problem = ""
         try:
-            heads = frame.heads_in_sight(depsgraph, [lambda place: view_from_viewport(region, view, place)])
+            heads = head_requests.heads_seen_from(depsgraph, [lambda place: view_from_viewport(region, view, place)])
         except ValueError as error:
             self.problem, heads = str(error), []
         else:
             if not heads:
                 self.problem = "No visible head has a portrait: register one in the TurboPortrait panel"
-        self.stream.offer(Snapshot(tuple(heads), settings) if heads else None, time.perf_counter())
+        self.stream.offer(Snapshot(tuple(heads), options) if heads else None, time.perf_counter())
 
     def draw(self, engine: bpy.types.RenderEngine, context: bpy.types.Context, line: str) -> None:
         """Draw the newest picture over the world's colour, and a line on what is missing."""
@@ -54,7 +55,7 @@ class ViewportView:
                 self._texture = _texture(self.picture)
             meter.shown(self.picture.stage, self.picture.changed_at)
             self.picture = None
-        background = frame.world_color(scene)
+        background = compositing.world_color(scene)
         if background[3]:
             gpu.state.active_framebuffer_get().clear(color=tuple(map(float, background)))
         if self._texture is not None and not self.problem:
@@ -92,9 +93,9 @@ def redraw() -> None:
                 area.tag_redraw()
 
 
-def _texture(picture: Picture) -> gpu.types.GPUTexture:
+def _texture(picture: LivePicture) -> gpu.types.GPUTexture:
     """The picture as Blender's viewport wants it: scene linear and premultiplied; its view transform comes after."""
-    pixels = premultiplied(frame.flatten(picture.views[0], picture.scales[0])[::-1])
+    pixels = premultiplied(compositing.flatten(picture.views[0], picture.scales[0])[::-1])
     height, width = pixels.shape[:2]
     buffer = gpu.types.Buffer("FLOAT", pixels.size, pixels.ravel())
     return gpu.types.GPUTexture((width, height), format="RGBA16F", data=buffer)

@@ -12,9 +12,9 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from blender_addon.head import add_head
-from blender_addon.portrait import pack_portrait
-from blender_addon.rig import write_pose
+from blender_addon.scene.head import add_head
+from blender_addon.scene.portrait import pack_portrait
+from blender_addon.scene.rig import write_pose
 from flame import load_head_model
 
 

@@ -10,7 +10,7 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-MODULES = sorted(path.name for path in (HERE / "inside").glob("test_*.py"))
+MODULES = sorted(path.relative_to(HERE / "inside").as_posix() for path in (HERE / "inside").rglob("test_*.py"))
 
 
 def blender_path(version: str) -> list[str]:

@@ -70,7 +70,7 @@ def test_a_heic_photo_is_read(astronaut):
 
 
 def test_blenders_file_browser_shows_what_is_read():
-    shown = re.search(r'IMAGE_FILES = "(.*)"', (ROOT / "blender_addon" / "operators.py").read_text())[1]
+    shown = re.search(r'IMAGE_FILES = "(.*)"', (ROOT / "blender_addon" / "ui" / "portrait_operators.py").read_text())[1]
     register_heif_opener()
     Image.init()
     kinds = Image.registered_extensions()

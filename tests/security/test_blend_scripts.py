@@ -53,7 +53,7 @@ def test_a_preference_that_allows_scripts_does_not_count(hostile, tmp_path):
     ran.unlink(missing_ok=True)
     request = tmp_path / "request.json"
     request.write_bytes(encode(EvaluationRequest(str(blend), str(tmp_path / "poses.npz"), tuple(SHOTS))))
-    in_bpy(f"{allow}\nimport blender_addon.pose_export\nblender_addon.pose_export.main({str(request)!r})")
+    in_bpy(f"{allow}\nimport blender_addon.shots.pose_export\nblender_addon.shots.pose_export.main({str(request)!r})")
     assert not ran.exists()
     (note,) = PoseFile.load(tmp_path / "poses.npz").header.notes
     assert "Scripts of the .blend are not run" in note

@@ -13,7 +13,7 @@ bpy.ops.preferences.addon_enable(module="blender_addon")
 
 from watching import middle, settle, shown, turn_until  # noqa: E402
 
-from blender_addon import preferences  # noqa: E402
+from blender_addon.connection import preferences  # noqa: E402
 
 portrait, *command = sys.argv[1:]
 preferences.backend_command = lambda python: tuple(command)

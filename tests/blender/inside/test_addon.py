@@ -4,10 +4,15 @@ import bpy
 import pytest
 
 import blender_addon
-from blender_addon import backend_link, menu, panel, preferences, properties, shots_properties, steps
-from blender_addon import connecting as connecting_module
-from blender_addon.connecting import connecting
-from blender_addon.engine import TurboPortraitEngine
+from blender_addon.connection import connect as connecting_module
+from blender_addon.connection import link as link_module
+from blender_addon.connection import preferences, tasks
+from blender_addon.connection.connect import connect
+from blender_addon.render.engine import TurboPortraitEngine
+from blender_addon.scene import properties as scene_properties
+from blender_addon.shots import properties as shots_properties
+from blender_addon.ui import menu, panels
+from blender_addon.ui.properties import SceneProperties
 
 
 def test_it_registers_twice_and_leaves_nothing():
@@ -24,7 +29,10 @@ def test_it_registers_twice_and_leaves_nothing():
 
 def test_every_property_and_operator_explains_itself(addon):
     chosen = bpy.context.preferences.addons["blender_addon"].preferences
-    groups = [(cls, cls.bl_rna) for cls in (*properties.CLASSES, *shots_properties.CLASSES, type(chosen))]
+    groups = [
+        (cls, cls.bl_rna)
+        for cls in (SceneProperties, *scene_properties.CLASSES, *shots_properties.CLASSES, type(chosen))
+    ]
     groups += [(cls, call(cls).get_rna_type()) for cls in operators()]
     described = [rna.properties[name] for cls, rna in groups for name in getattr(cls, "__annotations__", ())]
     # The file browser's filter is hidden.
@@ -96,7 +104,7 @@ def test_a_button_that_cannot_be_pressed_says_why(scene, monkeypatch):
 
 
 def test_buttons_that_cannot_be_used_are_not_offered(scene):
-    assert not panel.PreviewPanel.poll(bpy.context)
+    assert not panels.PreviewPanel.poll(bpy.context)
     assert bpy.ops.turboportrait.start_backend.poll()
     assert not bpy.ops.turboportrait.stop_backend.poll()
     scene.camera = None
@@ -125,15 +133,15 @@ def test_a_python_that_is_none_is_said(addon, scene, tmp_path, monkeypatch):
 
 def test_a_backend_elsewhere_needs_online_access(addon):
     if bpy.app.online_access:
-        with pytest.raises(backend_link.TurboPortraitError):
-            steps.complete(connecting("test", _elsewhere("nonsense")), timeout=5)
+        with pytest.raises(link_module.TurboPortraitError):
+            tasks.complete(connect("test", _elsewhere("nonsense")), timeout=5)
     else:
-        with pytest.raises(backend_link.TurboPortraitError, match="online access"):
-            steps.complete(connecting("test", _elsewhere("tcp://192.0.2.1:5555")), timeout=5)
+        with pytest.raises(link_module.TurboPortraitError, match="online access"):
+            tasks.complete(connect("test", _elsewhere("tcp://192.0.2.1:5555")), timeout=5)
 
 
 def _elsewhere(address):
-    from blender_addon.preferences import Connection
+    from blender_addon.connection.preferences import Connection
 
     return Connection(address=address)
 
@@ -148,10 +156,10 @@ def test_steps_that_take_too_long_are_given_up_and_closed():
         finally:
             closed.append(True)
 
-    with pytest.raises(backend_link.TurboPortraitError, match="waiting") as error:
-        steps.complete(endless(), timeout=0.02)
+    with pytest.raises(link_module.TurboPortraitError, match="waiting") as error:
+        tasks.complete(endless(), timeout=0.02)
     assert error.value.code == "timeout"
-    with pytest.raises(backend_link.TurboPortraitError) as error:
-        steps.complete(endless(), timeout=60, interrupted=lambda: True)
+    with pytest.raises(link_module.TurboPortraitError) as error:
+        tasks.complete(endless(), timeout=60, interrupted=lambda: True)
     assert error.value.code == "cancelled"
     assert closed == [True, True]

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import bpy
 import numpy as np
 
-from blender_addon.backend_link import link
+from blender_addon.connection.link import link
 from blender_addon.live import session
-from blender_addon.view_image import image_name
+from blender_addon.scene.camera_image import image_name
 
 PATIENCE_SECONDS = 60
 

@@ -6,7 +6,7 @@ import bpy
 import numpy as np
 
 from backend.protocol.rigged_mesh import RiggedMesh
-from blender_addon.head import add_head
+from blender_addon.scene.head import add_head
 
 bpy.ops.preferences.addon_enable(module="blender_addon")
 with np.load(sys.argv[1]) as file:

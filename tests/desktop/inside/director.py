@@ -41,7 +41,7 @@ def play(scenario: Scenario, report: Path) -> None:
             if callable(wish):
                 if not wish():
                     if passed > PATIENCE_SECONDS:
-                        said = inner("backend_link").link.message
+                        said = inner("connection.link").link.message
                         scenario.throw(TimeoutError(f"waited {PATIENCE_SECONDS:g} s; the panel says: {said}"))
                     return STEP_SECONDS
             elif passed < wish:

@@ -22,7 +22,7 @@ LOG = Path(given["state"]) / f"{given['part']}.jsonl"
 
 
 def scenario():
-    session, meter, link = inner("live.session"), inner("live.meter").meter, inner("backend_link").link
+    session, meter, link = inner("live.session"), inner("live.meter").meter, inner("connection.link").link
     scene = bpy.context.scene
     for thing in list(scene.objects):
         bpy.data.objects.remove(thing)
@@ -148,7 +148,7 @@ def scrub(scene, neck, rested, meter):
     for frame, turn in ((1, -0.5), (250, 0.5)):
         neck.rotation_euler.y = turn
         neck.keyframe_insert("rotation_euler", frame=frame)
-    link = inner("backend_link").link
+    link = inner("connection.link").link
     most, start = 0, time.monotonic()
     for frame in range(1, 251):
         scene.frame_set(frame)

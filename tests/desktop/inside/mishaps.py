@@ -16,7 +16,7 @@ bpy.context.preferences.view.show_splash = False
 
 
 def scenario():
-    link = inner("backend_link").link
+    link = inner("connection.link").link
     scene = bpy.context.scene
     for thing in list(scene.objects):
         bpy.data.objects.remove(thing)

@@ -18,7 +18,7 @@ bpy.context.preferences.view.show_splash = False
 
 
 def scenario():
-    session, meter, link = inner("live.session"), inner("live.meter").meter, inner("backend_link").link
+    session, meter, link = inner("live.session"), inner("live.meter").meter, inner("connection.link").link
     scene = bpy.context.scene
     for thing in list(scene.objects):
         bpy.data.objects.remove(thing)
@@ -186,8 +186,8 @@ def words_in_german():
             getattr(bpy.ops.turboportrait, operator)(**given)
         except RuntimeError as error:
             said.append(str(error).strip())
-    inner("backend_link").link.say("Cancelled")
-    said.append(inner("backend_link").link.message)
+    inner("connection.link").link.say("Cancelled")
+    said.append(inner("connection.link").link.message)
     bpy.app.translations.unregister("turboportrait_test")
     chosen.language = before
     return said

@@ -1,0 +1,1 @@
+"""The way to the backend: its process, the session with it, and what is asked of it."""

@@ -1,0 +1,1 @@
+"""The render engine, and cards in other engines' renders."""

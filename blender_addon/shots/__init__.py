@@ -1,0 +1,1 @@
+"""Batches of shots: timeline markers to a pose file, and runs of `turboportrait batch`."""

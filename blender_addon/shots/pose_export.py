@@ -1,0 +1,229 @@
+"""Evaluates a .blend once for its shots: cameras and head parameters per frame into a pose file that needs no Blender.
+
+Run as `python -m blender_addon.pose_export REQUEST.json` by a Python that has bpy, or within Blender by
+`blender --background --python FILE -- REQUEST.json`. Each line that it prints with the prefix PROGRESS is JSON for the
+one who runs it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import bpy
+import numpy as np
+from bpy.app.translations import pgettext_rpt as rpt_
+
+from backend.protocol.errors import TurboPortraitError
+from backend.protocol.names import safe_name
+from backend.protocol.pose_file import COLUMNS, Head, Header, PoseFile
+from backend.protocol.shots import EvaluationRequest, Shot, decode_request, plain
+
+from .. import __package__ as ADDON
+from ..scene.camera import CameraError, view_of_head
+from ..scene.compositing import world_color
+from ..scene.head import visible_heads
+from ..scene.material import pixels_of
+from ..scene.parameters import head_parameters
+from ..scene.texture import texture_of, texture_sha256
+from .markers import frame_rate, marker_shots
+
+PROGRESS = "@poses "
+
+
+def main(request_path: str) -> None:
+    """Carry out a request."""
+    try:
+        _evaluate(decode_request(Path(request_path).read_bytes()))
+    except TurboPortraitError as error:
+        tell(code=error.code, sentence=error.sentence)
+        raise
+
+
+def _evaluate(request: EvaluationRequest) -> None:
+    if ADDON not in bpy.context.preferences.addons:
+        bpy.ops.preferences.addon_enable(module=ADDON)
+    # Said here, too: opening a file by a script goes by the preferences, not by --disable-autoexec.
+    bpy.ops.wm.open_mainfile(filepath=request.blend, load_ui=False, use_scripts=False)
+    scene = _scene(request.scene)
+    digest = hashlib.sha256(Path(request.blend).read_bytes()).hexdigest()
+    shots = marker_shots(scene) if request.shots is None else list(request.shots)
+    if request.output:
+        collect(scene, shots, digest).save(request.output)
+    rate = frame_rate(scene)
+    tell(
+        done=True,
+        fps=[rate.numerator, rate.denominator],
+        cameras=sorted(cameras_by_name(scene)),
+        heads=[head.name for head in portrait_heads(scene)],
+        shots=[plain(shot) for shot in shots],
+        blend_sha256=digest,
+    )
+
+
+def _scene(name: str) -> bpy.types.Scene:
+    """The .blend's scene of that name, made the current one."""
+    window = bpy.context.window or bpy.context.window_manager.windows[0]
+    if name:
+        if name not in bpy.data.scenes:
+            there = ", ".join(scene.name for scene in bpy.data.scenes)[:300]
+            said = rpt_("{scene}; there are: {scenes}").format(scene=repr(name[:100]), scenes=there)
+            raise TurboPortraitError("no_scene", said)
+        window.scene = bpy.data.scenes[name]
+    return window.scene
+
+
+def cameras_by_name(scene: bpy.types.Scene) -> dict[str, bpy.types.Object]:
+    """The scene's cameras, also by the names of the markers that are bound to them: movies of shots have those."""
+    bound = {safe_name(marker.name): marker.camera for marker in scene.timeline_markers if marker.camera is not None}
+    return bound | {thing.name: thing for thing in scene.objects if thing.type == "CAMERA"}
+
+
+def portrait_heads(scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """The scene's head objects that have a portrait in the .blend, by name."""
+    heads = [thing for thing in scene.objects if thing.turboportrait.is_head and _photo(thing)]
+    return sorted(heads, key=lambda head: head.name)
+
+
+def collect(scene: bpy.types.Scene, shots: Sequence[Shot], blend_sha256: str = "") -> PoseFile:
+    """Evaluate a scene for its shots, each frame of the scene once.
+
+    What cannot be evaluated (an orthographic camera, a stretched head) is a problem in the header, once per shot.
+    """
+    heads = portrait_heads(scene)
+    known = cameras_by_name(scene)
+    shots = [_sized(shot, scene) for shot in shots]
+    collector = _Collector(scene, {head.name: index for index, head in enumerate(heads)}, known)
+    wanted = [shot for shot in shots if not shot.camera or shot.camera in known]
+    pictures: dict[float, list[tuple[int, int]]] = {}
+    for index, shot in enumerate(shots):
+        for frame in shot.frames if shot in wanted else ():
+            pictures.setdefault(shot.time(frame), []).append((index, frame))
+    for count, time in enumerate(sorted(pictures), 1):
+        scene.frame_set(math.floor(time), subframe=time - math.floor(time))
+        for index, frame in pictures[time]:
+            collector.add(index, shots[index], frame)
+        if count % 50 == 0 or count == len(pictures):
+            tell(frame=count, frames=len(pictures))
+    rate = frame_rate(scene)
+    color = world_color(scene)
+    header = Header(
+        blend_sha256=blend_sha256,
+        fps=(rate.numerator, rate.denominator),
+        cameras=tuple(sorted(known)),
+        heads=tuple(_head_info(head, collector.expressions.get(head.name, 0)) for head in heads),
+        shots=tuple(shots),
+        background=tuple(float(channel) for channel in color[:3]),
+        problems=tuple(collector.problems.items()),
+        notes=_scripts_left_out(),
+    )
+    portraits = {info.portrait_sha256: _photo(head) for info, head in zip(header.heads, heads, strict=True)}
+    textures = {
+        info.texture_sha256: pixels_of(texture_of(head))
+        for info, head in zip(header.heads, heads, strict=True)
+        if info.texture_sha256
+    }
+    return PoseFile(header, collector.columns(), portraits, textures)
+
+
+class _Collector:
+    """Rows of the table, as they come."""
+
+    def __init__(self, scene: bpy.types.Scene, heads: dict[str, int], cameras: dict[str, bpy.types.Object]) -> None:
+        self._scene = scene
+        self._heads = heads
+        self._cameras = cameras
+        self._rows: list[tuple] = []
+        self.expressions: dict[str, int] = {}
+        self.problems: dict[str, str] = {}
+
+    def add(self, index: int, shot: Shot, frame: int) -> None:
+        """One frame of one shot: a row for each head that is to be seen."""
+        render = self._scene.render
+        render.resolution_x, render.resolution_y, render.resolution_percentage = shot.width, shot.height, 100
+        render.use_border = False
+        camera = self._cameras[shot.camera] if shot.camera else self._scene.camera
+        depsgraph = bpy.context.evaluated_depsgraph_get()
+        for head in visible_heads(depsgraph):
+            if head.name not in self._heads or (shot.avatar and head.name != shot.avatar):
+                continue
+            try:
+                view = view_of_head(camera, head.evaluated_get(depsgraph).matrix_world, render, depsgraph)
+                parameters = head_parameters(head, depsgraph)
+            except (CameraError, ValueError) as error:
+                self.problems.setdefault(shot.name, f"frame {frame}, {head.name}: {error}")
+                continue
+            self.expressions[head.name] = len(parameters.expression)
+            camera_numbers = (view.camera.K, view.camera.world_to_camera, view.scale)
+            head_numbers = (parameters.pose, parameters.translation, parameters.expression)
+            self._rows.append((index, frame, self._heads[head.name], *camera_numbers, *head_numbers))
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """The table, sorted."""
+        rows = sorted(self._rows, key=lambda row: row[:3])
+        widest = max(self.expressions.values(), default=0)
+        table = {}
+        for position, (name, (kind, width)) in enumerate(COLUMNS.items()):
+            if width == 1:
+                table[name] = np.array([row[position] for row in rows], kind)
+                continue
+            table[name] = np.zeros((len(rows), widest if width < 0 else width), kind)
+            for target, row in zip(table[name], rows, strict=True):
+                target[: len(row[position])] = row[position]
+        return table
+
+
+def _scripts_left_out() -> tuple[str, ...]:
+    """A sentence where the file would have run scripts: what they move stays as it is without them."""
+    if not bpy.app.autoexec_fail:
+        return ()
+    return (f"Scripts of the .blend are not run ({bpy.app.autoexec_fail_message}): bake what they move to keyframes.",)
+
+
+def _sized(shot: Shot, scene: bpy.types.Scene) -> Shot:
+    """The shot with a size: its own, else the scene's; a side alone keeps the scene's aspect."""
+    render = scene.render
+    width, height = (max(side * render.resolution_percentage // 100, 1) for side in _resolution(render))
+    if shot.width and not shot.height:
+        width, height = shot.width, max(round(shot.width * height / width), 1)
+    elif shot.height and not shot.width:
+        width, height = max(round(shot.height * width / height), 1), shot.height
+    elif shot.width:
+        width, height = shot.width, shot.height
+    return shot.sized(width, height)
+
+
+def _resolution(render: bpy.types.RenderSettings) -> tuple[int, int]:
+    return render.resolution_x, render.resolution_y
+
+
+def _photo(head: bpy.types.Object) -> bytes:
+    image = head.turboportrait.portrait
+    return bytes(image.packed_file.data) if image and image.packed_file else b""
+
+
+def _head_info(head: bpy.types.Object, expressions: int) -> Head:
+    properties = head.turboportrait
+    return Head(
+        name=head.name,
+        maker=properties.maker,
+        head_model=properties.head_model,
+        portrait_sha256=hashlib.sha256(_photo(head)).hexdigest(),
+        portrait_name=properties.portrait.name,
+        expressions=expressions,
+        texture_sha256=texture_sha256(head, now=True),
+        face=properties.portrait_face,
+    )
+
+
+def tell(**fields: object) -> None:
+    """One line of progress for the parent process."""
+    print(PROGRESS + json.dumps(fields), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[-1])

@@ -1,0 +1,149 @@
+"""The buttons that add heads: the open head, a head model of one's own, a portrait."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+from bpy.app.translations import pgettext_rpt as rpt_
+from bpy_extras.io_utils import ImportHelper
+
+from backend.client import TurboPortraitError
+from flame import load_head_model
+
+from ..connection import preferences
+from ..connection.connect import can_reach
+from ..connection.error_text import message_of
+from ..connection.link import BUSY_SECONDS, link
+from ..connection.requests import register_portrait
+from ..connection.tasks import Task
+from ..live import session
+from ..scene.camera_moves import view_head
+from ..scene.head import add_head, head_of
+from ..scene.portrait import PHOTO_COLOURS, read_photo, show_avatar
+from .reporting import report
+
+IMAGE_FILES = "*.jpg;*.jpeg;*.jfif;*.png;*.heic;*.heif;*.avif;*.webp;*.jp2;*.gif;*.tif;*.tiff;*.bmp"
+"""What the backend decodes (`backend.photos`)."""
+
+
+class AddHead(bpy.types.Operator):
+    bl_idname = "turboportrait.add_head"
+    bl_label = "Add head"
+    bl_description = "Add the open head, without a portrait: mesh, shape keys and armature"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return report(self, lambda: add_head(context, load_head_model(), "Head"))
+
+
+class LoadHead(bpy.types.Operator, ImportHelper):
+    bl_idname = "turboportrait.load_head"
+    bl_label = "Load head model"
+    bl_description = "Add a head from a FLAME-format head model file of your own (.npz or .pkl)"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filename_ext = ".npz"
+    filter_glob: bpy.props.StringProperty(default="*.npz;*.pkl", options={"HIDDEN"})
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        path = bpy.path.abspath(self.filepath)
+        return report(self, lambda: add_head(context, load_head_model(path), Path(path).stem))
+
+
+class RegisterPortrait(bpy.types.Operator, ImportHelper):
+    bl_idname = "turboportrait.register_portrait"
+    bl_label = "Register portrait"
+    bl_description = "Turn a portrait photo into a head; the selected head gets it, or a new one"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filename_ext = ".jpg"
+    filter_glob: bpy.props.StringProperty(default=IMAGE_FILES, options={"HIDDEN"})
+    maker: bpy.props.StringProperty(name="Maker", description="How the backend makes the avatar", default="bust")
+    head_model: bpy.props.StringProperty(
+        name="Head model", description="The backend's head model that is fitted", default="open_head"
+    )
+    face: bpy.props.IntProperty(
+        name="Face", description="Of several faces, counted from 1 at the left; 0 for the largest", min=0, max=99
+    )
+    new_head: bpy.props.BoolProperty(
+        name="As a new head", description="Add a head even if one is selected", default=False
+    )
+    look: bpy.props.BoolProperty(
+        name="Look at it", description="Bring a new head into view in the 3D viewport, with its photo", default=True
+    )
+    photo_colors: bpy.props.BoolProperty(
+        name="Show the photo's colours",
+        description="Set the scene's view transform to Standard, so that the head looks as in the photo",
+        default=True,
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if link.busy:
+            cls.poll_message_set(rpt_("The backend is at work: wait until it is done"))
+            return False
+        if context.mode not in {"OBJECT", "POSE"}:
+            cls.poll_message_set(rpt_("Leave this mode for Object Mode or Pose Mode"))
+            return False
+        if not link.ready and not can_reach(preferences.connection()):
+            cls.poll_message_set(rpt_("There is no backend yet: see the first step of the TurboPortrait panel"))
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        head = None if self.new_head else head_of(context.object)
+        # Undo may happen while the backend works: a name survives it, a reference does not.
+        self._head = head.name if head else ""
+        try:
+            self._photo = read_photo(bpy.path.abspath(self.filepath))
+        except TurboPortraitError as error:
+            self.report({"ERROR"}, message_of(error))
+            return {"CANCELLED"}
+        if bpy.app.background:
+            return report(self, lambda: self._finish(context, link.run(self._task())))
+        self._outcome = []
+        self._failure = []
+        link.spawn(self._task(), self._outcome.append, self._failure.append, cancellable=True)
+        self._timer = context.window_manager.event_timer_add(2 * BUSY_SECONDS, window=context.window)
+        context.window_manager.modal_handler_add(self)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Let the user work on until the link has the avatar, then build the head as one undo step."""
+        done = self._outcome or self._failure
+        # In edit mode or amid a stroke no head can be built: wait until the user is through.
+        if event.type != "TIMER" or not done or context.mode not in {"OBJECT", "POSE"}:
+            return {"PASS_THROUGH"}
+        context.window_manager.event_timer_remove(self._timer)
+        if self._failure:
+            self.report({"ERROR"}, message_of(self._failure[0]))
+            return {"CANCELLED"}
+        return report(self, lambda: self._finish(context, self._outcome[0]))
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        """Another file was opened: nothing is left to give the head to."""
+        context.window_manager.event_timer_remove(self._timer)
+
+    def _task(self) -> Task:
+        client = yield from link.client()
+        return (yield from register_portrait(client, self._photo, self.maker, self.head_model, self.face))
+
+    def _finish(self, context: bpy.types.Context, outcome: tuple) -> None:
+        registered, mesh = outcome
+        head = show_avatar(context, bpy.data.objects.get(self._head), self.filepath, self._photo, registered, mesh)
+        head.turboportrait.portrait_face = self.face
+        # The same photo is the same avatar: what failed for want of it need not any more.
+        session.retry()
+        if not self._head and self.look:
+            view_head(context, head)
+        if self.photo_colors:
+            context.scene.view_settings.view_transform = PHOTO_COLOURS
+        for warning in registered.warnings:
+            self.report({"WARNING"}, rpt_(warning.sentence))
+        link.say(rpt_("{head} is ready").format(head=head.name))
+
+
+CLASSES = (AddHead, LoadHead, RegisterPortrait)
+
+register, unregister = bpy.utils.register_classes_factory(CLASSES)
