@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import stat
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ class HeadModelError(ValueError):
 
 def default_head_path() -> Path:
     """The open head that ships with the project."""
-    return Path(str(resources.files("flame") / "assets" / "open_head.npz"))
+    return Path(__file__).parent / "assets" / "open_head.npz"
 
 
 def load_head_model(path: str | Path | None = None) -> HeadModel:

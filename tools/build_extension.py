@@ -1,22 +1,21 @@
-"""Builds the extension's zip, `make extension`: the add-on, its wheels, and the backend for `Install backend`.
+"""Builds the extension's zip, `make extension`: the add-on, what it imports of ours, wheels, and the backend.
 
     build/extension/            the layout that is packed
         blender_manifest.toml   with the wheels that were collected
         *.py, scene/, ui/ ...   blender_addon
-        wheels/                 ours with what Blender needs, pyzmq and msgspec for each platform and Python
-        environment/            the rest of the backend as a wheel, and the pinned versions of its dependencies
+        backend/, flame/        what the add-on imports: `backend.client`, `backend.protocol`, the head model
+        wheels/                 what they need: pyzmq and msgspec for each platform and Python
+        environment/            the whole backend as a wheel, and the pinned versions of its dependencies
     dist/                       the zip
 
-The two wheels of ours divide the source between them, so that nothing is in the zip twice. Their version ends in a
-digest of Blender's half, such as 0.1.0+7d3f0a12c4: Blender keeps an installed wheel whose name and version it knows, so
-a newer zip of the same version would run with the older zip's wheel.
+Inside Blender all of ours lies below the extension's own package, such as `bl_ext.user_default.turboportrait3d`, where
+it meets no other extension's `backend`: imports of `backend` and `flame` are made relative on the way.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import json
+import re
 import shutil
 import subprocess
 import sys
@@ -37,21 +36,18 @@ PLATFORMS = {
 }
 """Blender's name to pip's."""
 BUNDLED = ("pyzmq", "msgspec")
-LIGHT = ("flame", "backend/__init__.py", "backend/client", "backend/protocol")
-"""What Blender imports; the rest of `backend`, and what needs torch, is the backend's alone."""
-TORCH_ONLY = ("flame/torch_model.py",)
+ADDON_IMPORTS = ("flame", "backend/__init__.py", "backend/client", "backend/protocol")
+NOT_IN_BLENDER = ("__pycache__", "torch_model.py")
+OWN_IMPORT = re.compile(r"^( *from )(?=(?:backend|flame)[. ])", re.MULTILINE)
 
 
 def main() -> None:
     """Build everything anew and print what came of it."""
     shutil.rmtree(BUILD, ignore_errors=True)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    shutil.copytree(ROOT / "blender_addon", LAYOUT, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "LICENSE", LAYOUT)
-    wheels, environment = LAYOUT / "wheels", LAYOUT / "environment"
-    environment.mkdir()
-    shutil.copy(ROOT / "constraints.txt", environment)
-    build_wheels(project, wheels, environment)
+    copy_addon(LAYOUT)
+    build_environment(LAYOUT / "environment")
+    wheels = LAYOUT / "wheels"
     download_wheels(wheels)
     write_manifest(sorted(path.name for path in wheels.iterdir()))
     DIST.mkdir(exist_ok=True)
@@ -60,58 +56,46 @@ def main() -> None:
     extension_tool("validate", DIST / f"turboportrait3d-{project['version']}.zip")
 
 
-def build_wheels(project: dict, light_to: Path, rest_to: Path) -> None:
-    """Ours in two halves: for Blender, and for the backend's own environment."""
-    light, rest = BUILD / "light", BUILD / "rest"
+def copy_addon(layout: Path) -> None:
+    """The add-on with what it imports of ours, below one package of any name."""
+    ignored = shutil.ignore_patterns(*NOT_IN_BLENDER)
+    shutil.copytree(ROOT / "blender_addon", layout, ignore=ignored)
+    shutil.copy(ROOT / "LICENSE", layout)
+    for name in ADDON_IMPORTS:
+        (layout / name).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, layout / name, ignore=ignored)
+        else:
+            shutil.copy(ROOT / name, layout / name)
+    for path in layout.rglob("*.py"):
+        dots = "." * len(path.relative_to(layout).parts)
+        path.write_text(OWN_IMPORT.sub(rf"\g<1>{dots}", path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def build_environment(folder: Path) -> None:
+    """What `Install backend` installs: the whole backend as a wheel, and the versions that it was tested with."""
+    source = BUILD / "source"
     for name in ("flame", "backend"):
-        shutil.copytree(ROOT / name, rest / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in LIGHT:
-        (light / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(rest / name, light / name)
-    for name in TORCH_ONLY:
-        (rest / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(light / name, rest / name)
-    version = f"{project['version']}+{digest(light)[:10]}"
-    common = {key: project[key] for key in ("description", "requires-python", "license")} | {"version": version}
-    own = f"{project['name']}=={version}"
-    needs = [own, *project["optional-dependencies"]["backend"]]
-    write_project(light, {**common, "name": project["name"], "dependencies": project["dependencies"]})
-    write_project(
-        rest, {**common, "name": f"{project['name']}-backend", "dependencies": needs}, scripts=project["scripts"]
-    )
-    pip("wheel", "--no-deps", "--wheel-dir", light_to, light)
-    pip("wheel", "--no-deps", "--wheel-dir", rest_to, rest)
-
-
-def digest(folder: Path) -> str:
-    """SHA-256 of a folder's files, their names and bytes, as hexadecimal digits."""
-    found = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        found.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
-        found.update(path.read_bytes())
-    return found.hexdigest()
-
-
-def write_project(folder: Path, fields: dict, scripts: dict[str, str] | None = None) -> None:
-    """A pyproject.toml that packs all files of the folder; JSON's strings and lists are TOML's too."""
-    lines = ["[build-system]", 'requires = ["setuptools>=75"]', 'build-backend = "setuptools.build_meta"', "[project]"]
-    lines += [f"{key} = {json.dumps(value)}" for key, value in fields.items()]
-    lines += ["[project.scripts]", *(f"{key} = {json.dumps(value)}" for key, value in (scripts or {}).items())]
-    # Both halves are parts of the same packages: none of them may claim to be whole.
-    lines += ["[tool.setuptools.packages.find]", "namespaces = true", 'include = ["flame*", "backend*"]']
-    lines += ["[tool.setuptools.package-data]", '"*" = ["**/*"]']
-    (folder / "pyproject.toml").write_text("\n".join(lines) + "\n")
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    pip("wheel", "--no-deps", "--wheel-dir", folder, source)
+    shutil.copy(ROOT / "constraints.txt", folder)
 
 
 def download_wheels(folder: Path) -> None:
     """The bundled libraries in the pinned versions, for each platform and Python."""
-    pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split())
-    wanted = [f"{name}=={pins[name]}" for name in BUNDLED]
+    wanted = [f"{name}=={pinned_versions()[name]}" for name in BUNDLED]
     for tags in PLATFORMS.values():
         for python in PYTHONS:
             platforms = [argument for tag in tags for argument in ("--platform", tag)]
             options = ["--no-deps", "--only-binary=:all:", *platforms, "--python-version", python]
             pip("download", *options, "--dest", folder, *wanted)
+
+
+def pinned_versions() -> dict[str, str]:
+    """By package the version in constraints.txt."""
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
 
 
 def write_manifest(wheels: list[str]) -> None:

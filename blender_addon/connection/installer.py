@@ -23,10 +23,8 @@ from .. import __package__ as ADDON
 from .backend_log import install_log_path
 from .tasks import Task, TaskProgress
 
-ROOM = Path(__file__).parents[1]
-WHEELS = (ROOM / "wheels", ROOM / "environment")
+PACKED = Path(__file__).parents[1] / "environment"
 """In the extension's zip (see tools/build_extension.py); a checkout has none."""
-CONSTRAINTS = ROOM / "environment" / "constraints.txt"
 SUITABLE = ((3, 11), (3, 12))
 """Pythons that all of the backend's packages have wheels for."""
 OURS = "turboportrait-environment"
@@ -37,6 +35,11 @@ _COLLECTING = re.compile(r"^(?:Collecting|Processing) ([\w.-]+)", re.MULTILINE)
 _COLLECTED = re.compile(r"^Installing collected packages: (.+)$", re.MULTILINE)
 COLLECTING_SHARE = 0.5
 """Of the installation; the rest is unpacking."""
+
+
+def constraints() -> Path:
+    """The file with the versions that the backend was tested with."""
+    return PACKED / "constraints.txt"
 
 
 def default_folder() -> Path:
@@ -63,7 +66,7 @@ def installed_python() -> str | None:
 
 def can_install() -> str:
     """Empty if `Install backend` can work, else a sentence on why not."""
-    if not CONSTRAINTS.exists():
+    if not constraints().exists():
         return rpt_("This add-on runs from a checkout, which has its own environment: make setup")
     if not bpy.app.online_access:
         return rpt_("Blender may not use the network: allow online access in its system preferences")
@@ -92,7 +95,7 @@ def install(place: Path, python: Sequence[str]) -> Task:
     """
     _claim(place)
     environment = place / "venv"
-    wheels = [str(path) for wheels in WHEELS for path in sorted(wheels.glob("turboportrait3d*.whl"))]
+    wheels = [f"{path}[backend]" for path in sorted(PACKED.glob("turboportrait3d*.whl"))]
     (place / COMPLETE).unlink(missing_ok=True)
     install_log_path().parent.mkdir(parents=True, exist_ok=True)
     install_log_path().write_bytes(b"")
@@ -100,7 +103,7 @@ def install(place: Path, python: Sequence[str]) -> Task:
     venv = [*python, "-P", "-m", "venv", "--clear", str(environment.absolute())]
     yield from _running(venv, lambda said: TaskProgress(making, fraction=0))
     pip = [*python_module("pip", python_of(environment)), "--disable-pip-version-check", "--no-input", "install"]
-    options = ["--progress-bar", "off", "--constraint", str(CONSTRAINTS)]
+    options = ["--progress-bar", "off", "--constraint", str(constraints())]
     yield from _running([*pip, *options, *wheels], lambda said: _progress(environment, said))
     (place / COMPLETE).touch()
     return place
@@ -162,7 +165,7 @@ def _progress(environment: Path, said: str) -> TaskProgress:
     names = _COLLECTING.findall(said)
     collected = _COLLECTED.search(said)
     if collected is None:
-        expected = len(CONSTRAINTS.read_text().split()) if CONSTRAINTS.exists() else 1
+        expected = constraints().read_text().count("==") if constraints().exists() else 1
         line = rpt_("Downloading the backend: {package}").format(package=names[-1] if names else "pip")
         return TaskProgress(line, fraction=COLLECTING_SHARE * min(len(names) / max(expected, 1), 1))
     packages = len(collected[1].split(", "))

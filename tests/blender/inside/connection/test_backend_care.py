@@ -60,8 +60,7 @@ def layout(state, tmp_path, monkeypatch):
             f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
         wheel.writestr(f"{info}/RECORD", "")
-    monkeypatch.setattr(installer, "WHEELS", (room,))
-    monkeypatch.setattr(installer, "CONSTRAINTS", room / "constraints.txt")
+    monkeypatch.setattr(installer, "PACKED", room)
     return room
 
 
