@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
 from scipy import ndimage
 
-from backend.avatars.bust.fill import continue_detail, fill_vertices, pull_push
+from backend.avatars.bust.fill import continue_detail, fill_vertices, pull_push, strands, typical
 from backend.avatars.bust.hair import HairSurface
 from backend.avatars.bust.islands import Box
 from backend.avatars.bust.portrait import BACKGROUND, CLOTHING, EYEWEAR, HEADWEAR, SKIN, Portrait
@@ -23,14 +25,24 @@ TORSO_BOX = Box(1152, 1024, 896, 1024)
 TEETH_BOX = Box(SMALL_BOX.left, SMALL_BOX.top + 640, 256, 256)
 SEEN = (0.08, 0.35)
 """Cosines to the photo's ray between which a surface goes from not seen to seen."""
-SEEN_HAIR = (0.15, 0.5)
+SEEN_EAR = (0.3, 0.6)
+"""As SEEN, for ears: of a portrait's two thin crescents no ear can be made."""
+SEEN_HAIR = (0.2, 0.55)
 """As SEEN, for hair: what lies in the shadow between hair and cheek is no colour for its side."""
+BEHIND = 0.007
+"""Metres behind the nearest surface from which on a vertex is hidden."""
 LENDS = 0.5
 """Cosine to the photo's ray from which a surface shows its strands and folds undistorted."""
-DETAIL = 0.7
-"""Share of the known part's contrast that made-up detail has: what is invented should not draw the eye."""
-FINE = 6.0
-"""Texels of blur that part strands and folds from the colour under them."""
+FOLDS, STRANDS = (5.0, 0.3), (12.0, 0.8)
+"""Texels of blur that part folds or strands from the colour under them, and the share of the known part's contrast that
+made-up ones have: what is invented should not draw the eye."""
+STRANDS_PER_DEPTH = 3500.0
+"""Texels of Gaussian along strands for each metre that hair stands off the skull."""
+HALF = 0.5
+LEAST_WEIGHT = 0.003
+"""What the usual counts beside what is seen nearby."""
+FROM_ABOVE = 0.15
+"""How much brighter than the mean what looks up is that the photo does not show, as a share."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,7 @@ class ChartTexels:
         normals = np.cross(down, around)
         normals /= np.linalg.norm(normals, axis=-1, keepdims=True) + 1e-12
         grid = np.concatenate(
-            [portrait.camera.project(points), portrait.facing(points, normals)[..., None]], -1
+            [portrait.camera.project(points), portrait.facing(points, normals)[..., None], normals[..., 1:2]], -1
         ).astype(np.float32)
         rows, columns = points.shape[:2]
         self.box = box
@@ -65,7 +77,7 @@ class ChartTexels:
         self.row = np.linspace(0, rows - 1, box.height, dtype=np.float32)
         self._grid = np.meshgrid(self.column, self.row)
         texels = self.resample(grid)
-        self.pixels, self.facing = texels[..., :2], texels[..., 2]
+        self.pixels, self.facing, self.upward = texels[..., :2], texels[..., 2], texels[..., 3]
         size = portrait.size
         self.inside = ((self.pixels > 1) & (self.pixels < size - 1)).all(-1)
         self.seen = smoothstep(self.facing, *SEEN) * self.inside
@@ -87,13 +99,19 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     lends = (known > 0.8) & (texels.facing > LENDS)
     photo = portrait.sample(portrait.color, texels.pixels)
     worn = portrait.regions[..., HEADWEAR].sum() / max(cover.sum(), 1e-6)
-    color = _continued(photo, known, lends, DETAIL * (1 - 0.6 * worn))
+    known *= _trusted(photo, known, texels)
+    depth = surface.radius - surface.skull
+    longest = STRANDS_PER_DEPTH * (depth * surface.hidden).sum() / max(surface.hidden.sum(), 1e-6)
+    grown = partial(strands, longest=max(longest, 2.0))
+    color = _continued(photo, known, lends, texels, *((FOLDS, continue_detail) if worn > HALF else (STRANDS, grown)))
     # Towards the outline a pixel is a wide strip of the surface: its neighbours count as well.
     wide = portrait.sample(cv2.dilate(cover, np.ones((5, 5))), texels.pixels)
     shown = shown * square_on + wide * (1 - square_on)
     # A hairline is as the photo mixes it with the skin: taken whole, it stays soft from every side.
     shown = smoothstep(shown, 0.02, 0.4)
-    mixed = (square_on * texels.inside * (shown > 0))[..., None]
+    # Where it is mixed with the background, the matte's guess at its own colour serves no other side.
+    person = smoothstep(portrait.sample(cv2.erode(portrait.alpha, np.ones((7, 7))), texels.pixels), 0.6, 0.95)
+    mixed = (square_on * texels.inside * person * (shown > 0) * _trusted(photo, known, texels))[..., None]
     color = photo * mixed + color * (1 - mixed)
     # That the photo shows hair counts sooner than that it shows none.
     hidden = texels.resample(surface.hidden) * (1 - smoothstep(texels.facing, 0.2, 0.45) * texels.inside)
@@ -115,11 +133,21 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     pure = portrait.sample(cv2.erode(1 - regions[..., BACKGROUND], np.ones((7, 7))), texels.pixels)
     known = (texels.seen * smoothstep(pure, 0.5, 0.85)).astype(np.float32)
     photo = portrait.sample(portrait.color, texels.pixels)
-    # Where a row shows cloth, its hidden part is cloth, not the skin of an open collar.
-    lends = known * smoothstep(cloth, 0.3, 0.7)
-    worn = ndimage.gaussian_filter1d(lends.max(1), 6)[:, None]
-    lends = (lends * worn + known * (1 - worn)).astype(np.float32)
-    filled = _continued(photo, lends, (lends > 0.8) & (texels.facing > LENDS))
+    known *= _trusted(photo, known, texels)
+    cloth_lends, skin_lends = (known * smoothstep(part, 0.4, 0.8) for part in (cloth, chest + neck))
+    filled = _continued(
+        photo, cloth_lends, (cloth_lends > 0.8) & (texels.facing > LENDS), texels, FOLDS, continue_detail
+    )
+    skin = pull_push(photo, skin_lends * typical(photo, skin_lends))
+    # What the outline shows goes on behind it: an open collar does not.
+    turned = portrait.turned(np.interp(texels.column, np.arange(surface.chart.columns), surface.chart.azimuth))
+    beside = 0.05 + smoothstep(np.abs(np.sin(turned)) - 2 * (np.cos(turned) < 0), 0.5, 0.9)[None]
+    beside = (known * beside).astype(np.float32)
+    usual = (cloth * beside).sum() / max(beside.sum(), 1e-6)
+    cloth = cloth * known + usual * (1 - known)
+    clothed = pull_push(np.dstack([cloth, cloth]), np.maximum(beside, LEAST_WEIGHT))[..., :1]
+    clothed = np.maximum(smoothstep(clothed, 0.35, 0.65), smoothstep(usual, 0.6, 0.9))
+    filled = filled * clothed + skin * (1 - clothed)
     # Bare skin is never filled with cloth, however steeply it is seen.
     front = (
         np.cos(texels.resample(np.broadcast_to(surface.chart.azimuth, surface.chart.shape)) - portrait.azimuth) > 0.4
@@ -135,6 +163,8 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     alpha = np.maximum(hidden, shown * smoothstep(texels.facing, 0.05, 0.2) * texels.inside)
     below = texels.pixels[..., 1] >= portrait.bottom - 1
     alpha = np.where(below, 0, alpha)
+    # Beside the neck there is no chest, but for slivers of the neck's own outline.
+    alpha *= 1 - smoothstep(chest + neck, 0.3, 0.6) * texels.resample(surface.at_neck)
     return Layer(np.dstack([color, 255 * alpha]).astype(np.float32), known)
 
 
@@ -145,15 +175,18 @@ def paint_head(
     corners: np.ndarray,
     normals: np.ndarray,
     skin: np.ndarray,
+    ears: np.ndarray,
     depth: np.ndarray,
+    openness: np.ndarray,
     hair: tuple[HairSurface, Layer] | None,
 ) -> Layer:
     """The head model's own surface: skin, eyes, the inside of the mouth.
 
     Args:
         vertices: (n, 3) head space. faces: (F, 3). corners: (F, 3, 2) atlas pixels. normals: (n, 3) unit.
-        skin: (n,) bool, vertices that are skin (not eyes, sockets, mouth).
+        skin, ears: (n,) bool, vertices that are skin (not eyes, sockets, mouth), and the ears'.
         depth: (S, S) metres, what the portrait sees of these faces.
+        openness: (n,) in [0, 1], see `ambient_occlusion`.
     """
     pixels = portrait.camera.project(vertices)
     facing = portrait.facing(vertices, normals)
@@ -163,26 +196,32 @@ def paint_head(
     own = portrait.regions[..., SKIN] + portrait.regions[..., EYEWEAR]
     pure = cv2.erode(portrait.regions[..., SKIN], np.ones((11, 11)))
     inner = cv2.erode(portrait.regions[..., SKIN], np.ones((13, 13))) ** 2
-    known = smoothstep(facing, *SEEN) * (behind < 0.008) * portrait.sample(inner, pixels)
+    known = smoothstep(facing, *SEEN) * (behind < BEHIND) * portrait.sample(inner, pixels)
     inside = ((pixels > 1) & (pixels < portrait.size - 1)).all(1)
     known = known * inside
     soft = cv2.GaussianBlur(portrait.color * inner[..., None], (0, 0), 3.0)
     soft /= np.maximum(cv2.GaussianBlur(inner, (0, 0), 3.0), 1e-4)[..., None]
     colors = portrait.sample(soft, pixels)
-    base = fill_vertices(faces, normals, vertices, colors, known * skin)
+    usual = typical(colors, known * skin)
+    base = fill_vertices(faces, normals, vertices, openness, colors, known * skin * usual)
+    trusted = 1 - (1 - smoothstep(facing, 0.35, 0.65)) * (1 - usual) * (known > 0)
     if hair is not None:
         base = _under_hair(base, vertices, skin, *hair)
 
     height, width = HEAD_BOX.height, SIZE
     split = np.arange(len(faces) * 3, dtype=np.int32).reshape(-1, 3)
-    flat = np.concatenate([corners.reshape(-1, 2), np.ones((len(split) * 3, 1))], 1)
+    # Folds of lids and lips lie over one another in the chart: what is seen goes first.
+    order = 2 - smoothstep(facing, 0.0, 0.3) * (behind < BEHIND)
+    flat = np.column_stack([corners.reshape(-1, 2), order[faces.ravel()]])
     raster = rasterize(flat, split, width, height)
-    attributes = np.column_stack([pixels, facing, base, behind, skin])[faces.ravel()]
+    attributes = np.column_stack([pixels, facing, base, behind, ears, trusted])[faces.ravel()]
     values = interpolate(raster, split, attributes)
     at, facing, fill, behind = values[..., :2], values[..., 2], values[..., 3:6], values[..., 6]
+    ear, trusted = values[..., 7], values[..., 8]
     narrow = smoothstep(facing, 0.25, 0.6)
     shown = narrow * portrait.sample(own, at) + (1 - narrow) * portrait.sample(pure, at)
-    seen = smoothstep(facing, *SEEN) * (behind < 0.006) * smoothstep(shown, 0.35, 0.75) * raster.covered
+    square_on = smoothstep(facing, *SEEN) * (1 - ear) + smoothstep(facing, *SEEN_EAR) * ear
+    seen = square_on * trusted * (behind < BEHIND) * smoothstep(shown, 0.35, 0.75) * raster.covered
     seen = np.minimum(seen, cv2.GaussianBlur(seen.astype(np.float32), (0, 0), 3) * 1.3)
     seen = np.clip(seen, 0, 1)[..., None]
     color = portrait.sample(portrait.color, at) * seen + fill * (1 - seen)
@@ -192,12 +231,25 @@ def paint_head(
     )
 
 
-def _continued(photo: np.ndarray, known: np.ndarray, lends: np.ndarray, share: float = DETAIL) -> np.ndarray:
-    """A chart's colours (H, W, 3): the photo where it is known, else soft colours with detail of what lends it."""
-    low = pull_push(photo, known**2)
-    detail = photo - cv2.GaussianBlur(photo, (0, 0), FINE)
-    made = low + share * continue_detail(detail, lends)
+def _continued(
+    photo: np.ndarray, known: np.ndarray, lends: np.ndarray, texels: ChartTexels, kind: tuple, invent: Callable
+) -> np.ndarray:
+    """A chart's colours (H, W, 3): the photo where it is known, else soft ones with detail like that of what lends it.
+
+    Args:
+        kind: FOLDS or STRANDS.
+        invent: detail (H, W, 3) and what lends (H, W) to detail everywhere: `strands` or `continue_detail`.
+    """
+    low = pull_push(photo, known**2 * typical(photo, known))
+    detail = photo - cv2.GaussianBlur(photo, (0, 0), kind[0])
+    made = (low + kind[1] * invent(detail, lends)) * (1 + FROM_ABOVE * texels.upward[..., None])
     return np.clip(photo * known[..., None] + made * (1 - known[..., None]), 0, 255)
+
+
+def _trusted(photo: np.ndarray, known: np.ndarray, texels: ChartTexels) -> np.ndarray:
+    """(H, W) in [0, 1]: towards the outline, colours unlike the rest are the background's."""
+    steep = 1 - smoothstep(texels.facing, 0.35, 0.65)
+    return 1 - steep * (1 - typical(photo, known))
 
 
 def _under_hair(

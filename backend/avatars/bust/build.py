@@ -18,13 +18,15 @@ from backend.avatars.bust.atlas import (
     paint_torso,
 )
 from backend.avatars.bust.chart import RadialChart
-from backend.avatars.bust.hair import build_hair, head_chart, skull_radius
+from backend.avatars.bust.fill import smooth_vertices
+from backend.avatars.bust.hair import HairSurface, build_hair, head_chart, skull_radius
 from backend.avatars.bust.islands import unwrap_head
 from backend.avatars.bust.mouth import LIP_RING, Teeth, build_teeth
+from backend.avatars.bust.occlusion import ambient_occlusion
 from backend.avatars.bust.outline import fit_height, fit_skull, keep_inside, meet_outline, scale_radially
 from backend.avatars.bust.part import Part, join, joint_weights
 from backend.avatars.bust.portrait import Portrait
-from backend.avatars.bust.torso import build_torso, tuck_neck
+from backend.avatars.bust.torso import TorsoSurface, build_torso, tuck_neck
 from backend.protocol.camera import Camera
 from backend.protocol.rigged_mesh import RiggedMesh
 from backend.rasterizer import Raster, interpolate, rasterize
@@ -42,6 +44,9 @@ BEYOND_PHOTO = 0.04
 """Metres that surfaces go on below the photo's end, which the nearer ones meet lower than the head's middle."""
 
 
+OPENNESS_ROUNDS = 6
+
+
 def build_bust(tracked: TrackedPortrait, portrait: Portrait, model: HeadModel) -> tuple[RiggedMesh, np.ndarray]:
     """The mesh, and which of its vertices (N,) bool are the torso's: they follow no head.
 
@@ -57,7 +62,7 @@ def build_bust(tracked: TrackedPortrait, portrait: Portrait, model: HeadModel) -
     torso = build_torso(portrait, model, anatomy, vertices, _seen(camera, vertices, above_torso).covered, lowest)
     end = vertices[anatomy.neck, 1].min() - UNDER_TORSO
     faces = model.faces[~(anatomy.torso & (vertices[:, 1] < end))[model.faces].any(1)]
-    vertices = tuck_neck(vertices, torso)
+    vertices = _ended(portrait, tuck_neck(vertices, torso))
     head_seen = _seen(camera, vertices, faces)
     torso_seen = _seen(camera, torso.chart.points(torso.radius).reshape(-1, 3), torso.chart.faces())
 
@@ -69,7 +74,10 @@ def build_bust(tracked: TrackedPortrait, portrait: Portrait, model: HeadModel) -
     corners = unwrap_head(anatomy, lips, vertices, faces, chart, HEAD_BOX, SMALL_BOX)
     normals = vertex_normals(vertices, model.faces)
     under = None if hair is None else (hair, hair_layer)
-    head_layer = paint_head(portrait, vertices, faces, corners, normals, anatomy.skin, head_seen.depth, under)
+    openness = _openness(vertices, normals, faces, hair, torso)
+    head_layer = paint_head(
+        portrait, vertices, faces, corners, normals, anatomy.skin, anatomy.ears, head_seen.depth, openness, under
+    )
     for box, layer in ((HEAD_BOX.beside(SMALL_BOX), head_layer), (HAIR_BOX, hair_layer), (TORSO_BOX, torso_layer)):
         if layer is not None:
             atlas[box.slices], confidence[box.slices] = layer.rgba, layer.confidence
@@ -103,6 +111,31 @@ def _fitted(
     normals = vertex_normals(vertices, model.faces)
     seen = _seen(portrait.camera, vertices, faces)
     return keep_inside(portrait, meet_outline(portrait, vertices, normals, movable, anatomy.ears, seen), movable)
+
+
+def _ended(portrait: Portrait, vertices: np.ndarray) -> np.ndarray:
+    """Points (V, 3) of which those below the photo's end lie on it: a straight cut."""
+    pixels = portrait.camera.project(vertices)
+    ended = np.column_stack([pixels[:, 0], np.minimum(pixels[:, 1], portrait.bottom - 1)])
+    below = pixels[:, 1] > portrait.bottom - 1
+    return np.where(
+        below[:, None], portrait.camera.unproject(ended, portrait.camera.to_camera(vertices)[:, 2]), vertices
+    )
+
+
+def _openness(
+    vertices: np.ndarray, normals: np.ndarray, faces: np.ndarray, hair: HairSurface | None, torso: TorsoSurface
+) -> np.ndarray:
+    """(V,) in [0, 1]: the sky's light at a head's vertices among hair and clothing."""
+    points, triangles = [vertices], [faces]
+    for surface, shown in ((hair, 0.5), (torso, 0.0)):
+        if surface is not None:
+            covers = (surface.hidden if surface is hair else surface.worn).ravel()
+            own = surface.chart.faces()
+            triangles.append(own[(covers[own] >= shown).all(1)] + sum(map(len, points)))
+            points.append(surface.chart.points(surface.radius).reshape(-1, 3))
+    openness = ambient_occlusion(vertices, normals, np.concatenate(points), np.concatenate(triangles))
+    return smooth_vertices(faces, openness, OPENNESS_ROUNDS)
 
 
 def _lowest(portrait: Portrait, vertices: np.ndarray) -> float:

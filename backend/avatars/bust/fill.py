@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
-from scipy import sparse
+from scipy import ndimage, sparse
 from scipy.sparse.linalg import factorized
 
 LEVELS = 9
@@ -14,6 +16,19 @@ SOFT = 3.0
 """Texels, at half the size, of the blur that takes the detail out of what is known."""
 ENOUGH = 0.02
 """Weight of a neighbourhood from which its mean counts wholly."""
+
+
+OPPONENT = np.array([[0.3, 0.6, -0.5], [0.6, -0.6, -0.5], [0.1, 0.0, 1.0]], np.float32)
+"""sRGB to brightness, red against green and blue against yellow."""
+TYPICAL, LEAST_SPREAD, LEAST_COUNT = 2.5, np.array([25.0, 4.0, 5.0], np.float32), 50
+
+
+STRAND_WIDTHS = (0.7, 1.5, 3.0, 6.0, 12.0)
+"""Texels: the Gaussians between which strands' contrast is measured and made."""
+STRAND_LENGTH = ((0.56, 0.74), (3.0, 60.0))
+"""Coherence of the structure tensor, and texels of Gaussian that draw strands out there."""
+SWAY, SWAY_SCALE = 8.0, (90, 40)
+"""Texels by which strands sway aside, and over which they do."""
 
 
 def pull_push(image: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -54,6 +69,22 @@ def pull_push(image: np.ndarray, weight: np.ndarray) -> np.ndarray:
         result = (here * share + coarse * (1 - share)).astype(np.float32)
     result = cv2.GaussianBlur(np.roll(result[:, margin : margin + width], -half, 1), (0, 0), SOFT)
     return cv2.resize(result, whole, interpolation=cv2.INTER_LINEAR)
+
+
+def typical(colors: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """How far colours (..., 3) are like most of those that count, (...) in [0, 1]: rims of light and what shines
+    through from behind are not, and must not be carried over half a head.
+
+    Distances are in robust standard deviations of brightness and of two opponent colours.
+    """
+    counts = weight > 0.5
+    if counts.sum() < LEAST_COUNT:
+        return np.ones(weight.shape, np.float32)
+    opponent = colors.astype(np.float32) @ OPPONENT
+    middle = np.median(opponent[counts], 0)
+    spread = 1.4826 * np.median(np.abs(opponent[counts] - middle), 0)
+    distance = np.abs(opponent - middle) / (TYPICAL * np.maximum(spread, LEAST_SPREAD))
+    return (1 / (1 + (distance**4).sum(-1))).astype(np.float32)
 
 
 def continue_detail(detail: np.ndarray, known: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -102,8 +133,94 @@ def continue_detail(detail: np.ndarray, known: np.ndarray, seed: int = 0) -> np.
     return result[:, :width] / np.sqrt(np.maximum(square[:, :width, None], 1e-3))
 
 
+def strands(detail: np.ndarray, known: np.ndarray, longest: float, seed: int = 0) -> np.ndarray:
+    """Hair's high frequencies, everywhere: noise drawn out downwards, with the contrast of the known part.
+
+    Straight hair is known by the coherence of its structure tensor; the less coherent it is, the shorter are the
+    strands, down to the grain of tight curls. Periodic in x.
+
+    Args:
+        detail: (H, W, 3) float32, of zero mean. known: (H, W) bool, where it may be measured.
+        longest: texels of Gaussian that strands are drawn out at most.
+
+    Returns:
+        (H, W, 3) float32.
+    """
+    if known.sum() < LEAST_COUNT:
+        return np.zeros_like(detail)
+    samples = detail[known]
+    _, vectors = np.linalg.eigh(samples.T @ samples / len(samples))
+    tint = vectors[:, -1] * np.sign(vectors[:, -1].sum() or 1)
+    grey = detail @ tint
+    length = min(float(np.interp(_coherence(grey, known), *STRAND_LENGTH)), longest)
+    generator = np.random.default_rng(seed)
+    result = np.zeros(known.shape, np.float32)
+    inner = cv2.erode(known.astype(np.uint8), np.ones((5, 5))) > 0
+    inner = inner if inner.sum() > LEAST_COUNT else known
+    for fine, coarse in pairwise(STRAND_WIDTHS):
+        band = cv2.GaussianBlur(grey, (0, 0), fine) - cv2.GaussianBlur(grey, (0, 0), coarse)
+        drawn = _drawn_noise(generator, known.shape, max(length, fine), fine, coarse)
+        result += drawn / drawn.std() * band[inner].std()
+    sway = _drawn_noise(generator, known.shape, *SWAY_SCALE, np.inf)
+    rows, columns = np.indices(known.shape, np.float32)
+    columns = (columns + SWAY * sway / sway.std()) % (known.shape[1] - 1)
+    return cv2.remap(result, columns, rows, cv2.INTER_LINEAR)[..., None] * tint.astype(np.float32)
+
+
+def _drawn_noise(
+    generator: np.random.Generator, shape: tuple[int, int], length: float, fine: float, coarse: float
+) -> np.ndarray:
+    """Noise (H, W) between two Gaussians in x and smooth in y; periodic in x. Made small and enlarged, where smooth."""
+    height, width = shape
+    step_y, step_x = max(int(length / 3), 1), max(int(fine / 3), 1)
+    noise = generator.standard_normal((-(-height // step_y), -(-width // step_x)))
+    noise = ndimage.gaussian_filter1d(noise, length / step_y, axis=0)
+    drawn = ndimage.gaussian_filter1d(noise, fine / step_x, axis=1, mode="wrap")
+    if np.isfinite(coarse):
+        drawn = drawn - ndimage.gaussian_filter1d(noise, coarse / step_x, axis=1, mode="wrap")
+    return cv2.resize(drawn.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def _coherence(grey: np.ndarray, known: np.ndarray) -> float:
+    """0 for structure in no direction to 1 for one alone, in the mean over the known part (H, W)."""
+    x, y = cv2.Sobel(grey, -1, 1, 0), cv2.Sobel(grey, -1, 0, 1)
+    xx, xy, yy = (cv2.GaussianBlur(a, (0, 0), 5.0) for a in (x * x, x * y, y * y))
+    coherence = np.hypot(xx - yy, 2 * xy) / np.maximum(xx + yy, 1e-6)
+    return float(coherence[known].mean())
+
+
+def smooth_vertices(faces: np.ndarray, values: np.ndarray, rounds: int) -> np.ndarray:
+    """Values (n,) at a mesh's vertices, averaged with those of their neighbours as often as is said."""
+    neighbours = _neighbours(faces, len(values))
+    count = np.asarray(neighbours.sum(1)).ravel()
+    for _ in range(rounds):
+        values = np.where(count > 0, 0.5 * values + 0.5 * (neighbours @ values) / np.maximum(count, 1), values)
+    return values
+
+
+def _grown(faces: np.ndarray, values: np.ndarray, rings: int) -> np.ndarray:
+    """The greatest of the values (n,) within some rings of neighbours."""
+    for _ in range(rings):
+        greatest = values.copy()
+        np.maximum.at(greatest, faces.ravel(), np.repeat(values[faces].max(1), 3))
+        values = greatest
+    return values
+
+
+def _neighbours(faces: np.ndarray, count: int) -> sparse.csr_matrix:
+    """(count, count): how many faces' edges join two vertices."""
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    joined = sparse.coo_matrix((np.ones(len(edges)), edges.T), (count, count))
+    return (joined + joined.T).tocsr()
+
+
 def fill_vertices(
-    faces: np.ndarray, normals: np.ndarray, vertices: np.ndarray, colors: np.ndarray, weight: np.ndarray
+    faces: np.ndarray,
+    normals: np.ndarray,
+    vertices: np.ndarray,
+    openness: np.ndarray,
+    colors: np.ndarray,
+    weight: np.ndarray,
 ) -> np.ndarray:
     """Colours of a mesh's vertices: as known, elsewhere as one skin in the photo's light, joined without a step.
 
@@ -111,7 +228,8 @@ def fill_vertices(
     2001); what that leaves is carried on over the mesh and fades with distance.
 
     Args:
-        normals: (n, 3) unit. colors: (n, 3) float sRGB 0..255. weight: (n,) in [0, 1], how far they are known.
+        normals: (n, 3) unit. openness: (n,) in [0, 1], see `ambient_occlusion`.
+        colors: (n, 3) float sRGB 0..255. weight: (n,) in [0, 1], how far they are known.
 
     Returns:
         (n, 3) float64.
@@ -125,18 +243,26 @@ def fill_vertices(
     residual = logs - lit
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     length = np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)
-    conductance = sparse.coo_matrix((np.ones(len(edges)), edges.T), (len(vertices),) * 2)
-    conductance = conductance + conductance.T
+    conductance = _neighbours(faces, len(vertices))
     mean = float(np.median(length))
     laplacian = sparse.diags(np.asarray(conductance.sum(1)).ravel()) - conductance
     fade = (mean / FADE_DISTANCE) ** 2 * 6
     system = laplacian + sparse.diags(fade + 30 * weight**2)
     solve = factorized(system.tocsc())
     carried = np.stack([solve(30 * weight**2 * residual[:, c]) for c in range(3)], 1)
-    return np.clip(np.exp(lit + carried), 0, 255)
+    # What the photo shows has its shadows already.
+    unseen = 1 - smooth_vertices(faces, _grown(faces, weight, UNSEEN_RINGS), UNSEEN_RINGS)
+    shadow = OCCLUSION * unseen[:, None] * np.log(np.maximum(openness, 0.05))[:, None] * np.array(REDDENING)
+    return np.clip(np.exp(lit + carried + shadow), 0, 255)
 
 
 SHADE = (-0.22, 0.15)
 """Natural logarithms of how much darker and brighter than the mean skin may become that the photo does not show."""
+UNSEEN_RINGS = 3
+"""Rings of neighbours around what the photo shows that keep its light: folds of lids and lips among them."""
+OCCLUSION = 0.6
+"""Exponent of the light that arrives, in sRGB values."""
+REDDENING = (0.8, 1.05, 1.15)
+"""Light scatters in skin: red, green and blue are darkened unequally where little arrives."""
 FADE_DISTANCE = 0.06
 """Metres over which what sets known skin apart from the mean skin is carried on."""

@@ -21,6 +21,12 @@ EDGE = 0.0025
 STIFFNESS = 0.05
 """What a squared Laplacian of the thickness counts beside a squared metre of misfit."""
 OVER_EAR = 0.004
+COVERED, BESIDE_EAR = 0.55, 0.25
+"""Share of an ear over which hair must lie to hide it, and how far hair at the outline beside it counts for that."""
+BEHIND_EAR = 95.0
+"""Degrees from the camera's azimuth to an ear, where a head shows none."""
+SIDEBURN = 24.0
+"""Degrees before the ear over which the hairline falls to the sideburn."""
 REACH = 0.45
 DENSE, SPARSE = 0.03, 0.4
 """Depth of hair as above from which on no scalp shows through it, and how much of cropped hair does at least."""
@@ -105,7 +111,7 @@ class _Side:
         covered: (rows,) bool, where the outline is hair's. thickness: (rows,) metres over the skull there.
         last: the lowest row of the hair that hangs together from above, -1 for none.
         ear_covered: whether hair hides the ear. ear_mask: (rows, columns) bool, ear_rows: the first and the last of
-            them, ear_radius: (rows, columns) metres, how far out it stands.
+            them, ear_radius: (rows, columns) metres, how far out it stands, ear_azimuth: degrees from the camera's.
     """
 
     def __init__(self, chart, portrait, anatomy, vertices, faces, skull, sign):
@@ -120,10 +126,15 @@ class _Side:
         self.thickness = np.maximum(thickness, LEAST)
         self.last = _last_of_run(self.covered)
         ear = anatomy.ear_left if sign > 0 else anatomy.ear_right
-        self.ear_covered = bool(portrait.sample(portrait.cover, portrait.camera.project(vertices[ear])).mean() > 0.5)
         self.ear_mask = chart.covered_by(vertices, _without(faces, anatomy.torso), ear)
         row = chart.coordinates(vertices[ear])[1]
         self.ear_rows = (float(row.min()), float(row.max()))
+        # Where the outline beside it is all hair, a fitted ear that shows in part lies too far in.
+        cover = portrait.sample(portrait.cover, portrait.camera.project(vertices[ear])).mean()
+        beside = self.covered[int(row.min()) : int(row.max()) + 1].mean()
+        self.ear_covered = bool(cover + BESIDE_EAR * beside > COVERED)
+        columns = np.flatnonzero(self.ear_mask.any(0))
+        self.ear_azimuth = float(np.degrees(np.abs(turned[columns])).mean()) if len(columns) else BEHIND_EAR
         raster, _ = chart.draw(vertices, faces[ear[faces].any(1)])
         self.ear_radius = ndimage.grey_dilation(np.where(raster.covered, CHART_REACH - raster.depth, 0.0), (5, 3))
 
@@ -241,10 +252,10 @@ def _hidden(
     skin = portrait.sample(portrait.regions[..., SKIN], portrait.camera.project(chart.points(radius))) > 0.5
     turned = np.degrees(portrait.turned(chart.azimuth))
     grows = scalp * along
-    grows = np.where((np.abs(turned) < 95)[None] & (row > chart.cap_rows - 2), 0, grows)
     ears = np.zeros(chart.shape)
+    beside = np.abs(turned)
     for side in sides:
-        beside = np.abs(turned)
+        grows = np.where(side.half & (beside < side.ear_azimuth)[None], _before_ear(chart, side, beside, grows), grows)
         seen = skin & (side.half & (beside < 60)[None])
         begin = np.where(seen, beside[None], 0).max(1)
         begin = ndimage.gaussian_filter1d(ndimage.maximum_filter1d(begin, 3), 1.0)
@@ -252,12 +263,26 @@ def _hidden(
         # Short hair ends with the scalp; on a side where it hangs lower, it covers all behind the face.
         long = np.clip((side.last - side.ear_rows[0]) / 4 - 1, 0, 1) * side.ear_covered
         low = np.clip((side.last - side.ear_rows[1]) / 4, 0, 1)
-        reach = np.maximum(long, low * np.clip((beside - 100) / 20, 0, 1)[None])
+        reach = np.maximum(long, low * np.clip((beside - side.ear_azimuth - 10) / 15, 0, 1)[None])
         hangs = np.where(side.half, hangs * behind * reach, hangs)
         if not side.ear_covered:
             ears += ndimage.gaussian_filter(ndimage.binary_dilation(side.ear_mask, iterations=1).astype(float), 0.7)
     hangs = ndimage.gaussian_filter(hangs * along, (0, 1), mode=("nearest", "wrap"))
     return np.maximum(grows, hangs) * (1 - np.clip(ears, 0, 1))
+
+
+def _before_ear(chart: RadialChart, side: _Side, beside: np.ndarray, grows: np.ndarray) -> np.ndarray:
+    """(rows, columns): hair of the scalp as given, ending above the ear's height and in front of the ear in a sideburn.
+
+    Args:
+        beside: (columns,) degrees from the camera's azimuth.
+    """
+    row = np.arange(chart.shape[0])[:, None]
+    top = chart.cap_rows - 2
+    burn = np.clip((beside - side.ear_azimuth + SIDEBURN) / (0.7 * SIDEBURN), 0, 1)
+    end = top + burn * max(np.mean(side.ear_rows) - top, 0)
+    above = grows[max(top - 1, 0)]
+    return np.where(row <= top, grows, above * np.clip((end - row) / 2 + 0.5, 0, 1))
 
 
 def _filled_down(side: _Side) -> np.ndarray:

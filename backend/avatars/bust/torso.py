@@ -27,6 +27,8 @@ BLEND = 0.015
 """Metres below the neck's end over which it goes under a bare chest."""
 OVER_NECK = 0.002
 """Metres that cloth keeps from the neck under it."""
+CLEAR = 0.015
+"""Metres over the neck, and above its lower end, within which bare skin is the neck's."""
 MAX_SHIFT, SHIFT_COST = 0.07, 0.4
 """Metres that shoulders may be higher or lower than the head model's, and what a metre counts beside misfit."""
 SHOULDERS = 0.05
@@ -42,12 +44,14 @@ class TorsoSurface:
     radius: (rows, columns) metres.
     collar: (columns,) row at which clothing begins where the photo does not show it.
     worn: (rows, columns) in [0, 1], where clothing lies on it.
+    at_neck: (rows, columns) in [0, 1], where it lies so close to the neck that bare skin is the neck's own.
     """
 
     chart: RadialChart
     radius: np.ndarray
     collar: np.ndarray
     worn: np.ndarray
+    at_neck: np.ndarray
 
 
 def build_torso(
@@ -91,7 +95,9 @@ def build_torso(
     hull = portrait.hull(portrait.alpha > 0.5, *chart.rays(), REACH)
     # A little too wide, then cut by the outline: so the surface reaches it everywhere.
     radius = np.minimum(ndimage.grey_dilation(smooth(radius, 0.6), (5, 3)), np.maximum(hull, 0.5 * radius))
-    return TorsoSurface(chart, radius, collar, np.clip(2 * share - 1, 0, 1))
+    high = np.arange(chart.shape[0])[:, None] * chart.step < ABOVE - CLEAR
+    at_neck = smooth(((neck > 0) & (radius < neck + CLEAR) & high).astype(float), 0.7)
+    return TorsoSurface(chart, radius, collar, np.clip(2 * share - 1, 0, 1), at_neck)
 
 
 def _reach(chart: RadialChart, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
