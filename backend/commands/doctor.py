@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 _PACKAGES = (
-    *("numpy", "pyzmq", "msgspec", "torch", "diffusers", "peft", "safetensors", "mediapipe"),
+    *("numpy", "pyzmq", "msgspec", "torch", "diffusers", "peft", "safetensors", "onnxruntime"),
     *("numba", "scipy", "pillow", "psutil"),
 )
 _PYTHON = (3, 11)

@@ -28,7 +28,7 @@ def main() -> None:
     for path in options.photos:
         try:
             photo = read_photo(path)
-            track(photo, model)  # the first call loads mediapipe's graphs
+            track(photo, model)  # the first call loads the networks
             start = time.perf_counter()
             portrait = track(photo, model)
             seconds = time.perf_counter() - start

@@ -15,7 +15,7 @@ from backend.tracking.photo import Crop, crop_box, to_crop, to_photo
 SEARCH_SIZE = 512
 MIN_FACE_HEIGHT = 64
 """Pixels of the photo from brow to chin; below it the crop would show blur."""
-MAX_BEYOND_BORDER = 0.03
+MAX_BEYOND_BORDER = 0.02
 """Face heights that the face may reach beyond the photo's border; landmarks are not surer than that."""
 SURE_SCORE = 0.88
 """The detectors' score of a face that is surely upright. One on its side or upside down is often taken for an upright

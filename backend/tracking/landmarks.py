@@ -1,20 +1,13 @@
-"""mediapipe's face detectors, 478 face landmarks and person matte, with the models that its wheel carries.
-
-Lugaresi et al. 2019 (MediaPipe); Kartynnik et al. 2019 (the face mesh); Bazarevsky et al. 2019 (BlazeFace).
-"""
+"""Faces and their 478 landmarks: MediaPipe's 468 of the face and five of each iris, in its order."""
 
 from __future__ import annotations
 
-import os
-import threading
 from dataclasses import dataclass, replace
-from functools import cache
 
 import numpy as np
 
-# Read by mediapipe's C++ side when it is first imported: only errors may speak.
-os.environ.setdefault("GLOG_minloglevel", "2")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from backend.tracking.face_detection import FAR, LEFT_EYE, MOUTH, NEAR, RIGHT_EYE
+from backend.tracking.face_mesh import find_irises, find_mesh
 
 NUM_LANDMARKS = 478
 RIGHT_IRIS, LEFT_IRIS = range(468, 473), range(473, 478)
@@ -29,32 +22,8 @@ FACE_OVAL = (
 SAME_FACE = 0.4
 """Share of the smaller box that two boxes of one face have in common."""
 
-# The graphs are built once and are not safe to enter twice.
-_lock = threading.Lock()
-
-
-@cache
-def _solutions():
-    import mediapipe
-
-    return mediapipe.solutions
-
-
-@cache
-def _face_mesh():
-    return _solutions().face_mesh.FaceMesh(
-        static_image_mode=True, refine_landmarks=True, max_num_faces=1, min_detection_confidence=0.3
-    )
-
-
-@cache
-def _face_detection(far: int):
-    return _solutions().face_detection.FaceDetection(model_selection=far, min_detection_confidence=0.5)
-
-
-@cache
-def _segmentation():
-    return _solutions().selfie_segmentation.SelfieSegmentation(model_selection=0)
+LEAST_SCORES = ((NEAR, 0.5), (FAR, 0.6))
+"""Of the detectors; those that MediaPipe's own graphs have."""
 
 
 def find_landmarks(image: np.ndarray) -> np.ndarray | None:
@@ -66,13 +35,8 @@ def find_landmarks(image: np.ndarray) -> np.ndarray | None:
     Returns:
         (478, 3) float32: pixels, and z in the same unit about the face's middle, towards the camera negative; or None.
     """
-    with _lock:
-        result = _face_mesh().process(np.ascontiguousarray(image))
-    if not result.multi_face_landmarks:
-        return None
-    height, width = image.shape[:2]
-    points = [(p.x * width, p.y * height, p.z * width) for p in result.multi_face_landmarks[0].landmark]
-    return np.array(points, np.float32)
+    mesh = find_mesh(image)
+    return None if mesh is None else np.concatenate([mesh, find_irises(image, mesh)]).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +74,11 @@ def detect_faces(image: np.ndarray) -> list[Detection]:
     Args:
         image: (H, W, 3) uint8 sRGB.
     """
-    found = [_detection(each, image.shape) for far in (0, 1) for each in _detect(image, far)]
+    found = [
+        _detection(score, points)
+        for detector, least in LEAST_SCORES
+        for score, points in zip(*detector(image, least), strict=True)
+    ]
     faces: list[Detection] = []
     for face in sorted(found, key=lambda face: -face.score):
         # The two detectors see many faces both, and a tilted one with two boxes.
@@ -120,31 +88,14 @@ def detect_faces(image: np.ndarray) -> list[Detection]:
     return sorted(faces, key=lambda face: -face.width)
 
 
-def _detect(image: np.ndarray, far: int) -> list:
-    with _lock:
-        return _face_detection(far).process(np.ascontiguousarray(image)).detections or []
-
-
-def _detection(found, shape: tuple[int, ...]) -> Detection:
-    size = np.array(shape[1::-1], float)
-    box = found.location_data.relative_bounding_box
-    corners = np.array([box.xmin, box.ymin, box.xmin + box.width, box.ymin + box.height])
-    right_eye, left_eye, _, mouth = (
-        np.array([point.x, point.y]) * size for point in found.location_data.relative_keypoints[:4]
-    )
-    down = mouth - (right_eye + left_eye) / 2
-    return Detection(
-        corners * np.tile(size, 2), float(found.score[0]), float(np.degrees(np.arctan2(-down[0], down[1])))
-    )
+def _detection(score: float, points: np.ndarray) -> Detection:
+    """Of a detector's score and points (8, 2)."""
+    marks = points[2:]
+    down = marks[MOUTH] - (marks[RIGHT_EYE] + marks[LEFT_EYE]) / 2
+    return Detection(points[:2].reshape(4), float(score), float(np.degrees(np.arctan2(-down[0], down[1]))))
 
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> float:
     """The share of the smaller box that both have in common."""
     common = np.prod(np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0))
     return common / min(np.prod(a[2:] - a[:2]), np.prod(b[2:] - b[:2]))
-
-
-def person_matte(image: np.ndarray) -> np.ndarray:
-    """How likely each pixel shows the person, (H, W) float32 in [0, 1], soft and rough (from 256 x 256)."""
-    with _lock:
-        return np.array(_segmentation().process(np.ascontiguousarray(image)).segmentation_mask, np.float32)

@@ -1,7 +1,7 @@
 """Weak labels of photos: hair by a published segmenter, the matte by closed-form matting, skin by the face's colours.
 
 Hair: MediaPipe's hair segmenter (Tkachenka et al. 2019). Matte: Levin et al. 2008, colours: Germer et al. 2020, both by
-pymatting, between what MediaPipe's selfie segmentation is sure of.
+pymatting, between what the parser that ships is sure of (its first version: MediaPipe's selfie segmentation).
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 from scipy import ndimage
 
 from backend.protocol.errors import TurboPortraitError
-from backend.tracking.landmarks import FACE_OVAL, person_matte
+from backend.tracking.landmarks import FACE_OVAL
+from backend.tracking.parser import PortraitParser
 from backend.tracking.parser_network import CLASSES
 from backend.tracking.photo import Crop, crop_around
 from backend.training.config import Settings
@@ -95,7 +96,7 @@ def label_portrait(name: str, photo: np.ndarray, landmarks: np.ndarray, teacher:
     crop = crop_around(photo, landmarks[:468], TEACHER_SIZE, FACE_HEIGHTS)
     places = landmarks[:, :2] @ crop.from_photo[:, :2].T + crop.from_photo[:, 2]
     hair = teacher(crop.image)
-    alpha, foreground = _matte(crop.image, hair)
+    alpha, foreground = _matte(crop, hair)
     labels = _labels(crop, places, hair, alpha, notes)
     small = (SIZE, SIZE)
     return Picture(
@@ -110,17 +111,17 @@ def label_portrait(name: str, photo: np.ndarray, landmarks: np.ndarray, teacher:
     )
 
 
-def _matte(image: np.ndarray, hair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _matte(crop: Crop, hair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     from pymatting import estimate_alpha_cf, estimate_foreground_ml
 
-    person = np.maximum(person_matte(image), hair)
+    person = np.maximum(PortraitParser.shipped().parse(crop.image, crop.valid).alpha, hair)
     inside = cv2.erode((person > 0.8).astype(np.uint8), np.ones((UNSURE_PIXELS,) * 2), borderValue=1) > 0
     outside = cv2.dilate((person > 0.2).astype(np.uint8), np.ones((UNSURE_PIXELS,) * 2)) == 0
     # Loose strands reach beyond what a segmenter of so few pixels sees, and gaps lie within.
     at_hair = cv2.dilate((hair > 0.3).astype(np.uint8), np.ones((2 * UNSURE_PIXELS + 1,) * 2)) > 0
     wide = cv2.dilate((~inside & ~outside).astype(np.uint8), np.ones((UNSURE_PIXELS,) * 2)) > 0
     trimap = np.select([at_hair & wide, inside, outside], [0.5, 1.0, 0.0], 0.5)
-    pixels = image / 255.0
+    pixels = crop.image / 255.0
     alpha = estimate_alpha_cf(pixels, trimap)
     foreground = estimate_foreground_ml(pixels, alpha)
     return np.rint(255 * alpha).astype(np.uint8), np.rint(255 * foreground.clip(0, 1)).astype(np.uint8)
