@@ -14,6 +14,7 @@ from backend.commands.batch import batch
 from backend.commands.doctor import doctor
 from backend.commands.inspect import inspect
 from backend.commands.models import models
+from backend.commands.performance import perform, track
 from backend.commands.portrait import register, render
 from backend.commands.serve import serve
 from backend.commands.shots import shots
@@ -25,7 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for _command in (serve, register, render, inspect, batch, doctor):
+for _command in (serve, register, render, inspect, track, perform, batch, doctor):
     app.command()(_command)
 app.add_typer(models, name="models")
 app.add_typer(shots, name="shots")

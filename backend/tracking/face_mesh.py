@@ -28,7 +28,17 @@ def find_mesh(photo: np.ndarray) -> np.ndarray | None:
     if not len(faces):
         return None
     box = faces[0, :2].reshape(4)
-    roi = Roi.along(box, faces[0, 2 + RIGHT_EYE], faces[0, 2 + LEFT_EYE], FACE_MARGIN)
+    return mesh_in(photo, Roi.along(box, faces[0, 2 + RIGHT_EYE], faces[0, 2 + LEFT_EYE], FACE_MARGIN))
+
+
+def roi_of(mesh: np.ndarray) -> Roi:
+    """Where a face whose mesh (468 or more, 2 or more) was here is looked for in the next picture of a video."""
+    box = np.r_[mesh[:468, :2].min(0), mesh[:468, :2].max(0)]
+    return Roi.along(box, mesh[RIGHT_CORNERS[0], :2], mesh[LEFT_CORNERS[1], :2], FACE_MARGIN)
+
+
+def mesh_in(photo: np.ndarray, roi: Roi) -> np.ndarray | None:
+    """The mesh (468, 3) of a face in a square of a photo; None where there is none."""
     found = face_model("face_landmark")(image=_pixels(roi.cut(photo, MESH_SIZE)))
     if found["presence"].item() < -np.log(1 / LEAST_PRESENCE - 1):
         return None

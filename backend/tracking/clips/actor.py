@@ -1,0 +1,253 @@
+"""The person of a clip: one identity, and the head model fitted to it picture by picture, each from the one before.
+
+As `backend.tracking.fit`, with the identity known: Gauss-Newton over pose and expression with ridges and bounds (Thies
+et al. 2016, section 5, on landmarks alone), then the gaze from the irises.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numba
+import numpy as np
+
+from backend.tracking.fit import FOCAL, HEAD_TO_CAMERA, fit_head
+from backend.tracking.landmarks import LEFT_IRIS, RIGHT_IRIS
+from backend.tracking.photo import FACE_HEIGHTS, crop_around, to_crop
+from flame import HeadModel
+from flame.rotations import axis_angle_to_matrix, skew
+
+FITTED_AT = 512
+"""Pixels of the crop in whose units everything below counts."""
+ROUNDS, FIRST_ROUNDS = 2, 6
+EXPRESSION_RIDGE = 3.0
+"""What a whole action costs, from what the face does at rest, in standard deviations of a landmark."""
+GAZE_RIDGE, GAZE_ROUNDS, MAX_GAZE = 2.0, 3, np.radians(40)
+"""Pixels that a radian of gaze costs, and how far eyes turn."""
+CLOSED = 0.55
+"""A blink by which the iris is hidden."""
+GOOD, LOST = 3.0, 16.0
+"""Pixels that the fit misses the landmarks by (root mean square): a sure fit, and none at all."""
+SWEEPS = 60
+
+
+@dataclass(frozen=True, eq=False)
+class FrameFit:
+    """A head in one picture.
+
+    Attributes:
+        rotation: (3, 3), head space to the camera's axes (x right, y down, z forward).
+        translation: (3,) metres, the same way.
+        expression: (E,) in the head model's order; eyeLook actions are 0.
+        gaze: (2,) radians: the turn of both eyes about head space's x and y.
+        gaze_seen: in [0, 1], how well the irises were seen.
+        rms: pixels of a face `FITTED_AT`, by which the landmarks are missed.
+    """
+
+    rotation: np.ndarray
+    translation: np.ndarray
+    expression: np.ndarray
+    gaze: np.ndarray
+    gaze_seen: float
+    rms: float
+
+    @property
+    def head(self) -> np.ndarray:
+        """(3, 3) how the head is turned from facing the camera, in head space's axes."""
+        return HEAD_TO_CAMERA.T @ self.rotation
+
+    @property
+    def confidence(self) -> float:
+        """In [0, 1]."""
+        return float(np.clip((LOST - self.rms) / (LOST - GOOD), 0, 1))
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """What the landmarks' network makes of a face that acts.
+
+    Attributes:
+        basis: (468, 3, A) metres in head space, how far each landmark goes at a whole action.
+        modes: (936, K) pixels of a face `FITTED_AT`, errors that many landmarks have together, one standard deviation.
+        floor: (468,) pixels, the error that each has by itself.
+    """
+
+    basis: np.ndarray
+    modes: np.ndarray
+    floor: np.ndarray
+
+    @classmethod
+    def geometric(cls, model: HeadModel, fitted: np.ndarray) -> Response:
+        """That of a network without errors."""
+        basis = model.landmark_positions(model.expressiondirs.reshape(len(model.v_template), -1))
+        basis = basis.reshape(-1, 3, model.num_expression)[:468, :, fitted].astype(float)
+        return cls(basis, np.zeros((936, 0)), 1 / np.sqrt(np.maximum(model.landmarks.weight[:468].astype(float), 0.01)))
+
+
+class Actor:
+    """A person before a camera whose picture has a fixed size.
+
+    Attributes:
+        neck: (3,) metres, the neck joint in head space.
+        rest: (E,) the expression of the picture that the identity is from.
+    """
+
+    def __init__(
+        self, picture: np.ndarray, landmarks: np.ndarray, model: HeadModel, response: Response | None = None
+    ) -> None:
+        """Learn the identity as a portrait's.
+
+        Args:
+            picture: (H, W, 3) uint8.
+            landmarks: (478, 3) in its pixels.
+            model: with a landmark embedding.
+            response: what the landmarks do when the face acts; by default what the model's vertices do.
+        """
+        crop = crop_around(picture, landmarks[:468], FITTED_AT)
+        side = np.ptp(landmarks[:468, 1]) * FACE_HEIGHTS
+        fit = fit_head(to_crop(crop, landmarks), model, FITTED_AT)
+        height, width = picture.shape[:2]
+        # One lens for the whole clip: the portrait's for the face as it is here, about the picture's middle.
+        self._focal = FOCAL * side / FITTED_AT
+        self._centre = np.array([width, height]) / 2
+        self._unit = FITTED_AT / side
+        names = model.expression_names
+        self._fitted = np.array([not name.startswith("eyeLook") for name in names])
+        self._blinks = [names.index(f"eyeBlink{side}") for side in ("Left", "Right") if f"eyeBlink{side}" in names]
+        self.rest = np.where(self._fitted, fit.expression, 0).astype(float)
+        joints = model.rest_joints(fit.neutral_vertices).astype(float)
+        self.neck, self._eyes = joints[1], joints[3:5]
+        base = model.landmark_positions(fit.vertices).astype(float)
+        self._base, self._irises = base[:468], np.stack([base[LEFT_IRIS].mean(0), base[RIGHT_IRIS].mean(0)])
+        self._start = self.rest[self._fitted]
+        response = response or Response.geometric(model, self._fitted)
+        self._basis, self._weight = response.basis, 1 / response.floor
+        self._modes = response.modes * np.repeat(self._weight, 2)[:, None]
+        self._inner = np.linalg.inv(np.eye(response.modes.shape[1]) + self._modes.T @ self._modes)
+        self._low, self._high = model.expression_range[self._fitted].T.astype(float)
+
+    def fit(self, landmarks: np.ndarray, before: FrameFit | None = None) -> FrameFit:
+        """The head in a picture.
+
+        Args:
+            landmarks: (478, 3) in pixels of the whole picture.
+            before: the fit to start from, of the picture before; None after a gap or a cut.
+        """
+        found = landmarks.astype(float)
+        expression = (self.rest if before is None else before.expression)[self._fitted]
+        if before is None:
+            rotation, translation = self._pose(found, expression)
+        else:
+            rotation, translation = before.rotation, before.translation
+        for _ in range(FIRST_ROUNDS if before is None else ROUNDS):
+            rotation, translation, expression = self._improve(found, rotation, translation, expression)
+        points = (self._base + self._basis @ (expression - self._start)) @ rotation.T + translation
+        missed = (found[:468, :2] - self._project(points)) * self._unit
+        whole = np.zeros(len(self._fitted))
+        whole[self._fitted] = expression
+        gaze, seen = self._gaze(found, rotation, translation, whole)
+        rms = float(np.sqrt((missed**2).sum(1).mean()))
+        return FrameFit(rotation, translation, whole, gaze, seen, rms)
+
+    def _project(self, points: np.ndarray) -> np.ndarray:
+        return self._focal * points[:, :2] / points[:, 2:] + self._centre
+
+    def _pose(self, found: np.ndarray, expression: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A first rotation and translation (perspective-n-point)."""
+        points = (self._base + self._basis @ (expression - self._start)) @ HEAD_TO_CAMERA.T
+        K = np.array([[self._focal, 0, self._centre[0]], [0, self._focal, self._centre[1]], [0, 0, 1]])
+        start = np.zeros((3, 1)), np.array([[0], [0], [1.3]])
+        _, rotation, translation = cv2.solvePnP(points, found[:468, :2].copy(), K, None, *start, True)
+        return cv2.Rodrigues(rotation)[0] @ HEAD_TO_CAMERA, translation.ravel()
+
+    def _improve(
+        self, found: np.ndarray, rotation: np.ndarray, translation: np.ndarray, expression: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One Gauss-Newton round over rotation, translation and expression together."""
+        turned = (self._base + self._basis @ (expression - self._start)) @ rotation.T
+        points = turned + translation
+        # Columns: a small turn of the head about its origin, a shift, the actions.
+        directions = np.concatenate(
+            [-skew(turned), np.broadcast_to(np.eye(3), (len(points), 3, 3)), rotation @ self._basis], 2
+        )
+        z = points[:, 2, None]
+        ray = points[:, :2] / z
+        image = (directions[:, :2] - ray[..., None] * directions[:, 2:]) * (self._focal * self._unit / z)[..., None]
+        error = (found[:468, :2] - self._project(points)) * self._unit
+        A = (self._weight[:, None, None] * image).reshape(-1, image.shape[2])
+        b = (self._weight[:, None] * error).ravel()
+        current = np.r_[np.zeros(6), expression]
+        # What the network errs by together is taken out of both (Woodbury's identity).
+        shared = self._modes.T @ A
+        gram = A.T @ A - shared.T @ self._inner @ shared
+        target = A.T @ b - shared.T @ (self._inner @ (self._modes.T @ b)) + gram @ current
+        free = 6
+        index = np.arange(len(current))
+        gram[index, index] += np.where(index < free, 1e-6, EXPRESSION_RIDGE**2)
+        target[free:] += EXPRESSION_RIDGE**2 * self._start
+        low, high = (np.r_[np.full(free, bound), ends] for bound, ends in ((-np.inf, self._low), (np.inf, self._high)))
+        solution = bounded_least_squares(gram, target, current, low, high, free)
+        turn = axis_angle_to_matrix(solution[:3])
+        return turn @ rotation, translation + solution[3:6], solution[6:]
+
+    def _gaze(
+        self, found: np.ndarray, rotation: np.ndarray, translation: np.ndarray, expression: np.ndarray
+    ) -> tuple[np.ndarray, float]:
+        """The turn (2,) of both eyes about x and y, radians, by the irises' middles, and how well they are seen."""
+        irises = np.stack([found[LEFT_IRIS, :2].mean(0), found[RIGHT_IRIS, :2].mean(0)])
+        arms = self._irises - self._eyes
+        # An eye that is turned out of sight, or whose lids are closed, says little.
+        facing = np.clip(-(arms / np.linalg.norm(arms, axis=1, keepdims=True)) @ rotation[2], 0, 1) ** 2
+        blinks = expression[self._blinks] if len(self._blinks) == 2 else np.zeros(2)
+        seen = facing * np.clip((CLOSED - blinks) / CLOSED, 0, 1)
+        weight = np.sqrt(np.repeat(seen, 2))
+        gaze = np.zeros(2)
+        for _ in range(GAZE_ROUNDS):
+            turn = axis_angle_to_matrix(np.r_[gaze, 0])
+            turned = arms @ turn.T
+            points = (self._eyes + turned) @ rotation.T + translation
+            moves = np.stack([np.cross(axis, turned) @ rotation.T for axis in np.eye(3)[:2]], 2)
+            z = points[:, 2, None]
+            jacobian = (moves[:, :2] - (points[:, :2] / z)[..., None] * moves[:, 2:]) * (self._focal / z)[..., None]
+            A = weight[:, None] * jacobian.reshape(4, 2) * self._unit
+            b = weight * ((irises - self._project(points)) * self._unit).ravel()
+            step = np.linalg.solve(A.T @ A + GAZE_RIDGE**2 * np.eye(2), A.T @ b - GAZE_RIDGE**2 * gaze)
+            gaze = np.clip(gaze + step, -MAX_GAZE, MAX_GAZE)
+        return gaze, float(seen.max())
+
+
+@numba.njit(cache=True)
+def bounded_least_squares(gram, target, start, low, high, free):
+    """Minimise x'Gx / 2 - t'x within bounds, by coordinates in turn; the free ones first are solved exactly each time.
+
+    Args:
+        gram: (n, n), positive definite. target: (n,).
+        start: (n,), near the solution.
+        low, high: (n,) bounds.
+        free: how many coordinates, the first, have none.
+    """
+    n = len(target)
+    x = start.copy()
+    # The free coordinates are taken out: what is left of G and t without them.
+    solved = np.linalg.solve(np.ascontiguousarray(gram[:free, :free]), np.ascontiguousarray(gram[:free, free:]))
+    shift = np.linalg.solve(np.ascontiguousarray(gram[:free, :free]), target[:free].copy())
+    G = gram[free:, free:] - np.ascontiguousarray(gram[free:, :free]) @ solved
+    t = target[free:] - np.ascontiguousarray(gram[free:, :free]) @ shift
+    m = n - free
+    y = x[free:].copy()
+    residual = t - G @ y
+    for _ in range(SWEEPS):
+        moved = 0.0
+        for i in range(m):
+            new = min(max(y[i] + residual[i] / G[i, i], low[free + i]), high[free + i])
+            step = new - y[i]
+            if step != 0.0:
+                y[i] = new
+                residual -= step * G[:, i]
+                moved = max(moved, abs(step))
+        if moved < 1e-5:
+            break
+    x[free:] = y
+    x[:free] = shift - solved @ y
+    return x

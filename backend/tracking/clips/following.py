@@ -1,0 +1,174 @@
+"""One face followed through pictures: found near where it was, found anew after a gap or a cut, never exchanged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from backend.tracking.errors import TrackingError
+from backend.tracking.faces import find_face
+from backend.tracking.landmarks import detect_faces, find_again, find_landmarks
+from backend.tracking.photo import crop_box, to_photo
+
+CROP = 320
+"""Pixels of the square about a detector's box in which landmarks are found at first; the network looks at 192."""
+THUMBNAIL = (48, 27)
+CUT, CUT_RATIO, RECOLOURED = 15.0, 3.0, 0.2
+"""Levels of 255 by which a thumbnail changes at a cut, how many times more than between the frames before, and the
+share of its pixels that get another colour: a camera that turns moves all of them, but the colours stay."""
+MAX_STEP, MAX_GROWTH = 0.6, 1.5
+"""Face widths that a face may move, and the factor that it may grow, from one picture to the next."""
+REACH, MORE_REACH = 1.0, 3.0
+"""Face widths about its last place in which a lost face is looked for, and by how many that grows in a second."""
+SEARCH_EVERY = 3
+"""Before the first face is found, every so many pictures are searched."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What one picture shows.
+
+    Attributes:
+        landmarks: (478, 3) float32 in pixels of the upright picture; None where the face is not seen.
+        cut: another shot begins.
+    """
+
+    landmarks: np.ndarray | None
+    cut: bool = False
+
+
+class FaceFollower:
+    """Follows the most prominent face, or another.
+
+    Attributes:
+        turns: quarter turns to the left after which the pictures are upright; known with the first face.
+        warnings: codes and sentences about the first picture with a face.
+        refusal: why there is no face yet; None once there is one.
+        network_seconds: spent on landmarks, in all.
+        network_calls: how often landmarks were looked for.
+    """
+
+    def __init__(self, number: int = 0) -> None:
+        """`number`: of several faces the one counted from 1 at the left; 0 for the largest."""
+        self._number = number
+        self._last: np.ndarray | None = None
+        self._step = np.zeros(3)
+        self._lost_at: float | None = None
+        self._thumbnail: np.ndarray | None = None
+        self._usual = 0.0
+        self._pictures = 0
+        self.turns = 0
+        self.warnings: tuple[tuple[str, str], ...] = ()
+        self.refusal: TrackingError | None = None
+        self.network_seconds, self.network_calls = 0.0, 0
+
+    def follow(self, picture: np.ndarray, seconds: float) -> Found:
+        """The face in the next picture (H, W, 3) uint8, at a time in seconds."""
+        self._pictures += 1
+        cut = self._is_cut(picture)
+        if self._last is None:
+            return Found(self._first(picture), cut)
+        picture = upright(picture, self.turns)
+        if cut:
+            # Another shot shows the face anywhere; the largest is the one.
+            self._lost_at, self._step = -np.inf, np.zeros(3)
+        landmarks = None
+        if self._lost_at is None:
+            landmarks = self._timed(find_again, picture, self._last + self._step)
+            if landmarks is not None and not self._fits(landmarks, MAX_STEP, MAX_GROWTH):
+                landmarks = None
+        if landmarks is None:
+            landmarks = self._again(picture, seconds)
+        if landmarks is None:
+            self._lost_at = seconds if self._lost_at is None else self._lost_at
+            return Found(None, cut)
+        self._keep(landmarks, moving=self._lost_at is None)
+        self._lost_at = None
+        return Found(landmarks, cut)
+
+    def _first(self, picture: np.ndarray) -> np.ndarray | None:
+        if (self._pictures - 1) % SEARCH_EVERY:
+            return None
+        try:
+            face = find_face(picture, self._number)
+        except TrackingError as error:
+            self.refusal = error
+            return None
+        self.turns, self.warnings, self.refusal = face.turns, face.warnings, None
+        # Found once more as in all later pictures.
+        landmarks = self._timed(find_again, face.photo, face.landmarks)
+        landmarks = face.landmarks.astype(np.float32) if landmarks is None else landmarks
+        self._keep(landmarks, moving=False)
+        return landmarks
+
+    def _again(self, picture: np.ndarray, seconds: float) -> np.ndarray | None:
+        """The landmarks of a face that was lost, where it can be by now."""
+        lost = 0.0 if self._lost_at is None else seconds - self._lost_at
+        reach = REACH + MORE_REACH * lost
+        faces = detect_faces(picture)
+        if lost < 1:
+            faces.sort(key=lambda face: np.linalg.norm(face.centre - middle(self._last)))
+        for face in faces:
+            crop = crop_box(picture, face.box, CROP)
+            found = self._timed(find_landmarks, crop.image)
+            landmarks = None if found is None else self._timed(find_again, picture, to_photo(crop, found))
+            if landmarks is not None and self._fits(landmarks, reach, MAX_GROWTH * (1 + lost)):
+                return landmarks
+        return None
+
+    def _fits(self, landmarks: np.ndarray, reach: float, growth: float) -> bool:
+        """Whether landmarks can be those of the same face, moved by so many of its widths and grown so much."""
+        width = width_of(self._last)
+        apart = np.linalg.norm(middle(landmarks) - middle(self._last)) / width
+        return bool(apart <= reach and abs(np.log(width_of(landmarks) / width)) <= np.log(growth))
+
+    def _keep(self, landmarks: np.ndarray, moving: bool) -> None:
+        self._step = np.r_[middle(landmarks) - middle(self._last), 0] if moving else np.zeros(3)
+        self._last = landmarks
+
+    def _timed(self, find: Callable[..., np.ndarray | None], *arguments: np.ndarray) -> np.ndarray | None:
+        started = time.perf_counter()
+        found = find(*arguments)
+        self.network_seconds += time.perf_counter() - started
+        self.network_calls += 1
+        return found
+
+    def _is_cut(self, picture: np.ndarray) -> bool:
+        # Every so many pixels only: averaging all of them would take as long as the network.
+        step = max(min(picture.shape[1] // 192, picture.shape[0] // 108), 1)
+        sparse = np.ascontiguousarray(picture[::step, ::step])
+        thumbnail = cv2.resize(sparse, THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32)
+        before, self._thumbnail = self._thumbnail, thumbnail
+        if before is None or before.shape != thumbnail.shape:
+            return False
+        change = float(np.abs(thumbnail - before).mean())
+        cut = change > max(CUT, CUT_RATIO * self._usual) and _recoloured(thumbnail, before) > RECOLOURED
+        self._usual = 0.0 if cut else 0.8 * self._usual + 0.2 * change
+        return cut
+
+
+def _recoloured(now: np.ndarray, before: np.ndarray) -> float:
+    """The share of pixels that have a colour, of 4 x 4 x 4, which is not there before."""
+    counts = [
+        cv2.calcHist([each], [0, 1, 2], None, [4, 4, 4], [0, 256] * 3) / each[..., 0].size for each in (now, before)
+    ]
+    return float(np.abs(counts[0] - counts[1]).sum() / 2)
+
+
+def upright(picture: np.ndarray, turns: int) -> np.ndarray:
+    """A picture turned by quarter turns to the left."""
+    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+
+
+def middle(landmarks: np.ndarray) -> np.ndarray:
+    """(2,) pixels, of the box about a face's landmarks."""
+    return (landmarks[:468, :2].min(0) + landmarks[:468, :2].max(0)) / 2
+
+
+def width_of(landmarks: np.ndarray) -> float:
+    """Pixels, of that box's longer side: a face that turns gets narrow, but not short."""
+    return float(np.ptp(landmarks[:468, :2], axis=0).max())
