@@ -52,9 +52,9 @@ $(VENV)/.build: $(VENV)/.done
 open-head: $(VENV)/.build
 	$(BIN)/python -m backend.open_head
 
-# The zip that Blender installs, in dist/.
+# The zips that Blender installs, in dist/; RUNTIME names those that bring their backend (tools/build_extension.py).
 extension: setup
-	$(BIN)/python tools/build_extension.py
+	$(BIN)/python tools/build_extension.py $(RUNTIME)
 
 clean:
 	rm -rf $(VENV) .bpy build dist *.egg-info

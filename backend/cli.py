@@ -33,7 +33,7 @@ app.add_typer(shots, name="shots")
 
 _APPS = {
     "demo": "backend.demo",
-    "bench": "backend.bench",
+    "bench": "backend.bench.cli",
     "data": "backend.commands.data",
     "train": "backend.training.cli",
     "evaluate": "backend.evaluation.cli",

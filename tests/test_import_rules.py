@@ -89,3 +89,18 @@ def test_what_blender_imports_brings_in_nothing_heavy():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert found.strip() == "[]"
+
+
+LIGHT = ("backend.server", "backend.pipeline", "backend.tracking", "backend.avatars.bust", "backend.batch.run",
+         "backend.batch.rendering", "backend.commands.serve", "backend.refiner.runtime.onnx_refiner")  # fmt: skip
+"""All of the default way."""
+
+
+def test_the_light_backend_imports_neither_torch_nor_what_builds_on_it():
+    code = (
+        f"import importlib, sys; [importlib.import_module(name) for name in {LIGHT}];"
+        "heavy = {'torch', 'diffusers', 'transformers', 'peft', 'accelerate', 'mediapipe', 'matplotlib', 'skimage'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert found.strip() == "[]"

@@ -1,4 +1,8 @@
-"""Builds the extension's zip, `make extension`: the add-on, what it imports of ours, wheels, and the backend.
+"""Builds the extension's zips: the add-on, what it imports of ours, wheels, and the backend.
+
+    make extension                                  one zip for all; it installs its backend from the network
+    make extension RUNTIME="linux-x64:311 ..."      zips for one platform and Python, with the light backend in them
+    make extension RUNTIME=all                      all of those
 
     build/extension/            the layout that is packed
         blender_manifest.toml   with the wheels that were collected
@@ -6,7 +10,8 @@
         backend/, flame/        what the add-on imports: `backend.client`, `backend.protocol`, the head model
         wheels/                 what they need: pyzmq and msgspec for each platform and Python
         environment/            the whole backend as a wheel, and the pinned versions of its dependencies
-    dist/                       the zip
+        runtime/                with RUNTIME: all wheels of the light backend, which Blender itself does not see
+    dist/                       the zips
 
 Inside Blender all of ours lies below the extension's own package, such as `bl_ext.user_default.turboportrait3d`, where
 it meets no other extension's `backend`: imports of `backend` and `flame` are made relative on the way.
@@ -14,13 +19,19 @@ it meets no other extension's `backend`: imports of `backend` and `flame` are ma
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import json
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import parse_wheel_filename
 
 ROOT = Path(__file__).parents[1]
 BUILD, DIST = ROOT / "build", ROOT / "dist"
@@ -36,6 +47,19 @@ PLATFORMS = {
 }
 """Blender's name to pip's."""
 BUNDLED = ("pyzmq", "msgspec")
+BLENDERS = {"311": ("4.2.0", "5.1.0"), "313": ("5.1.0", None), "314": ("5.0.0", None)}
+"""By Python the first Blender that has it, and the first that has it no more."""
+RUNTIMES = (*((platform, python) for platform in PLATFORMS for python in ("311", "313")), ("linux-x64", "314"))
+MORE_TAGS = {
+    "linux-x64": ("manylinux_2_27_x86_64", "manylinux_2_31_x86_64"),
+    "macos-arm64": ("macosx_11_0_universal2", "macosx_12_0_arm64", "macosx_13_0_arm64", "macosx_14_0_arm64"),
+    "macos-x64": ("macosx_11_0_x86_64", "macosx_12_0_x86_64", "macosx_13_0_x86_64", "macosx_14_0_x86_64"),
+}
+"""What the light backend's wheels ask for besides: ONNX Runtime is built for macOS 14."""
+SYSTEMS = {"windows-x64": "Windows", "macos-arm64": "Darwin", "macos-x64": "Darwin", "linux-x64": "Linux"}
+ONLY_THERE = {"windows-x64": ("colorama",)}
+"""What pip, which reads conditions as this machine's, leaves out."""
+MAX_ZIP_BYTES = 250 << 20
 ADDON_IMPORTS = ("flame", "backend/__init__.py", "backend/client", "backend/protocol")
 NOT_IN_BLENDER = ("__pycache__", "torch_model.py")
 OWN_IMPORT = re.compile(r"^( *from )(?=(?:backend|flame)[. ])", re.MULTILINE)
@@ -43,17 +67,96 @@ OWN_IMPORT = re.compile(r"^( *from )(?=(?:backend|flame)[. ])", re.MULTILINE)
 
 def main() -> None:
     """Build everything anew and print what came of it."""
+    asked = sys.argv[1:]
+    chosen = RUNTIMES if asked == ["all"] else [tuple(name.split(":")) for name in asked]
+    if unknown := set(chosen) - set(RUNTIMES):
+        sys.exit(f"unknown: {unknown}; there are: {' '.join(map(':'.join, RUNTIMES))}")
     shutil.rmtree(BUILD, ignore_errors=True)
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     copy_addon(LAYOUT)
     build_environment(LAYOUT / "environment")
     wheels = LAYOUT / "wheels"
-    download_wheels(wheels)
-    write_manifest(sorted(path.name for path in wheels.iterdir()))
     DIST.mkdir(exist_ok=True)
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    if not chosen:
+        download_wheels(wheels)
+        write_manifest(wheel_names(wheels), tuple(PLATFORMS))
+        pack(DIST / f"turboportrait3d-{version}.zip")
+    for platform, python in chosen:
+        for folder in (wheels, LAYOUT / "runtime"):
+            shutil.rmtree(folder, ignore_errors=True)
+        add_runtime(platform, python)
+        for name in wheel_names(LAYOUT / "runtime"):
+            if name.startswith(BUNDLED):
+                wheels.mkdir(exist_ok=True)
+                shutil.copy(LAYOUT / "runtime" / name, wheels)
+        write_manifest(wheel_names(wheels), (platform,), *BLENDERS[python])
+        archive = DIST / f"turboportrait3d-{version}-{platform}-py{python}.zip"
+        pack(archive)
+        if archive.stat().st_size > MAX_ZIP_BYTES:
+            sys.exit(f"{archive.name} has {archive.stat().st_size >> 20} MB; {MAX_ZIP_BYTES >> 20} are allowed")
+
+
+def wheel_names(folder: Path) -> list[str]:
+    """Of a folder, in order."""
+    return sorted(path.name for path in folder.glob("*.whl"))
+
+
+def pack(archive: Path) -> None:
+    """The layout as a zip, checked before and after by Blender's tool."""
     extension_tool("validate", LAYOUT)
-    extension_tool("build", "--source-dir", LAYOUT, "--output-dir", DIST)
-    extension_tool("validate", DIST / f"turboportrait3d-{project['version']}.zip")
+    extension_tool("build", "--source-dir", LAYOUT, "--output-filepath", archive)
+    extension_tool("validate", archive)
+    print(f"{archive.name}: {archive.stat().st_size / 2**20:.0f} MB")
+
+
+def add_runtime(platform: str, python: str) -> None:
+    """All wheels of the light backend for one platform and Python, and the list that `unpack_runtime` reads."""
+    folder = LAYOUT / "runtime"
+    folder.mkdir()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["light"], *ONLY_THERE.get(platform, ())]
+    constraints = BUILD / f"constraints-{platform}-{python}.txt"
+    constraints.write_text("\n".join(pins_for(platform, python)))
+    tags = [argument for tag in PLATFORMS[platform] + MORE_TAGS.get(platform, ()) for argument in ("--platform", tag)]
+    options = ["--only-binary=:all:", *tags, "--python-version", python, "--constraint", constraints]
+    pip("download", *options, "--dest", folder, *wanted)
+    if wrong := [name for name in wheel_names(folder) if not fits(name, platform, python)]:
+        sys.exit(f"these wheels are not for {platform} and Python {python}: {', '.join(wrong)}")
+    wheels = [*sorted(folder.glob("*.whl")), *(LAYOUT / "environment").glob("*.whl")]
+    packed = {("" if path.parent == folder else "../environment/") + path.name: path for path in wheels}
+    listed = {
+        "python": [int(python[0]), int(python[1:])],
+        "bytes": sum(member.file_size for wheel in wheels for member in zipfile.ZipFile(wheel).infolist()),
+        "wheels": {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in packed.items()},
+    }
+    (folder / "runtime.json").write_text(json.dumps(listed, indent=1))
+
+
+def pins_for(platform: str, python: str) -> list[str]:
+    """The lines of constraints.txt that hold there."""
+    there = {"python_version": f"{python[0]}.{python[1:]}", "platform_system": SYSTEMS[platform]}
+    pins = []
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        if not line or line.startswith("#"):
+            continue
+        requirement = Requirement(line)
+        if requirement.marker is None or requirement.marker.evaluate(there):
+            pins.append(f"{requirement.name}{requirement.specifier}")
+    return pins
+
+
+def fits(wheel: str, platform: str, python: str) -> bool:
+    """Whether a wheel is for a platform and a Python, by its file's name."""
+    system, _, machine = platform.partition("-")
+    prefixes = {"windows": ("win_",), "macos": ("macosx_",), "linux": ("manylinux",)}[system]
+    machines = {"x64": ("amd64", "x86_64", "universal2"), "arm64": ("arm64", "universal2")}[machine]
+    for tag in parse_wheel_filename(wheel)[3]:
+        here = tag.platform == "any" or (tag.platform.startswith(prefixes) and tag.platform.endswith(machines))
+        interpreter = tag.interpreter.removeprefix("cp").removeprefix("py")
+        stable = tag.abi == "abi3" and interpreter.startswith("3") and int(interpreter[1:] or 0) <= int(python[1:])
+        if here and (interpreter in (python, "3") or stable):
+            return True
+    return False
 
 
 def copy_addon(layout: Path) -> None:
@@ -98,13 +201,19 @@ def pinned_versions() -> dict[str, str]:
     return dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
 
 
-def write_manifest(wheels: list[str]) -> None:
-    """The manifest with the wheels' paths, before its first table."""
+def write_manifest(
+    wheels: list[str], for_platforms: tuple[str, ...], oldest: str | None = None, too_new: str | None = None
+) -> None:
+    """The manifest with the wheels' paths, before its first table; with the Blenders, from the oldest on."""
     text = (ROOT / "blender_manifest.toml").read_text()
     listed = "".join(f'  "./wheels/{name}",\n' for name in wheels)
-    platforms = ", ".join(f'"{name}"' for name in PLATFORMS)
+    platforms = ", ".join(f'"{name}"' for name in for_platforms)
+    if oldest:
+        text = re.sub(r'^blender_version_min = ".*"', f'blender_version_min = "{oldest}"', text, flags=re.MULTILINE)
     head, table, tail = text.partition("\n[permissions]")
     added = f"\nplatforms = [{platforms}]\nwheels = [\n{listed}]\n"
+    if too_new:
+        added += f'blender_version_max = "{too_new}"\n'
     (LAYOUT / "blender_manifest.toml").write_text(head + added + table + tail)
 
 

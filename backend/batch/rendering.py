@@ -28,7 +28,7 @@ from backend.protocol.files import write_file
 from backend.protocol.pictures import bytes_over_grey
 from backend.protocol.shots import RAW
 from backend.protocol.validation import check_camera, check_parameters
-from backend.refiner.refinement import Unrefined
+from backend.refiner.runtime.refining import Unrefined
 
 log = logging.getLogger(__name__)
 

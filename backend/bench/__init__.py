@@ -1,12 +1,1 @@
-"""`turboportrait bench`: speed on this machine, as ratios measured side by side in one run where two ways exist."""
-
-from backend.bench.batch import batch
-from backend.bench.gpavatar import gpavatar
-from backend.bench.product import app
-from backend.bench.refiner import refiner
-
-app.command()(batch)
-app.command()(gpavatar)
-app.command()(refiner)
-
-__all__ = ["app"]
+"""Speed on this machine, as ratios measured side by side in one run where two ways exist."""

@@ -16,24 +16,26 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 
 from backend.avatars.base import RenderedView
 from backend.refiner import Refiner
-from backend.refiner.attention import ReshapedSelfAttention
+from backend.refiner.attention import ReshapedSelfAttention, level_of
 from backend.refiner.autoencoder import decode, encode, reduction
 from backend.refiner.config import LoraSpec
 from backend.refiner.coordinates import TokenPlaces, place_features
-from backend.refiner.diffusion import clean_latent, mix_noise, seeded_noise, signal_level
-from backend.refiner.images import PICTURE, WARPED, compose, reference_tensor, stack_moments, view_tensor
+from backend.refiner.diffusion import clean_latent, mix_noise, signal_level
+from backend.refiner.images import PICTURE, WARPED, compose, reference_tensor, view_tensor
 from backend.refiner.lora import add_lora
+from backend.refiner.runtime.refining import seeded_noise
+from backend.refiner.runtime.views import stack_moments
 from backend.refiner.upsampling import unfold_upsampling
 
 
 class _JoinedImages:
     """Self-attention over a number of images that is fixed."""
 
-    def __init__(self, images: int, places: dict[int, torch.Tensor] | None) -> None:
-        self.images, self.places = images, places
+    def __init__(self, images: int, places: TokenPlaces | None, level: int) -> None:
+        self.images, self.places, self.level = images, places, level
 
     def __call__(self, attn: Attention, hidden_states: torch.Tensor, **_: object) -> torch.Tensor:
-        return ReshapedSelfAttention()(attn, hidden_states, images=self.images, places=self.places)
+        return ReshapedSelfAttention(self.level)(attn, hidden_states, images=self.images, places=self.places)
 
 
 class PlainRefiner:
@@ -73,23 +75,25 @@ class PlainRefiner:
         images = torch.stack(tensors).contiguous().to(device, self._dtype)
         latents, features = encode(self.vae, images[:, : self.vae.config.in_channels])
         side = refiner.size // reduction(self.vae)
-        noise = seeded_noise((1, self.vae.config.latent_channels, side, side), seed).to(latents)
+        noise = torch.from_numpy(seeded_noise((1, self.vae.config.latent_channels, side, side), seed)).to(latents)
         noisy = torch.cat([mix_noise(latents[:count], noise, config.noise_level), latents[count:]])
-        places = None
+        places, levels = None, len(self.unet.config.block_out_channels)
         if config.coordinates:
             told = place_features(images[:, PICTURE:WARPED], reduction(self.vae))
             noisy = torch.cat([noisy, told], 1)
-            places = TokenPlaces(told[None], len(self.unet.config.block_out_channels))
+            places = TokenPlaces(told[None], levels)
         self.unet.set_attn_processor(
             {
-                name: _JoinedImages(count + 1, places) if name.endswith("attn1.processor") else AttnProcessor2_0()
+                name: _JoinedImages(count + 1, places, level_of(name, levels))
+                if name.endswith("attn1.processor")
+                else AttnProcessor2_0()
                 for name in self.unet.attn_processors
             }
         )
         predicted = self.unet(noisy, config.timestep, self.prompt.expand(count + 1, -1, -1)).sample
         clean = clean_latent(refiner.pictured(noisy), predicted, signal_level(config))
         decoded = decode(self.vae, clean, self.skips, features)[:count]
-        rgba, _, turned, _, _ = stack_moments([views])
+        rgba, _, turned, _, _ = map(torch.from_numpy, stack_moments([views]))
         result = refiner.refinement(images[None, :count], decoded[None], latents[None, :count], turned.to(device))
         refined, _ = compose(rgba.to(device), result.correction)
         return list(refined[0].cpu().numpy())

@@ -26,8 +26,9 @@ from backend.protocol.files import write_file
 from backend.refiner import Refiner
 from backend.refiner.autoencoder import decode
 from backend.refiner.config import RefinerConfig, preset_folder
-from backend.refiner.images import network_views, stack_moments
-from backend.refiner.runtime import StaticRunner, can_compile
+from backend.refiner.images import network_views
+from backend.refiner.runtime.static_runner import StaticRunner, can_compile
+from backend.refiner.runtime.views import stack_moments
 from backend.tracking.embedding import with_landmarks
 from flame import load_head_model
 
@@ -127,7 +128,7 @@ class Case:
             forms["plain"] = partial(plain.refine, self.views, self.portrait, place=self.place)
         if self.framing is Framing.FULL:
             # The stages by themselves, and the work that is counted, are those of whole pictures.
-            forms |= self._stages(reference.latent[None])
+            forms |= self._stages(torch.from_numpy(reference.latent[None]).to(device, self.model.dtype))
         pictures = {name: call() for name, call in forms.items()}
         taken: dict[str, list[float]] = {name: [] for name in forms}
         spent, worked = 0.0, time.process_time()
@@ -169,7 +170,7 @@ class Case:
     def _stages(self, latent: torch.Tensor) -> dict[str, Callable]:
         """Encoding, U-Net and decoding by themselves, each run as the whole is."""
         model, device = self.model, self.model.device
-        rgba, confidence, _, place, warped = stack_moments([self.views])
+        rgba, confidence, _, place, warped = map(torch.from_numpy, stack_moments([self.views]))
         images = network_views(rgba, confidence, place, warped)[0].to(device, model.dtype)
         with torch.inference_mode():
             latents, features = model.encode_images(images)

@@ -13,9 +13,11 @@ import typer
 from rich.console import Console
 
 _PACKAGES = (
-    *("numpy", "pyzmq", "msgspec", "torch", "diffusers", "peft", "safetensors", "onnxruntime"),
+    *("numpy", "pyzmq", "msgspec", "safetensors", "onnxruntime", "opencv-python-headless"),
     *("numba", "scipy", "pillow", "psutil"),
 )
+_ALSO = {"opencv-python-headless": ("opencv-python", "opencv-contrib-python")}
+"""Packages that bring the same modules."""
 _PYTHON = (3, 11)
 
 
@@ -30,6 +32,7 @@ def doctor() -> None:
     checks: list[tuple[str, Callable[[], str], bool]] = [
         ("Python", _python, True),
         ("packages", _packages, True),
+        ("runtime", _runtime, True),
         ("models", _models, True),
         ("backend", _backend, True),
         ("Blender as a Python module", _bpy, False),
@@ -55,13 +58,31 @@ def _python() -> str:
 def _packages() -> str:
     found, missing = [], []
     for name in _PACKAGES:
-        try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
+        installed = filter(_version, (name, *_ALSO.get(name, ())))
+        if package := next(installed, None):
+            found.append(f"{package} {_version(package)}")
+        else:
             missing.append(name)
     if missing:
-        raise _Problem(f"{', '.join(missing)} not installed: run `pip install 'turboportrait3d[backend]'`.")
+        raise _Problem(f"{', '.join(missing)} not installed: run `pip install 'turboportrait3d[light]'`.")
     return ", ".join(found)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _runtime() -> str:
+    from backend.models.runtime import best_device, missing_of_full
+
+    light = "compact and the bust run on ONNX Runtime, on the CPU"
+    if missing := missing_of_full():
+        return f"light: {light}; {', '.join(missing)} would add GPUs, turbo, GPAvatar and training (the full runtime)"
+    device = best_device()
+    return f"full, torch {_version('torch')} on {device}" + (f"; {light}" if device == "cpu" else "")
 
 
 def _models() -> str:

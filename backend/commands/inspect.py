@@ -32,7 +32,7 @@ def inspect(
     from backend.pipeline.catalog import Catalog
     from backend.tracking import track
     from backend.tracking.inspection import inspection_picture, regions_in_photo
-    from backend.tracking.parser_network import CLASSES
+    from backend.tracking.parser import CLASSES
 
     data = read_photo(photo)
     tracked = track(data, Catalog.default().head_model(head_model), number=face)

@@ -21,10 +21,10 @@ from backend.avatars.base import RenderedView
 from backend.refiner import Refiner
 from backend.refiner.autoencoder import decode
 from backend.refiner.diffusion import clean_latent, signal_level
-from backend.refiner.images import compose, network_views, stack_moments
-from backend.refiner.inference import in_boxes, noise_for
-from backend.refiner.refinement import ReferenceState
-from backend.refiner.runtime import Tensors
+from backend.refiner.images import compose, network_views
+from backend.refiner.runtime.reference import ReferenceState
+from backend.refiner.runtime.refining import Refined, noise_for, refine_in_boxes
+from backend.refiner.runtime.views import ViewArrays, stack_moments
 
 
 @torch.inference_mode()
@@ -43,23 +43,23 @@ def refine_in_steps(
     """
     level = refiner.config.noise_level if noise_level is None else noise_level
     iterate = partial(_iterate, refiner, steps, level, seed)
-    pictures, _ = in_boxes(refiner, stack_moments([views]), reference.latent[None], iterate)
-    return list(pictures[0].numpy())
+    pictures, _ = refine_in_boxes(refiner, stack_moments([views]), reference.latent[None], iterate)
+    return list(pictures[0])
 
 
 def _iterate(
-    refiner: Refiner, steps: int, level: float, seed: int, views: Tensors, references: torch.Tensor
-) -> Tensors:
-    """`inference.refined_pictures` of one moment by so many U-Net evaluations, on the CPU again."""
-    noise = noise_for(refiner, views, seed).to(refiner.device)
-    rgba, confidence, turned, place, warped = (tensor.to(refiner.device) for tensor in views)
+    refiner: Refiner, steps: int, level: float, seed: int, views: ViewArrays, references: np.ndarray
+) -> Refined:
+    """`Refiner.refined_pictures` of one moment by so many U-Net evaluations."""
+    noise = torch.from_numpy(noise_for(refiner, views, seed)).to(refiner.device)
+    rgba, confidence, turned, place, warped = (torch.from_numpy(x).to(refiner.device) for x in views)
     images = network_views(rgba, confidence, place, warped).to(refiner.dtype)
     count = images.shape[1]
     encoded, features = refiner.encode_images(images.flatten(0, 1))
     latents = encoded.unflatten(0, (1, count))
     noisy = refiner.noised(latents, noise, level)
     noisy, told = refiner.pictured(noisy), refiner.told(noisy)
-    references = references.to(noisy)
+    references = torch.from_numpy(references).to(noisy)
 
     timesteps = [round(t) for t in np.linspace(refiner.config.timestep, 0, steps + 1)]
     for now, then in pairwise(timesteps):
@@ -72,4 +72,4 @@ def _iterate(
         noisy = remaining**0.5 * clean_latent(noisy, predicted, signal) + (1 - remaining) ** 0.5 * predicted
     decoded = decode(refiner.vae, noisy.flatten(0, 1), refiner.skips, features).unflatten(0, (1, count))
     result = refiner.refinement(images, decoded, refiner.pictured(latents), turned)
-    return tuple(x.cpu() for x in compose(rgba, result.correction))
+    return tuple(x.cpu().numpy() for x in compose(rgba, result.correction))

@@ -18,8 +18,7 @@ from backend.photos import decode_photo, find_photos, read_photo
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.files import write_file
 from backend.tracking.faces import find_face
-from backend.tracking.parser import WEIGHTS, PortraitParser
-from backend.tracking.parser_network import CLASSES, SIZE
+from backend.tracking.parser import CLASSES, NETWORK, SIZE, PortraitParser
 from backend.tracking.photo import crop_around
 from backend.training.parser.backgrounds import draw_background
 from backend.training.parser.config import FOLDS
@@ -39,7 +38,7 @@ def regions(
     corpus: Annotated[Path, typer.Argument(help="Folder of `train parser-corpus`; its held-out people are used.")],
     portraits: Annotated[Path | None, typer.Option(help="Folder of photos, for hair beside the teacher.")] = None,
     teacher: Annotated[Path | None, typer.Option(help="MediaPipe's hair_segmentation.tflite.")] = None,
-    weights: Annotated[Path, typer.Option(help="The parser's weights.")] = WEIGHTS,
+    network: Annotated[Path, typer.Option(help="The parser, an ONNX file of `train parser`.")] = NETWORK,
     folds: Annotated[
         Path | None,
         typer.Option(help="Folder of runs fold_0, fold_1, ...: each judges the portraits that it left out."),
@@ -50,17 +49,17 @@ def regions(
     held_out = [p for p in read_pictures(corpus / "people") if is_held_out(int(p.group))]
     if not held_out:
         raise TurboPortraitError("bad_corpus", f"{corpus / 'people'} has no held-out people")
-    figures = {"people": measure_people(PortraitParser(weights), held_out)}
+    figures = {"people": measure_people(PortraitParser(network), held_out)}
     if portraits is not None and teacher is not None:
         hair = HairTeacher(teacher)
         photos = find_photos(portraits)
         if folds is None:
-            found = measure_portraits(PortraitParser(weights), photos, hair)
+            found = measure_portraits(PortraitParser(network), photos, hair)
         else:
             found = {}
             for run in sorted(folds.glob("fold_*")):
                 own = portraits_of_fold(list(photos), int(run.name.removeprefix("fold_")))
-                parser = PortraitParser(run / "parser" / "parser.safetensors")
+                parser = PortraitParser(run / "parser" / "parser.onnx")
                 found |= measure_portraits(parser, {name: photos[name] for name in own}, hair)
         figures["portraits"] = summary(found)
     for title, rows in figures.items():

@@ -27,7 +27,7 @@ from backend.people.tasks import GivenViews
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.pictures import bytes_over_grey, over_grey
 from backend.refiner import Refiner
-from backend.refiner.refinement import ReferenceState
+from backend.refiner.runtime.reference import ReferenceState
 from backend.training.samples import NOISE_LEVELS
 from flame import HeadModel
 

@@ -14,6 +14,7 @@ import numpy as np
 from backend.models.diffusers_folder import read_json
 from backend.models.head_models import head_models_folder
 from backend.models.presets import preset_folders, shipped_presets
+from backend.models.runtime import has_torch
 from backend.models.sd_turbo import local_base
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.names import name_problem
@@ -84,14 +85,22 @@ class Catalog:
 
     @classmethod
     def default(cls) -> Catalog:
-        """What is installed: our makers, the open head and the files in `models_folder`, the presets' folders."""
+        """What is installed: our makers, the open head and the files in `models_folder`, the presets' folders.
+
+        Without torch those that need it are left out.
+        """
+        full = has_torch()
+        makers = {"bust": partial(_attribute, "backend.avatars.bust", "register_bust")}
+        if full:
+            makers["gpavatar"] = partial(_attribute, "backend.avatars.gpavatar", "register_gpavatar")
         return cls(
-            makers={
-                "bust": partial(_attribute, "backend.avatars.bust", "register_bust"),
-                "gpavatar": partial(_attribute, "backend.avatars.gpavatar", "register_gpavatar"),
-            },
+            makers=makers,
             head_models={name: partial(load_head_model, path) for name, path in head_model_files().items()},
-            presets={name: partial(_load_refiner, name) for name in preset_folders()},
+            presets={
+                name: partial(_load_refiner, name, folder)
+                for name, folder in preset_folders().items()
+                if full or _is_exported(folder)
+            },
             preset_ready=_weights_at_hand,
         )
 
@@ -123,7 +132,7 @@ def _weights_at_hand(preset: str) -> bool:
         return False
     config = read_json(folder / "config.json", "bad_refiner")
     if not config.get("base"):
-        return any(folder.rglob("*.safetensors"))
+        return _is_exported(folder) or any(folder.rglob("*.safetensors"))
     return _at_hand(config["base"], "unet/config.json") and (
         not config.get("vae_base") or _at_hand(config["vae_base"], "config.json")
     )
@@ -144,11 +153,13 @@ def preset_problem(name: str, folder: Path) -> str:
 
 def _at_hand(base: dict[str, str], file: str) -> bool:
     """A base model is a local folder, is installed, or has this file in the local hub cache."""
-    from huggingface_hub import try_to_load_from_cache
-
-    return Path(local_base(base["name"])).is_dir() or isinstance(
-        try_to_load_from_cache(base["name"], file, revision=base.get("revision")), str
-    )
+    if Path(local_base(base["name"])).is_dir():
+        return True
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return False
+    return isinstance(try_to_load_from_cache(base["name"], file, revision=base.get("revision")), str)
 
 
 def _choose(options: dict[str, Any], name: str, code: str) -> Any:
@@ -161,5 +172,12 @@ def _attribute(module: str, name: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def _load_refiner(name: str, device: str) -> Refiner:
+def _load_refiner(name: str, folder: Path, device: str) -> Refiner:
+    if device == "cpu" and _is_exported(folder):
+        return _attribute("backend.refiner.runtime.onnx_refiner", "OnnxRefiner")(folder).warm_up()
     return _attribute("backend.refiner", "Refiner").from_preset(name, device).warm_up()
+
+
+def _is_exported(folder: Path) -> bool:
+    """Whether a preset runs without torch."""
+    return (folder / "onnx" / "refiner.onnx").is_file()

@@ -9,6 +9,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from backend.avatars.base import RenderedView
+from backend.models.runtime import best_device
 from backend.photos import start_decoder
 from backend.pipeline.catalog import SUCCESSORS, Catalog, Progress, Refiner
 from backend.pipeline.moments import Crops, Moment, reference_state, usable_square
@@ -53,8 +54,9 @@ class Pipeline:
         """Load and compile what every request needs, so that the first is not slow."""
         start_decoder()
         self._settle_device()
-        for name in self.catalog.makers:
-            self.catalog.maker(name)
+        # Other makers bring torch, which takes seconds to import.
+        if "bust" in self.catalog.makers:
+            self.catalog.maker("bust")
         if "open_head" in self.catalog.head_models:
             self._head_model("open_head")
         # On a GPU a preset is compiled when it is loaded: better now than at the first request.
@@ -262,7 +264,5 @@ class Pipeline:
 
     def _settle_device(self) -> str:
         if self.device == "auto":
-            import torch
-
-            self.device = "cuda" if torch.cuda.is_available() else "cpu"
+            self.device = best_device()
         return self.device

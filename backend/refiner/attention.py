@@ -31,7 +31,13 @@ class ReshapedSelfAttention:
 
     The U-Net's batch is (B images) with the images of a sample side by side; `images` says how many they are. It comes
     with every call, through diffusers' `cross_attention_kwargs`, so the processor keeps no state.
+
+    Args:
+        level: of the layer's resolution, the finest is 0.
     """
+
+    def __init__(self, level: int = 0) -> None:
+        self.level = level
 
     def __call__(
         self,
@@ -48,7 +54,7 @@ class ReshapedSelfAttention:
         query, key, value = (_heads(to(sequence), attn.heads) for to in (attn.to_q, attn.to_k, attn.to_v))
         width = query.shape[-1]
         if places is not None:
-            query, key = places.look_near(query, key, tokens)
+            query, key = places.look_near(query, key, self.level)
             # The fast kernels want values as wide as keys.
             value = pad(value, (0, key.shape[-1] - width))
         mixed = scaled_dot_product_attention(query, key, value, scale=width**-0.5)[..., :width]
@@ -94,12 +100,23 @@ class PromptAttention:
 
 def reshape_attention(unet: UNet2DConditionModel) -> None:
     """Give a stock U-Net the refiner's processors, one object per layer."""
+    levels = len(unet.config.block_out_channels)
     unet.set_attn_processor(
         {
-            name: ReshapedSelfAttention() if name.endswith("attn1.processor") else PromptAttention()
+            name: ReshapedSelfAttention(level_of(name, levels))
+            if name.endswith("attn1.processor")
+            else PromptAttention()
             for name in unet.attn_processors
         }
     )
+
+
+def level_of(name: str, levels: int) -> int:
+    """The resolution, counted from the finest, at which a U-Net of so many has a module, such as "up_blocks.1.x"."""
+    part, number, *_ = name.split(".")
+    if part == "mid_block":
+        return levels - 1
+    return int(number) if part == "down_blocks" else levels - 1 - int(number)
 
 
 def freeze_prompt(unet: UNet2DConditionModel, prompt: torch.Tensor | None) -> None:

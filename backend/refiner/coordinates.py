@@ -13,8 +13,8 @@ import math
 import torch
 from torch.nn import functional
 
-UNIT = 0.2
-"""Metres that are 1 to the networks: about a head's width."""
+from backend.refiner.runtime.boxes import UNIT
+
 LARGEST = 2.0
 """Units beyond which shoulders and long hair are not told apart."""
 OCTAVES = 3
@@ -59,27 +59,27 @@ class TokenPlaces:
         levels: how many resolutions it has, each half the one before.
 
     Attributes:
-        at: for each number n of tokens that an image has at a resolution (B, I n, PLACE): the mean place in units, and
-            the share of the pixels that have one.
+        at: for each resolution, the finest first, (B, I n, PLACE) of the n tokens that an image has there: the mean
+            place in units, and the share of the pixels that have one.
     """
 
     def __init__(self, told: torch.Tensor, levels: int) -> None:
-        self.at: dict[int, torch.Tensor] = {}
+        self.at: list[torch.Tensor] = []
         self._channels: dict[tuple[int, int, int], tuple[torch.Tensor, torch.Tensor]] = {}
         place = told[:, :, :PLACE].flatten(0, 1)
         for _ in range(levels):
             share = place[:, 3:]
             tokens = torch.cat([place[:, :3] / share.clamp_min(1e-3), share], 1).flatten(2).transpose(1, 2)
-            self.at[tokens.shape[1]] = tokens.reshape(len(told), -1, PLACE)
+            self.at.append(tokens.reshape(len(told), -1, PLACE))
             place = functional.avg_pool2d(place, 2, ceil_mode=True)
 
-    def look_near(self, query: torch.Tensor, key: torch.Tensor, tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def look_near(self, query: torch.Tensor, key: torch.Tensor, level: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Queries and keys (B, heads, T, d) of a resolution with their `near_channels`, which are made once."""
-        asking = tokens, query.shape[1], query.shape[3]
+        asking = level, query.shape[1], query.shape[3]
         if asking not in self._channels:
             # Nothing is learnt by them, and a recomputed layer finds them made: it must not have saved them before.
             with torch.no_grad():
-                self._channels[asking] = near_channels(self.at[tokens], *asking[1:])
+                self._channels[asking] = near_channels(self.at[level], *asking[1:])
         asked, answered = self._channels[asking]
         return torch.cat([query, asked], -1), torch.cat([key, answered], -1)
 

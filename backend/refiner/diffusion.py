@@ -25,8 +25,3 @@ def mix_noise(latents: torch.Tensor, noise: torch.Tensor, level: float | torch.T
 def clean_latent(latents: torch.Tensor, predicted_noise: torch.Tensor, signal: float) -> torch.Tensor:
     """x0 = (z - sqrt(1 - a) eps) / sqrt(a): the scheduler's formula for a network that predicts the noise."""
     return (latents - (1 - signal) ** 0.5 * predicted_noise) / signal**0.5
-
-
-def seeded_noise(shape: tuple[int, ...], seed: int) -> torch.Tensor:
-    """Standard normal noise that only the seed decides, on every device (float32, on the CPU)."""
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))

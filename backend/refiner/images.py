@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 
 from backend.refiner.coordinates import scaled_places
-
-if TYPE_CHECKING:
-    from backend.avatars.base import RenderedView
-
+from backend.refiner.runtime.views import GREY, known_places, known_portrait
 
 PICTURE = 5
 """The first channels of a network's view: RGB, alpha, confidence."""
 WARPED = PICTURE + 3
 """The first channel of the warped portrait; those before it are the place on the head."""
 CHANNELS = WARPED + 3
-GREY = 128
-"""Of a warped portrait that is not known."""
-LEAST_HEAD = 0.25
-"""Where less of a pixel is the head's (`RenderedView.head`), less of it is changed."""
 
 
 def network_views(
@@ -53,60 +43,13 @@ def view_tensor(
     rgba: np.ndarray, confidence: np.ndarray, place: np.ndarray | None = None, warped: np.ndarray | None = None
 ) -> torch.Tensor:
     """`network_views` of one view: (H, W, 4) uint8, (H, W) and twice (H, W, 3) to (CHANNELS, H, W)."""
-    parts = (rgba, confidence, _places(rgba, place), _warped(rgba, warped))
+    parts = (rgba, confidence, known_places(rgba, place), known_portrait(rgba, warped))
     return network_views(*(torch.from_numpy(np.array(part)) for part in parts))
 
 
 def reference_tensor(rgba: np.ndarray, place: np.ndarray | None = None) -> torch.Tensor:
     """The portrait as the network sees it: (CHANNELS, H, W), trusted wherever it shows the person; its own warp."""
     return view_tensor(rgba, rgba[..., 3].astype(np.float32) / 255, place, rgba[..., :3])
-
-
-def _places(rgba: np.ndarray, place: np.ndarray | None) -> np.ndarray:
-    return np.zeros((*rgba.shape[:2], 3), np.float32) if place is None else place
-
-
-def _warped(rgba: np.ndarray, warped: np.ndarray | None) -> np.ndarray:
-    return np.full((*rgba.shape[:2], 3), GREY, np.uint8) if warped is None else warped
-
-
-def stack_moments(moments: Sequence[Sequence[RenderedView]]) -> tuple[torch.Tensor, ...]:
-    """B moments of V views: (B, V, S, S, 4) uint8, their confidence and turns (B, V, S, S), places and warped portraits
-    (B, V, S, S, 3).
-
-    Shoulders and clothes count as not turned: they are what nobody's head teaches a refiner.
-    """
-    parts = (
-        lambda v: v.rgba,
-        lambda v: v.confidence.astype(np.float32, copy=False),
-        _turns,
-        lambda v: _places(v.rgba, v.place).astype(np.float32, copy=False),
-        lambda v: _warped(v.rgba, v.warped),
-    )
-    stacked = (np.stack([np.stack([part(view) for view in moment]) for moment in moments]) for part in parts)
-    return tuple(torch.from_numpy(x) for x in stacked)
-
-
-def _turns(view: RenderedView) -> np.ndarray:
-    head = np.ones(view.rgba.shape[:2], np.float32) if view.head is None else view.head
-    return np.float32(view.turned) * head
-
-
-def with_own_clothes(view: RenderedView, refined: np.ndarray) -> np.ndarray:
-    """Refined colours (H, W, 3) uint8, and the raw view's where it shows shoulders or clothes."""
-    if view.head is None:
-        return refined
-    raw = view.rgba[..., :3].astype(np.float32)
-    share = np.clip(view.head / LEAST_HEAD, 0, 1)[..., None]
-    return np.rint(raw + share * (refined - raw)).astype(np.uint8)
-
-
-def check_square(rgba: np.ndarray, size: int, what: str) -> None:
-    """Raise ValueError unless an image is (size, size, 4) uint8."""
-    if rgba.shape != (size, size, 4) or rgba.dtype != np.uint8:
-        raise ValueError(
-            f"{what} must be ({size}, {size}, 4) uint8, not {rgba.shape} {rgba.dtype}: render it at {size}"
-        )
 
 
 def compose(rgba: torch.Tensor, correction: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

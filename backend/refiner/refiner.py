@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +10,7 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from torch import nn
 
-from backend.avatars.base import RenderedView
-from backend.refiner import inference, storage
+from backend.refiner import storage
 from backend.refiner.attention import freeze_prompt, reshape_attention
 from backend.refiner.autoencoder import Skips, decode, encode, reduction
 from backend.refiner.config import RefinerConfig, preset_folder
@@ -22,16 +19,16 @@ from backend.refiner.cropping import head_share
 from backend.refiner.detail import keep_detail
 from backend.refiner.diffusion import clean_latent, mix_noise, signal_level
 from backend.refiner.fit import check_networks
-from backend.refiner.images import PICTURE, WARPED
-from backend.refiner.refinement import ReferenceState, Refinement
-from backend.refiner.runtime import StaticRunner, keep_freed_memory
+from backend.refiner.images import PICTURE, WARPED, compose, network_views
+from backend.refiner.refinement import Refinement
+from backend.refiner.runtime.refining import Refined, Refining
+from backend.refiner.runtime.static_runner import Inputs, StaticRunner, can_compile, keep_freed_memory
+from backend.refiner.runtime.views import ViewArrays
 from backend.refiner.unet import predict_noise
 from backend.refiner.upsampling import fold_upsampling
 
-log = logging.getLogger(__name__)
 
-
-class Refiner(nn.Module):
+class Refiner(nn.Module, Refining):
     """TurboPortrait3D's refiner (paper, section 3.2): V novel views and the reference portrait in one U-Net evaluation.
 
     Args:
@@ -169,28 +166,89 @@ class Refiner(nn.Module):
             keep_freed_memory()
         else:
             torch.backends.cudnn.benchmark = True
-        self._runner = inference.runner(self)
-        return self
-
-    def warm_up(self) -> Refiner:
-        """Refine one view, then two, of nothing: what happens once per shape has happened then; the log says so."""
-        nothing = np.zeros((self.size, self.size, 4), np.uint8)
-        view = RenderedView.empty(self.size, self.size)
-        reference = self.encode_reference(nothing)
-        for count in (1, 2):
-            log.info("warming up the refiner %s on %s: %d of 2", self.config.name, self.device, count)
-            self.refine([view] * count, reference)
+        self._runner = StaticRunner(self.refined_pictures, device, self._worth_compiling)
         return self
 
     @property
     def runner(self) -> Callable[..., tuple[torch.Tensor, ...]]:
-        """`inference.refined_pictures` of this refiner; once prepared, on buffers and graphs that are kept."""
-        return self._runner or partial(inference.refined_pictures, self)
+        """`refined_pictures`; once prepared, on buffers and graphs that are kept."""
+        return self._runner or self.refined_pictures
+
+    def _worth_compiling(self, inputs: Inputs) -> bool:
+        """On a GPU the paper's case, two views of one moment."""
+        return can_compile(self.device) and tuple(inputs[0].shape[:2]) == (1, 2)
 
     @property
-    def size(self) -> int:
-        """Pixels, the side of the square views."""
-        return self.config.size
+    def latent_channels(self) -> int:
+        """See `Refining`."""
+        return self.vae.config.latent_channels
+
+    @property
+    def reduction(self) -> int:
+        """See `Refining`."""
+        return reduction(self.vae)
+
+    @property
+    def levels(self) -> int:
+        """See `Refining`."""
+        return len(self.unet.config.block_out_channels)
+
+    @property
+    def in_boxes(self) -> bool:
+        """See `Refining`."""
+        return self.config.head_only and self.device.type == "cpu"
+
+    @torch.inference_mode()
+    def encode_pictures(self, views: ViewArrays) -> np.ndarray:
+        """See `Refining`."""
+        rgba, confidence, _, place, warped = (torch.from_numpy(x[0]) for x in views)
+        pictures = network_views(rgba, confidence, place, warped)
+        on_device = pictures.to(self.device, self.dtype, memory_format=torch.channels_last)
+        return self.encode_images(on_device)[0].float().cpu().numpy()
+
+    @torch.inference_mode()
+    def evaluate(self, views: ViewArrays, reference: np.ndarray | None, noise: np.ndarray, level: float) -> Refined:
+        """See `Refining`."""
+        latents = None if reference is None else torch.from_numpy(reference).to(self.dtype)
+        inputs = (*map(torch.from_numpy, views), latents, torch.from_numpy(noise), torch.tensor(level))
+        try:
+            placed = (None if x is None else x.to(self.device) for x in inputs)
+            # The runner's own buffers are overwritten by the next call.
+            return tuple(x.to("cpu", copy=True).numpy() for x in self.runner(*placed))
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            # The CPU's allocator has no exception of its own.
+            if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+                raise
+            reason = str(error)
+        if self.device.type == "cuda":
+            self.runner.forget()
+            torch.cuda.empty_cache()
+        raise MemoryError(reason)
+
+    def refined_pictures(
+        self,
+        rgba: torch.Tensor,
+        confidence: torch.Tensor,
+        turned: torch.Tensor,
+        place: torch.Tensor,
+        warped: torch.Tensor,
+        reference: torch.Tensor | None,
+        noise: torch.Tensor,
+        level: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """One evaluation, all of it on the device.
+
+        Args:
+            rgba: (B, V, S, S, 4) uint8; confidence: (B, V, S, S); turned: (B, V, S, S) radians.
+            place: (B, V, S, S, 3) metres; warped: (B, V, S, S, 3) uint8.
+            reference: (B or 1, R, c, h, w) or None.
+            noise: (1, c, h, w); level: ().
+
+        Returns:
+            (B, V, S, S, 3) uint8, and (B, V) bool, see `compose`.
+        """
+        views = network_views(rgba, confidence, place, warped).to(self.dtype)
+        return compose(rgba, self(views, reference, noise, level, turned).correction)
 
     @property
     def device(self) -> torch.device:
@@ -308,60 +366,4 @@ class Refiner(nn.Module):
             return 1.0
         held, free = np.radians(self.config.free_turn).tolist()
         turned = turned if turned.ndim == 4 else turned[..., None, None]
-        return ((free - turned) / (free - held)).clamp(self.config.least_hold, 1)[:, :, None]
-
-    def encode_reference(
-        self,
-        images: np.ndarray | Sequence[np.ndarray],
-        places: np.ndarray | Sequence[np.ndarray | None] | None = None,
-    ) -> ReferenceState:
-        """Encode the portrait, or several of the same person, once.
-
-        Args:
-            images: (S, S, 4) uint8, straight alpha (the matte), S = `size`; or several of these.
-            places: (S, S, 3), see `RenderedView.place`; one for each image where there are several; None: not known.
-
-        Raises:
-            ValueError: another size or type, or none at all.
-        """
-        if isinstance(images, np.ndarray):
-            return inference.encode_reference(self, [images], [places])
-        return inference.encode_reference(self, images, [None] * len(images) if places is None else places)
-
-    def refine(
-        self,
-        views: Sequence[RenderedView],
-        reference: ReferenceState | None,
-        noise_level: float | None = None,
-        seed: int = 0,
-        warn: Callable[[str], None] | None = None,
-    ) -> list[np.ndarray]:
-        """Refine V views of one moment together: `refine_batch` of this moment alone."""
-        return self.refine_batch([views], reference, noise_level, seed, warn)[0]
-
-    def refine_batch(
-        self,
-        moments: Sequence[Sequence[RenderedView]],
-        reference: ReferenceState | Sequence[ReferenceState] | None,
-        noise_level: float | None = None,
-        seed: int = 0,
-        warn: Callable[[str], None] | None = None,
-    ) -> list[list[np.ndarray]]:
-        """Refine several moments in one evaluation; the views of each see one another, not those of other moments.
-
-        Args:
-            moments: B moments of V raw views each, S x S.
-            reference: from `encode_reference`; one for all moments, or one for each; None leaves the portrait out.
-            noise_level: r in [0, 1]; the config's if None.
-            seed: decides the noise; one per avatar keeps a still camera still.
-            warn: told, in a sentence, when memory ran out and the batch was split, or when a view's result was not
-                finite and its raw colours are returned instead; by default the log is.
-
-        Returns:
-            For each moment V images (S, S, 3) uint8 in the order of its views; alpha stays the raw view's.
-
-        Raises:
-            ValueError: a view of another size, moments of different V, a noise level outside [0, 1].
-            TurboPortraitError: out_of_memory, where a single view is too much.
-        """
-        return inference.refine_batch(self, moments, reference, noise_level, seed, warn)
+        return ((free - turned) / (free - held)).clamp(self.config.least_hold, 1.0)[:, :, None]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from diffusers.models.upsampling import Upsample2D
 from torch import nn
-from torch.nn.functional import conv2d
+from torch.nn.functional import conv2d, pixel_shuffle
 
 _ROWS = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
 """(2, 2, 3): for even and for odd rows, which of the three taps fall on the first and on the second place."""
@@ -30,6 +30,10 @@ class FoldedUpsampling:
         """(N, C, H, W) to (N, C', 2 H, 2 W)."""
         count, _, height, width = hidden_states.shape
         phases = conv2d(hidden_states, self._weight, self._bias, padding=1).unflatten(1, (2, 2, -1))
+        if torch.compiler.is_exporting():
+            # Writing in place is slow in ONNX; this is one operator of it.
+            parts = [phases[:, a, b, :, a : a + height, b : b + width] for a in range(2) for b in range(2)]
+            return pixel_shuffle(torch.stack(parts, 2).flatten(1, 2), 2)
         out = hidden_states.new_empty(count, 2 * height, 2 * width, phases.shape[3]).permute(0, 3, 1, 2)
         for row in range(2):
             for column in range(2):

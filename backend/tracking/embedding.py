@@ -12,6 +12,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -35,6 +36,8 @@ VIEWS = np.radians([(0, 0), (-12, 0), (12, 0), (0, 8), (0, -8), (-12, 5), (12, 5
 NUM_IDENTITIES, IDENTITY_SD, SEED = 5, 0.7, 7
 SPREAD = 0.003
 """Metres; a landmark whose hits spread this much counts half."""
+OVAL_MARGIN = 0.002
+"""Metres beyond the face's oval that still are the face."""
 JAW_TEST_ANGLE = np.radians(15)
 VERSION = 1
 
@@ -73,12 +76,12 @@ def compute_embedding(model: HeadModel) -> LandmarkEmbedding:
 
 def face_region(model: HeadModel) -> np.ndarray:
     """Vertices inside the face oval, seen from the front, that lie on the outside, (n,) int32."""
-    from matplotlib.path import Path as Polygon
-
     oval = model.landmark_positions(model.v_template)[list(FACE_OVAL)]
     normals = vertex_normals(model.v_template, model.faces)
     outside = (normals[:, 2] > -0.2) & (model.v_template[:, 2] > oval[:, 2].min() - 0.02)
-    inside = Polygon(oval[:, :2]).contains_points(model.v_template[:, :2], radius=0.002)
+    contour = oval[:, None, :2].astype(np.float32)
+    inside = np.array([cv2.pointPolygonTest(contour, (float(x), float(y)), True) for x, y, _ in model.v_template])
+    inside = inside > -OVAL_MARGIN
     inner = [i for name in ("eye_left", "eye_right", "mouth_interior", "tongue", "eye_socket")
              if name in model.regions for i in model.regions[name]]  # fmt: skip
     return np.setdiff1d(np.flatnonzero(inside & outside), inner).astype(np.int32)

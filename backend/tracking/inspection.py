@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from backend.tracking.parser_network import CLASSES
+from backend.tracking.parser import CLASSES
 from backend.tracking.portrait import TrackedPortrait
 
 COLORS = np.array([[0, 0, 0], [240, 170, 140], [200, 30, 40], [190, 60, 200], [40, 90, 220], [250, 220, 40]], np.uint8)

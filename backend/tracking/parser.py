@@ -8,13 +8,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 
-from backend.models.tensors import read_safetensors
-from backend.protocol.errors import TurboPortraitError
-from backend.tracking.parser_network import CLASSES, SIZE, PortraitParserNetwork
+from backend.onnx_session import OnnxNetwork
 
-WEIGHTS = Path(__file__).parent / "parser.safetensors"
+NETWORK = Path(__file__).parent / "parser.onnx"
+"""What `python -m backend.tracking.export_parser` makes of the weights beside it."""
+SIZE = 256
+"""Pixels of the network's square input and output."""
+CLASSES = ("background", "skin", "hair", "headwear", "clothing", "eyewear")
 GUIDE_RADII, GUIDE_FLOOR = (10, 6, 4), 1e-6
 """Of the guided filter that brings alpha to the crop's size: pixels of the network's, from pass to pass, and the
 variance of colours in [0, 1] that counts as none."""
@@ -50,19 +51,19 @@ class PortraitParser:
     """Divides a portrait's crop into background, skin, hair, headwear, clothing and eyewear, and mattes it.
 
     Args:
-        weights: a safetensors file of `turboportrait train parser`.
+        network: an ONNX file, such as `turboportrait train parser` writes beside its weights.
 
     Raises:
         TurboPortraitError: `bad_weights`.
     """
 
-    def __init__(self, weights: Path = WEIGHTS) -> None:
-        self._network = load_network(weights).eval().to(memory_format=torch.channels_last)
+    def __init__(self, network: Path = NETWORK) -> None:
+        self._network = OnnxNetwork(network)
 
     @classmethod
     @cache
     def shipped(cls) -> PortraitParser:
-        """The parser with the weights that ship, loaded once."""
+        """The parser that ships, loaded once."""
         return cls()
 
     def parse(self, image: np.ndarray, valid: np.ndarray | None = None) -> Regions:
@@ -76,37 +77,14 @@ class PortraitParser:
         valid = np.ones((height, width), bool) if valid is None else valid
         small = cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
         inside = cv2.resize(valid.astype(np.float32), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-        with torch.inference_mode():
-            pixels = torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255
-            logits, alpha = self._network(pixels, torch.from_numpy(np.rint(inside))[None, None])
-            probabilities = torch.softmax(logits, 1)[0].permute(1, 2, 0).numpy()
-            alpha = torch.sigmoid(alpha)[0, 0].numpy()
+        pixels = np.moveaxis(small, -1, 0)[None].astype(np.float32) / 255
+        found = self._network(image=pixels, valid=np.rint(inside)[None, None])
+        probabilities = np.ascontiguousarray(np.moveaxis(found["probabilities"][0], 0, -1))
+        alpha = found["alpha"][0, 0]
         probabilities = cv2.resize(probabilities, (width, height), interpolation=cv2.INTER_LINEAR)
         probabilities[~valid] = np.eye(len(CLASSES), dtype=np.float32)[0]
         alpha = _refine_alpha(image, small, alpha) * valid
         return Regions(probabilities, alpha, estimate_foreground(image, alpha))
-
-
-def load_network(path: Path) -> PortraitParserNetwork:
-    """A network with the weights of a file.
-
-    Raises:
-        TurboPortraitError: `bad_weights`: it is missing, damaged or of another network.
-    """
-    network = PortraitParserNetwork()
-    try:
-        network.load_state_dict({name: value.float() for name, value in read_safetensors(path).items()})
-    except RuntimeError as error:
-        raise TurboPortraitError("bad_weights", f"{path.name}: {str(error)[:300]}") from error
-    return network
-
-
-def save_network(network: PortraitParserNetwork, path: Path) -> None:
-    """Write a network's weights as half floats."""
-    from safetensors.torch import save_file
-
-    weights = {name: value for name, value in network.state_dict().items() if not name.endswith("num_batches_tracked")}
-    save_file({name: value.detach().cpu().half().contiguous() for name, value in weights.items()}, path)
 
 
 def _refine_alpha(image: np.ndarray, small: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -6,13 +6,15 @@ Only plain operators, so that it exports to ONNX as it is.
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-SIZE = 256
-"""Pixels of the network's square input and output."""
-CLASSES = ("background", "skin", "hair", "headwear", "clothing", "eyewear")
+from backend.models.tensors import read_safetensors
+from backend.protocol.errors import TurboPortraitError
+from backend.tracking.parser import CLASSES
+
 PATCH = 4
 """Pixels of a patch's side: the first layer reads the image in patches, the last one writes them."""
 WIDTHS = (64, 112, 160, 224)
@@ -97,3 +99,25 @@ def _convolution(
         nn.BatchNorm2d(outputs),
     ]
     return nn.Sequential(*layers, nn.ReLU()) if active else nn.Sequential(*layers)
+
+
+def load_network(path: Path) -> PortraitParserNetwork:
+    """A network with the weights of a file.
+
+    Raises:
+        TurboPortraitError: `bad_weights`: it is missing, damaged or of another network.
+    """
+    network = PortraitParserNetwork()
+    try:
+        network.load_state_dict({name: value.float() for name, value in read_safetensors(path).items()})
+    except RuntimeError as error:
+        raise TurboPortraitError("bad_weights", f"{path.name}: {str(error)[:300]}") from error
+    return network
+
+
+def save_network(network: PortraitParserNetwork, path: Path) -> None:
+    """Write a network's weights as half floats."""
+    from safetensors.torch import save_file
+
+    weights = {name: value for name, value in network.state_dict().items() if not name.endswith("num_batches_tracked")}
+    save_file({name: value.detach().cpu().half().contiguous() for name, value in weights.items()}, path)

@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 
 from backend.tracking.landmarks import FACE_OVAL
-from backend.tracking.parser import PortraitParser, Regions, estimate_foreground
-from backend.tracking.parser_network import CLASSES
+from backend.tracking.parser import CLASSES, PortraitParser, Regions, estimate_foreground
 from backend.tracking.photo import Crop
 
 VISIBLE = 0.7

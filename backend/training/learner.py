@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from backend.refiner.diffusion import seeded_noise
-from backend.refiner.refiner import Refinement
-from backend.refiner.runtime import keep_freed_memory
+from backend.refiner.refinement import Refinement
+from backend.refiner.runtime.refining import seeded_noise
+from backend.refiner.runtime.static_runner import keep_freed_memory
 from backend.training.adversary import Adversary
 from backend.training.average import Average, fill
 from backend.training.config import TrainingConfig
@@ -138,7 +138,8 @@ class Learner:
     def _refine(self, batch: Batch, noise_level: torch.Tensor | float) -> Refinement:
         with self.accelerator.autocast():
             reference, _ = self.refiner.encode_images(batch.reference)
-            noise = seeded_noise(tuple(self.refiner.pictured(reference).shape), batch.noise_seed).to(self.device)
+            shape = tuple(self.refiner.pictured(reference).shape)
+            noise = torch.from_numpy(seeded_noise(shape, batch.noise_seed)).to(self.device)
             return self.refiner(batch.views, reference, noise, noise_level, batch.turned)
 
     def _update(self, optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter], rate: float) -> None:

@@ -11,7 +11,7 @@ from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.client import BackendProcess, Client, Endpoint, TurboPortraitError, find_backend
 
-from . import preferences
+from . import bundled, preferences
 from .backend_log import log_path
 from .tasks import Task
 
@@ -72,6 +72,8 @@ def _starting(wanted: preferences.Connection, allowed: bool) -> Task:
         raise TurboPortraitError("backend_unreachable", said)
     if wanted.command is None:
         raise TurboPortraitError("backend_not_started", hint="Choose the backend's Python in the preferences.")
+    if bundled.is_packed() and wanted.command == bundled.command("serve"):
+        yield from bundled.unpacked()
     with _process_lock:
         if _process is None or not _process.running:
             log_path().parent.mkdir(parents=True, exist_ok=True)

@@ -6,9 +6,8 @@ It runs as two processes after each other, `venv` and `pip`, whose output goes t
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import bpy
@@ -17,15 +16,15 @@ from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.client import TurboPortraitError
 from backend.client.discovery import state_folder
-from backend.client.isolation import find_program, isolated, python_module
+from backend.client.isolation import find_program, python_module
 
 from .. import __package__ as ADDON
-from .backend_log import install_log_path
+from .logged_process import clear_install_log, run_logged
 from .tasks import Task, TaskProgress
 
 PACKED = Path(__file__).parents[1] / "environment"
 """In the extension's zip (see tools/build_extension.py); a checkout has none."""
-SUITABLE = ((3, 11), (3, 12))
+SUITABLE = ((3, 11), (3, 12), (3, 13))
 """Pythons that all of the backend's packages have wheels for."""
 OURS = "turboportrait-environment"
 """A file that says that a folder was made by us, so that what lies in it may be thrown away."""
@@ -71,7 +70,7 @@ def can_install() -> str:
     if not bpy.app.online_access:
         return rpt_("Blender may not use the network: allow online access in its system preferences")
     if find_python() is None:
-        return rpt_("No Python 3.11 or 3.12 was found: install one from python.org, then try again")
+        return rpt_("No Python 3.11, 3.12 or 3.13 was found: install one from python.org, then try again")
     return ""
 
 
@@ -97,14 +96,13 @@ def install(place: Path, python: Sequence[str]) -> Task:
     environment = place / "venv"
     wheels = [f"{path}[backend]" for path in sorted(PACKED.glob("turboportrait3d*.whl"))]
     (place / COMPLETE).unlink(missing_ok=True)
-    install_log_path().parent.mkdir(parents=True, exist_ok=True)
-    install_log_path().write_bytes(b"")
+    clear_install_log()
     making = rpt_("Making the environment")
     venv = [*python, "-P", "-m", "venv", "--clear", str(environment.absolute())]
-    yield from _running(venv, lambda said: TaskProgress(making, fraction=0))
+    yield from run_logged(venv, lambda said: TaskProgress(making, fraction=0))
     pip = [*python_module("pip", python_of(environment)), "--disable-pip-version-check", "--no-input", "install"]
     options = ["--progress-bar", "off", "--constraint", str(constraints())]
-    yield from _running([*pip, *options, *wheels], lambda said: _progress(environment, said))
+    yield from run_logged([*pip, *options, *wheels], lambda said: _progress(environment, said))
     (place / COMPLETE).touch()
     return place
 
@@ -127,37 +125,6 @@ def _claim(place: Path) -> None:
             (place / OURS).touch()
     except OSError as error:
         raise TurboPortraitError("backend_not_started", f"{place}: {error.strerror}") from error
-
-
-def _running(command: list[str], progress: Callable[[str], TaskProgress]) -> Task:
-    """Run a process to its end; `progress` tells from what it has said how far it is."""
-    flags = {"creationflags": 0x08000000} if sys.platform == "win32" else {}
-    begin = install_log_path().stat().st_size
-    with install_log_path().open("ab") as output:
-        try:
-            process = subprocess.Popen(
-                **isolated(command), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, **flags
-            )
-        except OSError as error:
-            raise TurboPortraitError("backend_not_started", f"{command[0]}: {error.strerror}") from error
-    try:
-        while process.poll() is None:
-            yield progress(_said(begin))
-    finally:
-        if process.poll() is None:
-            process.terminate()
-    if process.returncode:
-        words = install_log_path().read_text(errors="replace").strip().splitlines()
-        failed = rpt_("Installing the backend failed: {reason}.")
-        reason = words[-1][:200] if words else command[0]
-        raise TurboPortraitError("backend_not_started", sentence=failed.format(reason=reason))
-
-
-def _said(begin: int) -> str:
-    """The log since `begin` (bytes)."""
-    with install_log_path().open("rb") as file:
-        file.seek(begin)
-        return file.read(1 << 20).decode(errors="replace")
 
 
 def _progress(environment: Path, said: str) -> TaskProgress:

@@ -12,7 +12,7 @@ import bpy
 from backend.client.isolation import find_program, python_module
 
 from .. import __package__ as ADDON
-from . import installer
+from . import bundled, installer
 
 DEFAULT_TIMEOUT = 120.0
 
@@ -124,16 +124,18 @@ def connection() -> Connection:
 def backend_command(python: str) -> tuple[str, ...] | None:
     """The command that serves.
 
-    By the Python chosen, else by TURBOPORTRAIT_PYTHON, else by the installed environment, else by the command on the
-    path.
+    By the Python chosen, else by TURBOPORTRAIT_PYTHON, else by the installed environment, else what came in the zip,
+    else by the command on the path.
     """
     chosen = bpy.path.abspath(python) if python else os.environ.get("TURBOPORTRAIT_PYTHON", "")
     chosen = chosen or installer.installed_python() or ""
-    if not chosen and not bpy.app.binary_path:
+    if not chosen and not bpy.app.binary_path and not bundled.is_packed():
         # Blender as a Python module: the Python that runs it.
         chosen = sys.executable
     if chosen:
         return (*python_module("backend.cli", Path(chosen)), "serve")
+    if bundled.is_packed():
+        return bundled.command("serve")
     found = find_program("turboportrait")
     return (found, "serve") if found else None
 

@@ -18,7 +18,7 @@ from backend.client.isolation import isolated
 from backend.protocol.job_lock import LockWatch
 from backend.protocol.shots import RAW, Shot
 
-from ..connection import preferences
+from ..connection import bundled, preferences
 from ..connection.tasks import Task
 from .batch_process import BatchRun, lock_watch, problem_line
 from .markers import marker_shots
@@ -110,6 +110,8 @@ def base_command() -> list[str]:
     serve = preferences.connection().command
     if serve is None:
         raise TurboPortraitError("backend_not_started", hint="Choose the backend's Python in the preferences.")
+    if bundled.is_packed() and serve == bundled.command("serve") and not bundled.is_unpacked():
+        raise TurboPortraitError("backend_not_started", hint="Start the backend once, which unpacks it.")
     return list(serve[:-1])
 
 

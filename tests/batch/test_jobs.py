@@ -164,7 +164,7 @@ def test_a_frame_that_cannot_be_refined_fails_alone(tmp_path, poses, monkeypatch
 def test_a_frame_without_finite_numbers_does_not_pass_for_refined(tmp_path, poses, monkeypatch, temporal):
     from little_head import Brighten
 
-    from backend.refiner.refinement import Unrefined
+    from backend.refiner.runtime.refining import Unrefined
 
     sound, refused = Brighten.refine_batch, []
 

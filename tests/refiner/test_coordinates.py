@@ -101,10 +101,10 @@ def test_tokens_have_the_mean_place_of_their_pixels():
     place = scaled_places(torch.from_numpy(places(3))).permute(2, 0, 1)[None]
     known = (place != 0).any(1, keepdim=True)
     tokens = TokenPlaces(place_features(place, 4)[None], 2).at
-    assert set(tokens) == {64, 16}
+    assert [x.shape[1] for x in tokens] == [64, 16]
     corner, mask = place[0, :, :8, :8], known[0, 0, :8, :8]
-    torch.testing.assert_close(tokens[16][0, 0, :3], corner[:, mask].mean(1), rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(tokens[16][0, 0, 3], mask.float().mean())
+    torch.testing.assert_close(tokens[1][0, 0, :3], corner[:, mask].mean(1), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(tokens[1][0, 0, 3], mask.float().mean())
 
 
 def test_the_noise_leaves_the_coordinates_alone():

@@ -11,9 +11,10 @@ from tiny_refiners import SIZE, random_view, tiny_refiner, tiny_refiner_with_coo
 
 from backend.refiner import RefinerConfig
 from backend.refiner.coordinates import scaled_places
-from backend.refiner.cropping import BESIDE, CHIN, NECK, Boxes, head_share
-from backend.refiner.images import LEAST_HEAD
-from backend.refiner.refinement import ReferenceState
+from backend.refiner.cropping import head_share
+from backend.refiner.runtime.boxes import BESIDE, CHIN, NECK, Boxes
+from backend.refiner.runtime.reference import ReferenceState
+from backend.refiner.runtime.views import LEAST_HEAD
 
 STEP = 8
 """The tiny refiner's grid: latents of 4 pixels, two resolutions."""
@@ -58,7 +59,7 @@ def watched_sizes(refiner, monkeypatch):
     st.integers(1, 32),
 )
 def test_boxes_hold_what_is_shown_and_lie_on_the_grid(corners, step, least):
-    shown = torch.zeros(len(corners), 32, 32, dtype=torch.bool)
+    shown = np.zeros((len(corners), 32, 32), bool)
     for picture, (a, b, c, d) in zip(shown, corners, strict=True):
         picture[min(a, b) : max(a, b) + 1, min(c, d) : max(c, d) + 1] = True
     least = -(-least // step) * step
@@ -66,18 +67,18 @@ def test_boxes_hold_what_is_shown_and_lie_on_the_grid(corners, step, least):
     for boxes in (found, found.grown(least, step, 32)):
         cut = boxes.cut(shown)
         assert cut.shape[1:] == (boxes.height, boxes.width)
-        assert torch.equal(cut.sum((1, 2)), shown.sum((1, 2)))
+        assert np.array_equal(cut.sum((1, 2)), shown.sum((1, 2)))
         assert all(x % step == 0 for x in (boxes.height, boxes.width, *sum(boxes.corners, ())))
-        pasted = torch.zeros_like(shown)
+        pasted = np.zeros_like(shown)
         boxes.paste(cut, pasted)
-        assert torch.equal(pasted, shown)
+        assert np.array_equal(pasted, shown)
     tallest = max(abs(a - b) + 1 for a, b, _, _ in corners)
     assert found.height < tallest + 2 * step
     assert boxes.height >= least
 
 
 def test_what_is_shown_nowhere_has_a_box_all_the_same():
-    assert Boxes.around(torch.zeros(2, 16, 16, dtype=torch.bool), 8) == Boxes([(0, 0), (0, 0)], 8, 8)
+    assert Boxes.around(np.zeros((2, 16, 16), bool), 8) == Boxes([(0, 0), (0, 0)], 8, 8)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +140,7 @@ def test_a_head_that_fills_the_picture_is_refined_as_without_boxes(refiner, monk
     view = person(3, top=0, left=0, side=SIZE)
     state = refiner.encode_reference(view.rgba, view.place)
     (boxed,) = refiner.refine([view], state)
-    monkeypatch.setattr("backend.refiner.inference._boxes", lambda *_: None)
+    monkeypatch.setattr("backend.refiner.runtime.refining.head_boxes", lambda *_: None)
     assert np.array_equal(boxed, refiner.refine([view], state)[0])
 
 
@@ -165,7 +166,7 @@ def test_any_reference_will_do(refiner, reference):
     state = {
         None: None,
         "unplaced": refiner.encode_reference(view.rgba),
-        "two": ReferenceState(torch.cat([placed.latent, placed.latent])),
+        "two": ReferenceState(np.concatenate([placed.latent, placed.latent])),
     }[reference]
     (refined,) = refiner.refine([view], state)
     assert (refined != view.rgba[..., :3]).any()

@@ -105,7 +105,7 @@ def test_views_keep_their_order_and_the_reference_stays_clean(turbo, latents):
     again = turbo.refine(views, reference, noise_level=0.5, seed=3)
     other = turbo.refine(views, reference, noise_level=0.5, seed=4)
     hook.remove()
-    assert all(torch.equal(sample[2:], reference.latent) for sample in seen)
+    assert all(torch.equal(sample[2:], torch.from_numpy(reference.latent)) for sample in seen)
     assert not torch.equal(seen[0][:2], seen[2][:2])
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)

@@ -50,8 +50,8 @@ def test_the_references_latent_is_never_noised(refiner, reference):
     refiner.refine(views, reference, noise_level=0.0)
     refiner.refine(views, reference, noise_level=0.5)
     clean, noisy = seen
-    torch.testing.assert_close(clean[2:], reference.latent)
-    torch.testing.assert_close(noisy[2:], reference.latent)
+    torch.testing.assert_close(clean[2:], torch.from_numpy(reference.latent))
+    torch.testing.assert_close(noisy[2:], torch.from_numpy(reference.latent))
     assert not torch.allclose(clean[:2], noisy[:2])
 
 

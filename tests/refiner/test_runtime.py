@@ -5,8 +5,8 @@ import pytest
 import torch
 from tiny_refiners import random_view, tiny_refiner
 
-from backend.refiner import runtime
-from backend.refiner.runtime import StaticRunner, compiled
+from backend.refiner.runtime import static_runner
+from backend.refiner.runtime.static_runner import StaticRunner, compiled
 
 CPU = torch.device("cpu")
 
@@ -48,7 +48,7 @@ def test_equal_shapes_share_their_buffers_and_leave_the_callers_alone(runner, ca
 
 
 def test_the_shapes_used_least_recently_are_forgotten(runner, monkeypatch):
-    monkeypatch.setattr(runtime, "MOST_SHAPES", 2)
+    monkeypatch.setattr(static_runner, "MOST_SHAPES", 2)
     kept = lambda: [key[0][0][0] for key in runner._recorded]  # noqa: E731
     for length in (1, 2, 1, 3):
         runner(torch.zeros(length))
@@ -100,5 +100,5 @@ def test_warming_up_is_said_and_leaves_the_result_as_it_is(caplog):
     before = refiner.refine([random_view(0, 0.0)], None)[0]
     with caplog.at_level("INFO"):
         assert refiner.warm_up() is refiner
-    assert "warming up the refiner tiny on cpu: 2 of 2" in caplog.text
+    assert "warming up the refiner tiny: 2 of 2" in caplog.text
     assert (refiner.refine([random_view(0, 0.0)], None)[0] == before).all()

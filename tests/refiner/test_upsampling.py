@@ -5,8 +5,7 @@ import torch
 from diffusers.models.upsampling import Upsample2D
 from tiny_refiners import tiny_refiner, tiny_unet, tiny_vae
 
-from backend.refiner import runtime
-from backend.refiner.inference import refined_pictures
+from backend.refiner.runtime import static_runner
 from backend.refiner.upsampling import FoldedUpsampling, fold_upsampling, unfold_upsampling
 
 
@@ -60,7 +59,7 @@ def test_the_whole_evaluation_is_one_graph_to_the_compiler(monkeypatch):
         torch.tensor(0.1),
     )
     with torch.inference_mode():
-        traced = torch.compile(lambda *x: refined_pictures(refiner, *x), backend="eager", fullgraph=True, dynamic=False)
-        for got, expected in zip(traced(*inputs), refined_pictures(refiner, *inputs), strict=True):
+        traced = torch.compile(lambda *x: refiner.refined_pictures(*x), backend="eager", fullgraph=True, dynamic=False)
+        for got, expected in zip(traced(*inputs), refiner.refined_pictures(*inputs), strict=True):
             assert (got.int() - expected.int()).abs().max() <= 1
-    assert not runtime.can_compile(torch.device("cpu"))
+    assert not static_runner.can_compile(torch.device("cpu"))

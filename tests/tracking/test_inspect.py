@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from backend.cli import app
 from backend.evaluation.portraits import real_portraits
-from backend.tracking.parser_network import CLASSES
+from backend.tracking.parser import CLASSES
 
 
 @pytest.fixture(scope="module")

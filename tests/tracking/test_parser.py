@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from backend.protocol.errors import TurboPortraitError
 from backend.tracking import PortraitParser
+from backend.tracking.export_parser import WEIGHTS
 from backend.tracking.landmarks import FACE_OVAL
-from backend.tracking.parser import estimate_foreground, load_network, save_network
-from backend.tracking.parser_network import CLASSES, SIZE, PortraitParserNetwork
+from backend.tracking.parser import CLASSES, SIZE, estimate_foreground
+from backend.tracking.parser_network import PortraitParserNetwork, load_network, save_network
 from backend.tracking.person import find_person
 from backend.tracking.photo import Crop
 
@@ -112,3 +113,17 @@ def test_a_face_wholly_beyond_the_photo_raises_nothing():
     crop = Crop(np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), bool), np.eye(2, 3))
     regions, _ = find_person(crop, _face_at(64))
     assert (regions.alpha == 0).all()
+
+
+def test_the_network_that_ships_is_that_of_the_weights_beside_it(parser):
+    network = load_network(WEIGHTS).eval()
+    rng = np.random.default_rng(8)
+    image = rng.random((1, 3, SIZE, SIZE), np.float32)
+    valid = np.ones((1, 1, SIZE, SIZE), np.float32)
+    valid[..., :60, :] = 0
+    found = parser._network(image=image, valid=valid)
+    with torch.no_grad():
+        logits, alpha = network(torch.from_numpy(image), torch.from_numpy(valid))
+    # Its weights are rounded after the normalisation was folded into them.
+    np.testing.assert_allclose(found["probabilities"], torch.softmax(logits, 1).numpy(), atol=0.01)
+    np.testing.assert_allclose(found["alpha"], torch.sigmoid(alpha).numpy(), atol=0.01)

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.protocol.errors import TurboPortraitError
-from backend.tracking.parser import PortraitParser
-from backend.tracking.parser_network import CLASSES
+from backend.tracking.parser import CLASSES, PortraitParser
 from backend.training.parser.config import AugmentationConfig, ParserTrainingConfig
 from backend.training.parser.pictures import UNKNOWN, read_pictures, write_picture
 from backend.training.parser.portraits import read_notes
@@ -79,7 +78,7 @@ def test_it_learns_and_the_result_is_a_parser(corpus, tmp_path):
     trainer.run(lambda step, found: terms.append(found["total"]))
     assert np.mean(terms[-5:]) < 0.7 * np.mean(terms[:5])
     assert (tmp_path / "log.jsonl").is_file()
-    parser = PortraitParser(tmp_path / "parser" / "parser.safetensors")
+    parser = PortraitParser(tmp_path / "parser" / "parser.onnx")
     assert parser.parse(np.zeros((64, 64, 3), np.uint8)).alpha.shape == (64, 64)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from backend.tracking.parser_network import CLASSES
+from backend.tracking.parser import CLASSES
 from backend.training.parser.backgrounds import draw_background
 from backend.training.parser.pictures import Picture
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from backend.people.synthesis.files import read_person
-from backend.tracking.parser_network import CLASSES
+from backend.tracking.parser import CLASSES
 from backend.tracking.photo import crop_around
 from backend.training.parser.pictures import FACE_HEIGHTS, SIZE, Picture
 

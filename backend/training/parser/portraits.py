@@ -15,8 +15,7 @@ from scipy import ndimage
 
 from backend.protocol.errors import TurboPortraitError
 from backend.tracking.landmarks import FACE_OVAL
-from backend.tracking.parser import PortraitParser
-from backend.tracking.parser_network import CLASSES
+from backend.tracking.parser import CLASSES, PortraitParser
 from backend.tracking.photo import Crop, crop_around
 from backend.training.config import Settings
 from backend.training.parser.pictures import FACE_HEIGHTS, SIZE, UNKNOWN, Picture

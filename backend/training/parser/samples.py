@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from backend.tracking.parser_network import CLASSES
-from backend.tracking.parser_network import SIZE as CROP_SIZE
+from backend.tracking.parser import CLASSES
+from backend.tracking.parser import SIZE as CROP_SIZE
 from backend.tracking.photo import FACE_HEIGHTS as CROP_HEIGHTS
 from backend.training.parser.backgrounds import draw_background
 from backend.training.parser.config import AugmentationConfig

@@ -7,7 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from backend.tracking.parser_network import CLASSES
+from backend.tracking.parser import CLASSES
 from backend.training.parser.pictures import Picture
 
 RIGHT_EYE, LEFT_EYE = (33, 133), (263, 362)

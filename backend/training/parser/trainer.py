@@ -14,9 +14,10 @@ from torch.nn.functional import cross_entropy, one_hot, softmax
 
 from backend.people.shards import is_held_out
 from backend.protocol.errors import TurboPortraitError
+from backend.tracking.export_parser import export_parser
 from backend.tracking.inspection import class_colors
-from backend.tracking.parser import load_network, save_network
-from backend.tracking.parser_network import CLASSES, PortraitParserNetwork
+from backend.tracking.parser import CLASSES
+from backend.tracking.parser_network import PortraitParserNetwork, load_network, save_network
 from backend.training.parser.config import ParserLossConfig, ParserTrainingConfig
 from backend.training.parser.pictures import UNKNOWN, Picture, read_pictures
 from backend.training.parser.samples import Batch, draw_sample, plain_sample
@@ -98,8 +99,9 @@ class ParserTrainer(Run):
             getattr(self, name).load_state_dict(state[name])
 
     def write_result(self, folder: Path) -> None:
-        """The averaged weights."""
+        """The averaged weights, and the network as the backend runs it."""
         save_network(self.average, folder / "parser.safetensors")
+        export_parser(copy.deepcopy(self.average).cpu(), folder / "parser.onnx")
 
     def _draw(self, rng: np.random.Generator) -> Batch:
         config, samples = self.config, []

@@ -3,7 +3,7 @@
 import numpy as np
 
 from backend.people.synthesis.files import people
-from backend.tracking.parser_network import CLASSES
+from backend.tracking.parser import CLASSES
 from backend.training.parser.people import MOST_YAW, label_person
 
 

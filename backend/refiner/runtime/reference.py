@@ -1,0 +1,30 @@
+"""What the refiner keeps of a portrait."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from backend.refiner.runtime.refining import Refining
+
+
+@dataclass(frozen=True)
+class ReferenceState:
+    """What is computed once per portrait, or per set of portraits of one person.
+
+    Only the latents: in the U-Net the reference's tokens attend to the novel views' from the first self-attention on,
+    so its keys and values change with them and cannot be kept exactly.
+
+    Attributes:
+        latent: (R, c, h, w) float32, clean, one for each reference image; for a refiner with coordinates (R, c +
+            FEATURES, h, w), see `coordinates.place_features`.
+    """
+
+    latent: np.ndarray
+
+    def with_image(self, refiner: Refining, rgba: np.ndarray, place: np.ndarray | None = None) -> ReferenceState:
+        """One more reference, such as the frame before; arguments and errors as encoding has."""
+        return ReferenceState(np.concatenate([self.latent, refiner.encode_reference(rgba, place).latent]))

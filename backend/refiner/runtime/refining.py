@@ -1,0 +1,278 @@
+"""Refining in use: pictures in, pictures out, whatever the memory allows, and never a black frame."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backend.protocol.errors import TurboPortraitError
+from backend.refiner.runtime.boxes import UNIT, Boxes, heads_shown
+from backend.refiner.runtime.reference import ReferenceState
+from backend.refiner.runtime.views import ViewArrays, check_square, reference_arrays, stack_moments, with_own_clothes
+
+if TYPE_CHECKING:
+    from backend.avatars.base import RenderedView
+    from backend.refiner.config import RefinerConfig
+
+log = logging.getLogger(__name__)
+
+Warn = Callable[[str], None]
+Refined = tuple[np.ndarray, np.ndarray]
+"""Pictures (B, V, S, S, 3) uint8, and (B, V) bool: whether what the networks said of a view was all finite; where not,
+the picture is raw."""
+
+
+class Unrefined(str):
+    """A warning's sentence, told apart from others: views are shown raw because the network gave no finite numbers."""
+
+
+class Refining(ABC):
+    """What every refiner can do, over networks that torch or ONNX Runtime runs.
+
+    Attributes:
+        config: the preset's settings.
+        latent_channels: of a picture's latents, without coordinates.
+        reduction: pixels side by side in one place of the latents.
+        levels: the U-Net's resolutions, each half the one before.
+    """
+
+    config: RefinerConfig
+    latent_channels: int
+    reduction: int
+    levels: int
+
+    @abstractmethod
+    def encode_pictures(self, views: ViewArrays) -> np.ndarray:
+        """The latents (N, c, h, w) float32 of one moment of N pictures."""
+
+    @abstractmethod
+    def evaluate(self, views: ViewArrays, reference: np.ndarray | None, noise: np.ndarray, level: float) -> Refined:
+        """One evaluation.
+
+        Args:
+            views: whole or cut, S x S or H x W.
+            reference: (B or 1, R, c, h, w) or None.
+            noise: (1, latent_channels, h, w).
+            level: r in [0, 1].
+
+        Raises:
+            MemoryError: it ran out, and nothing of this call is held any more.
+        """
+
+    @property
+    def in_boxes(self) -> bool:
+        """Whether boxes around the heads alone are refined.
+
+        On a GPU each shape is a graph of its own, and what the whole pictures cost more is small.
+        """
+        return self.config.head_only
+
+    @property
+    def size(self) -> int:
+        """Pixels, the side of the square views."""
+        return self.config.size
+
+    def warm_up(self):
+        """Refine one view, then two, of nothing: what happens once per shape has happened then; the log says so."""
+        from backend.avatars.base import RenderedView
+
+        nothing = np.zeros((self.size, self.size, 4), np.uint8)
+        view = RenderedView.empty(self.size, self.size)
+        reference = self.encode_reference(nothing)
+        for count in (1, 2):
+            log.info("warming up the refiner %s: %d of 2", self.config.name, count)
+            self.refine([view] * count, reference)
+        return self
+
+    def encode_reference(
+        self,
+        images: np.ndarray | Sequence[np.ndarray],
+        places: np.ndarray | Sequence[np.ndarray | None] | None = None,
+    ) -> ReferenceState:
+        """Encode the portrait, or several of the same person, once.
+
+        Args:
+            images: (S, S, 4) uint8, straight alpha (the matte), S = `size`; or several of these.
+            places: (S, S, 3), see `RenderedView.place`; one for each image where there are several; None: not known.
+
+        Raises:
+            ValueError: another size or type, or none at all.
+        """
+        if isinstance(images, np.ndarray):
+            images, places = [images], [places]
+        if not len(images):
+            raise ValueError("there is no reference portrait to encode")
+        for image in images:
+            check_square(image, self.size, "the reference portrait")
+        return ReferenceState(
+            self.encode_pictures(reference_arrays(images, [None] * len(images) if places is None else places))
+        )
+
+    def refine(
+        self,
+        views: Sequence[RenderedView],
+        reference: ReferenceState | None,
+        noise_level: float | None = None,
+        seed: int = 0,
+        warn: Warn | None = None,
+    ) -> list[np.ndarray]:
+        """Refine V views of one moment together: `refine_batch` of this moment alone."""
+        return self.refine_batch([views], reference, noise_level, seed, warn)[0]
+
+    def refine_batch(
+        self,
+        moments: Sequence[Sequence[RenderedView]],
+        reference: ReferenceState | Sequence[ReferenceState] | None,
+        noise_level: float | None = None,
+        seed: int = 0,
+        warn: Warn | None = None,
+    ) -> list[list[np.ndarray]]:
+        """Refine several moments in one evaluation; the views of each see one another, not those of other moments.
+
+        Args:
+            moments: B moments of V raw views each, S x S.
+            reference: from `encode_reference`; one for all moments, or one for each; None leaves the portrait out.
+            noise_level: r in [0, 1]; the config's if None.
+            seed: decides the noise; one per avatar keeps a still camera still.
+            warn: told, in a sentence, when memory ran out and the batch was split, or when a view's result was not
+                finite and its raw colours are returned instead; by default the log is.
+
+        Returns:
+            For each moment V images (S, S, 3) uint8 in the order of its views; alpha stays the raw view's.
+
+        Raises:
+            ValueError: a view of another size, moments of different V, a noise level outside [0, 1].
+            TurboPortraitError: out_of_memory, where a single view is too much.
+        """
+        warn = warn or log.warning
+        level = self.config.noise_level if noise_level is None else noise_level
+        if not 0 <= level <= 1:
+            raise ValueError(f"the noise level must be in [0, 1], not {level}")
+        if len({len(moment) for moment in moments}) > 1:
+            raise ValueError("all moments of a batch must have the same number of views")
+        for view in (view for moment in moments for view in moment):
+            check_square(view.rgba, self.size, "a view to refine")
+        if not moments or not moments[0]:
+            return [[] for _ in moments]
+        refine = partial(_refine, self, level=level, seed=seed, warn=warn)
+        refined, sound = refine_in_boxes(self, stack_moments(moments), _latents(reference, len(moments)), refine)
+        if not sound.all():
+            sentence = (
+                f"{int((~sound).sum())} of {sound.size} views could not be refined, because the network's result was "
+                "not finite: they are shown as the avatar renders them"
+            )
+            warn(Unrefined(sentence))
+        pictures = [list(moment) for moment in refined]
+        if self.config.head_only:
+            pictures = [list(map(with_own_clothes, *pair)) for pair in zip(moments, pictures, strict=True)]
+        return pictures
+
+
+def head_boxes(refiner: Refining, views: ViewArrays, latents: np.ndarray | None) -> tuple[Boxes, Boxes | None] | None:
+    """Around the heads in all views (B V of them) and references (in latents), of one size; None: whole pictures."""
+    if not refiner.in_boxes:
+        return None
+    reach, fine = refiner.reduction, 2 ** (refiner.levels - 1)
+    shown = heads_shown(views.place) & (views.rgba[..., 3] > 0)
+    ours = Boxes.around(shown.reshape(-1, *shown.shape[2:]), reach * fine)
+    if latents is None:
+        return ours, None
+    # The features' first four channels: places times the share of the pixels that know one, and that share.
+    told = latents[:, :, refiner.latent_channels : refiner.latent_channels + 4]
+    told = np.moveaxis(_flat(told), 1, -1)
+    share = told[..., 3:4]
+    # Of a portrait that knows no places any part will do.
+    shown = heads_shown(UNIT * told[..., :3] / np.maximum(share, 1e-3)) & (share[..., 0] > 0)
+    theirs = Boxes.around(shown, fine).grown(ours.height // reach, ours.width // reach, refiner.size // reach)
+    return ours.grown(theirs.height * reach, theirs.width * reach, refiner.size), theirs
+
+
+def refine_in_boxes(
+    refiner: Refining,
+    views: ViewArrays,
+    latents: np.ndarray | None,
+    refine: Callable[[ViewArrays, np.ndarray | None], Refined],
+) -> Refined:
+    """Refine boxes around the heads alone, where the refiner does so; around them the views stay as they are.
+
+    Args:
+        latents: of the references, (1 or B, R, c, h, w).
+        refine: takes both, whole or cut, to `Refined`.
+
+    Returns:
+        Of the whole views.
+    """
+    boxes = head_boxes(refiner, views, latents)
+    if boxes is None:
+        return refine(views, latents)
+    ours, theirs = boxes
+    cut = ViewArrays(*(_unflat(ours.cut(_flat(x)), x) for x in views))
+    if latents is not None:
+        latents = _unflat(theirs.cut(_flat(latents), along=2), latents)
+    parts, sound = refine(cut, latents)
+    refined = views.rgba[..., :3].copy()
+    ours.paste(_flat(parts), _flat(refined))
+    return refined, sound
+
+
+def seeded_noise(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """Standard normal noise (float32) that only the seed decides, on every machine."""
+    return np.random.default_rng(seed).standard_normal(shape, np.float32)
+
+
+def noise_for(refiner: Refining, views: ViewArrays, seed: int) -> np.ndarray:
+    """(1, latent_channels, h, w) for whole views or boxes of them: the same, whatever was cut away."""
+    side = refiner.size // refiner.reduction
+    height, width = (pixels // refiner.reduction for pixels in views.rgba.shape[2:4])
+    return seeded_noise((1, refiner.latent_channels, side, side), seed)[..., :height, :width]
+
+
+def _refine(
+    refiner: Refining, views: ViewArrays, reference: np.ndarray | None, level: float, seed: int, warn: Warn
+) -> Refined:
+    """An evaluation of whole views or boxes of them, split in two, again and again, where memory runs out."""
+    try:
+        return refiner.evaluate(views, reference, noise_for(refiner, views, seed), level)
+    except MemoryError as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    # Outside the handler: there the traceback would still hold the memory.
+    batch, of_each = views.rgba.shape[:2]
+    axis, count = (0, batch) if batch > 1 else (1, of_each)
+    if count == 1:
+        raise TurboPortraitError("out_of_memory", reason[:200])
+    what = "moments" if axis == 0 else "views, which no longer see each other,"
+    warn(f"memory ran out: the batch of {count} {what} is refined in two parts ({reason[:120]})")
+    per_moment = axis == 0 and reference is not None and len(reference) == count
+    halves = []
+    for part in np.array_split(np.arange(count), 2):
+        index = (slice(None),) * axis + (slice(part[0], part[-1] + 1),)
+        latents = reference[index] if per_moment else reference
+        halves.append(_refine(refiner, ViewArrays(*(x[index] for x in views)), latents, level, seed, warn))
+    return tuple(np.concatenate(pair, axis) for pair in zip(*halves, strict=True))
+
+
+def _latents(reference: ReferenceState | Sequence[ReferenceState] | None, count: int) -> np.ndarray | None:
+    """(1 or B, R, c, h, w)."""
+    if reference is None:
+        return None
+    if isinstance(reference, ReferenceState):
+        return reference.latent[None]
+    if len(reference) != count:
+        raise ValueError(f"there are {len(reference)} references for {count} moments")
+    if len({len(state.latent) for state in reference}) > 1:
+        raise ValueError("all moments of a batch must have the same number of reference images")
+    return np.stack([state.latent for state in reference])
+
+
+def _flat(x: np.ndarray) -> np.ndarray:
+    """(B, V, ...) to (B V, ...), a view where it can be."""
+    return x.reshape(-1, *x.shape[2:])
+
+
+def _unflat(x: np.ndarray, like: np.ndarray) -> np.ndarray:
+    return x.reshape(*like.shape[:2], *x.shape[1:])

@@ -1,0 +1,54 @@
+"""Processes that install something: their words go to a log file, and nothing here waits for them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+
+from bpy.app.translations import pgettext_rpt as rpt_
+
+from backend.client import TurboPortraitError
+from backend.client.isolation import isolated
+
+from .backend_log import install_log_path
+from .tasks import Task, TaskProgress
+
+
+def clear_install_log() -> None:
+    """Begin the log anew."""
+    install_log_path().parent.mkdir(parents=True, exist_ok=True)
+    install_log_path().write_bytes(b"")
+
+
+def run_logged(command: Sequence[str], progress: Callable[[str], TaskProgress]) -> Task:
+    """Run a process to its end; `progress` tells from what it has said how far it is."""
+    flags = {"creationflags": 0x08000000} if sys.platform == "win32" else {}
+    if not install_log_path().exists():
+        clear_install_log()
+    begin = install_log_path().stat().st_size
+    with install_log_path().open("ab") as output:
+        try:
+            process = subprocess.Popen(
+                **isolated(list(command)), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, **flags
+            )
+        except OSError as error:
+            raise TurboPortraitError("backend_not_started", f"{command[0]}: {error.strerror}") from error
+    try:
+        while process.poll() is None:
+            yield progress(_said(begin))
+    finally:
+        if process.poll() is None:
+            process.terminate()
+    if process.returncode:
+        words = install_log_path().read_text(errors="replace").strip().splitlines()
+        failed = rpt_("Installing the backend failed: {reason}.")
+        reason = words[-1][:200] if words else command[0]
+        raise TurboPortraitError("backend_not_started", sentence=failed.format(reason=reason))
+
+
+def _said(begin: int) -> str:
+    """The log since `begin` (bytes)."""
+    with install_log_path().open("rb") as file:
+        file.seek(begin)
+        return file.read(1 << 20).decode(errors="replace")

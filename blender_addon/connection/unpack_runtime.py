@@ -1,0 +1,135 @@
+"""Unpacks the backend that came in the extension's zip: `python -I -S unpack_runtime.py PACKED TARGET`.
+
+It is run by the Python that the backend shall run with, needs nothing but the standard library, and leaves either the
+whole folder or none. The last line that it prints tells the user what went wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import zipfile
+from pathlib import Path, PurePosixPath
+
+LIST = "runtime.json"
+"""In the packed folder: the Python that the wheels are for, their sizes unpacked, and their checksums."""
+LAUNCHER = "turboportrait_backend.py"
+_LAUNCH = """\
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from backend.cli import main
+
+if __name__ == "__main__":
+    main()
+"""
+_KEPT_DATA = ("purelib", "platlib")
+_SPARE = 64 << 20
+"""Bytes that are to be free besides what is unpacked: for what numba compiles."""
+
+
+class NotUnpackedError(Exception):
+    """A sentence that says why, and what to do."""
+
+
+def unpack(packed: Path, target: Path) -> None:
+    """Unpack all wheels of `packed` into the folder `target`, which does not exist before.
+
+    Raises:
+        NotUnpackedError.
+    """
+    told = json.loads((packed / LIST).read_text())
+    if list(sys.version_info[:2]) != told["python"]:
+        wanted, found = (".".join(map(str, v)) for v in (told["python"], sys.version_info[:2]))
+        raise NotUnpackedError(
+            f"This zip is for Blenders with Python {wanted}, this one has {found}: install the zip that is for it"
+        )
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    free = shutil.disk_usage(target.parent).free
+    if free < told["bytes"] + _SPARE:
+        raise NotUnpackedError(
+            f"The disk of {target.parent} has {free >> 20} MB free and {(told['bytes'] + _SPARE) >> 20} MB are needed: "
+            "make room and try again"
+        )
+    staging = target.with_name(f"{target.name}.{os.getpid()}.part")
+    try:
+        for number, (name, checksum) in enumerate(told["wheels"].items()):
+            print(f"unpacking {number + 1} of {len(told['wheels'])}: {name}", flush=True)
+            unpack_wheel(packed / name, checksum, staging)
+        (staging / LAUNCHER).write_text(_LAUNCH)
+        try:
+            staging.rename(target)
+        except OSError:
+            # Another Blender was faster.
+            if not (target / LAUNCHER).is_file():
+                raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    forget_others(target)
+
+
+def unpack_wheel(path: Path, checksum: str, folder: Path) -> None:
+    """Unpack one wheel as pip would, without its scripts.
+
+    Raises:
+        NotUnpackedError: it is missing or not what was packed.
+    """
+    if not path.is_file() or _sha256(path) != checksum:
+        raise NotUnpackedError(
+            f"{path.name} is missing or changed (some virus scanners take such files away): install the extension again"
+        )
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            place = installed_place(member.filename)
+            if place is None or member.is_dir():
+                continue
+            file = folder / place
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(member) as source, file.open("wb") as sink:
+                shutil.copyfileobj(source, sink, 1 << 20)
+
+
+def installed_place(name: str) -> PurePosixPath | None:
+    """Where a wheel's member is installed below site-packages; None for what we do not need.
+
+    Raises:
+        NotUnpackedError: it would lie elsewhere.
+    """
+    parts = PurePosixPath(name).parts
+    if name.startswith("/") or ".." in parts or "\\" in name or ":" in name:
+        raise NotUnpackedError(f"A packed file has a name that is none ({name[:80]!r}): install the extension again")
+    if parts and parts[0].endswith(".data"):
+        return PurePosixPath(*parts[2:]) if len(parts) > 2 and parts[1] in _KEPT_DATA else None
+    return PurePosixPath(name)
+
+
+def forget_others(target: Path) -> None:
+    """Throw away what earlier versions unpacked; what is in use stays until the next time."""
+    for other in target.parent.iterdir():
+        if other != target and (other / LAUNCHER).is_file():
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def main() -> None:
+    """The command."""
+    packed, target = map(Path, sys.argv[1:])
+    try:
+        unpack(packed, target)
+    except NotUnpackedError as error:
+        sys.exit(str(error))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main()
