@@ -60,6 +60,6 @@ class OnnxRefiner(Refining):
         for moment in range(count):
             latents = reference[moment if len(reference) == count else 0][None]
             arrays = {name: value[moment : moment + 1] for name, value in views._asdict().items()}
-            found = self._refiner(**arrays, reference=latents, noise=noise, level=np.float32(level))
+            found = self._refiner(**arrays, reference=latents, noise=noise, level=np.array(level, np.float32))
             results.append((found["pictures"], found["sound"]))
         return tuple(np.concatenate(parts) for parts in zip(*results, strict=True))
