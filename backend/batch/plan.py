@@ -43,7 +43,7 @@ class Settings(msgspec.Struct, frozen=True):
 
 class FrameHead(msgspec.Struct, frozen=True):
     """One head in one frame; `portrait` is the SHA-256 of the photo, `texture` of the texture or empty for the one that
-    is made of the photo, `scale` scene units per metre."""
+    is made of the photo, `scale` makes the view's depth the scene's; see `COLUMNS` of pose files."""
 
     name: str
     portrait: str
@@ -53,6 +53,7 @@ class FrameHead(msgspec.Struct, frozen=True):
     face: int
     camera: Camera
     scale: float
+    mirrored: bool
     parameters: HeadParameters
 
 
@@ -130,6 +131,7 @@ class Plan:
                     info.face,
                     self.poses.camera(row),
                     float(self.poses.columns["scale"][row]),
+                    bool(self.poses.columns["mirrored"][row]),
                     self.poses.parameters(row),
                 )
             )
@@ -240,7 +242,7 @@ def _keys(plan: Plan, index: int, shot: Shot) -> Iterator[str]:
 
 
 def _row_bytes(poses: PoseFile, row: int) -> bytes:
-    names = ("head", "K", "world_to_camera", "scale", "pose", "translation", "expression")
+    names = ("head", "K", "world_to_camera", "scale", "mirrored", "pose", "translation", "expression")
     return b"".join(poses.columns[name][row].tobytes() for name in names)
 
 

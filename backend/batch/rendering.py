@@ -163,6 +163,9 @@ class FrameRenderer:
         started = time.perf_counter()
         try:
             depths = [moment.raw[0].depth * np.float32(head.scale) for head, moment in moments]
+            for index, (head, _) in enumerate(moments):
+                if head.mirrored:
+                    frames[index], depths[index] = frames[index][:, ::-1].copy(), depths[index][:, ::-1]
             picture = stack([head.name for head, _ in moments], frames, depths, task.width, task.height)
             file = output_file(self.output, task.path, SUFFIXES)
             size = write_picture(file, picture, self._metadata(task, moments), self.job / PARTS)

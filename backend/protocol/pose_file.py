@@ -23,7 +23,7 @@ from backend.protocol.shots import Shot
 from flame.limits import MAX_FILE_BYTES
 from flame.npz import load_npz
 
-VERSION = 2
+VERSION = 3
 MAX_HEADER_BYTES = 16 << 20
 PORTRAIT = "portrait_"
 """Before the SHA-256 of a portrait's bytes: the name of the array that holds them."""
@@ -37,12 +37,14 @@ COLUMNS: dict[str, tuple[type, int]] = {
     "K": (np.float64, 9),
     "world_to_camera": (np.float64, 16),
     "scale": (np.float64, 1),
+    "mirrored": (np.int32, 1),
     "pose": (np.float32, 15),
     "translation": (np.float32, 3),
     "expression": (np.float32, -1),
 }
 """Column -> type, and numbers per row: the table is sorted by shot, frame and head. `expression` is as wide as the
-longest basis among the heads; `scale` is Blender units per metre of head space."""
+longest basis among the heads; `scale` makes the view's depth the scene's; a view is `mirrored` (1) where Blender's
+camera sees it with left and right exchanged."""
 
 
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -187,6 +189,8 @@ class PoseFile:
                 return "the rows are not sorted by shot, frame and head"
             if min(shot[0], head.min()) < 0 or shot[-1] >= len(header.shots) or head.max() >= len(header.heads):
                 return "a row names a shot or a head that the header does not have"
+        if not np.isin(columns["mirrored"], (0, 1)).all():
+            return "a view is neither mirrored (1) nor not (0)"
         if not (np.isfinite(columns["scale"]).all() and (columns["scale"] > 0).all()):
             return "a scale is not a positive number"
         for digest, photo in self.portraits.items():

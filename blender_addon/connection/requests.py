@@ -11,6 +11,7 @@ from backend.client import Client, Handle, TurboPortraitError
 from backend.protocol import RiggedMesh
 from backend.protocol.messages import GetMesh, Register, Registered, Render, View, ViewPixels
 
+from ..scene.camera import HeadView
 from ..scene.head_requests import HeadRequest
 from ..scene.render_options import RenderOptions
 from .tasks import Task, finish
@@ -42,8 +43,8 @@ def register_portrait(
 
 def render_heads(
     client: Client, heads: list[HeadRequest], options: RenderOptions, warn: Callable[[str], None] = print
-) -> Generator[str, None, list[ViewPixels]]:
-    """Render each head, one view per head, with depth; an avatar that the backend has forgotten is registered again.
+) -> Generator[str, None, list[list[ViewPixels]]]:
+    """Render each head's views, with depth; an avatar that the backend has forgotten is registered again.
 
     `warn` is told in a sentence what is not as asked, such as a view that could not be refined; by default Blender's
     console is.
@@ -53,13 +54,13 @@ def render_heads(
         template = rpt_("Rendering {head} ({number} of {count})") if len(heads) > 1 else rpt_("Rendering {head}")
         line = template.format(head=head.name, number=number, count=len(heads))
         try:
-            view = yield from _view(client, head, options, line, warn)
+            seen = yield from _views(client, head, options, line, warn)
         except TurboPortraitError as error:
             if error.code != "unknown_avatar":
                 raise
             yield from register_again(client, head, error)
-            view = yield from _view(client, head, options, line, warn)
-        views.append(view)
+            seen = yield from _views(client, head, options, line, warn)
+        views.append(seen)
     return views
 
 
@@ -106,13 +107,22 @@ def submit_render(
     )
 
 
-def _view(
+def as_blender_sees(pixels: ViewPixels, view: HeadView) -> ViewPixels:
+    """What has come for a view as its camera in Blender has it, which may mirror."""
+    if not view.mirrored:
+        return pixels
+    depth = None if pixels.depth is None else np.ascontiguousarray(pixels.depth[:, ::-1])
+    return ViewPixels(pixels.key, np.ascontiguousarray(pixels.rgba[:, ::-1]), depth)
+
+
+def _views(
     client: Client, head: HeadRequest, options: RenderOptions, line: str, warn: Callable[[str], None]
-) -> Generator[str, None, ViewPixels]:
+) -> Generator[str, None, list[ViewPixels]]:
     refined = options.refined
     keys = [f"{head.name}/{number}" for number in range(len(head.views))]
     request = submit_render(client, head, options, keys, raw=not refined, refined=refined, depth=True)
     done = yield from finish(client, request, line)
     for sentence in done.done.warnings:
         warn(f"{head.name}: {rpt_(sentence)}")
-    return (done.refined if refined else done.raw).views[0]
+    come = (done.refined if refined else done.raw).views
+    return [as_blender_sees(pixels, view) for pixels, view in zip(come, head.views, strict=True)]

@@ -16,7 +16,7 @@ from backend.client import Client, Handle, TurboPortraitError
 from backend.protocol import Camera
 from backend.protocol.messages import ViewPixels
 
-from ..connection.requests import submit_render
+from ..connection.requests import as_blender_sees, submit_render
 from ..scene.head_requests import HeadRequest
 from ..scene.render_options import RenderOptions
 from .meter import Meter
@@ -198,7 +198,11 @@ class Stream:
         self.problem = None
         scale = flight.sent.megapixels / max(flight.snapshot.megapixels, 1e-9)
         self._shown = (flight.snapshot, stage, scale)
-        by_camera = zip(*[part.views for part in parts], strict=True)
+        seen = [
+            [as_blender_sees(pixels, view) for pixels, view in zip(part.views, head.views, strict=True)]
+            for part, head in zip(parts, flight.snapshot.heads, strict=True)
+        ]
+        by_camera = zip(*seen, strict=True)
         scales = zip(*[[view.scale for view in head.views] for head in flight.snapshot.heads], strict=True)
         return LivePicture(stage, flight.changed_at, tuple(by_camera), tuple(scales))
 

@@ -50,7 +50,7 @@ def picture(depsgraph: bpy.types.Depsgraph, camera: bpy.types.Object) -> np.ndar
         raise ValueError(rpt_("The scene shows no head with a portrait: register one in the TurboPortrait panel"))
     wanted = preferences.connection()
     task = render_in_thread(wanted, heads, RenderOptions.of(scene), _say)
-    views = complete(task, wanted.timeout * len(heads) + START_SECONDS)
+    views = [seen[0] for seen in complete(task, wanted.timeout * len(heads) + START_SECONDS)]
     return compositing.flatten(views, [head.view.scale for head in heads])
 
 

@@ -8,9 +8,11 @@ from collections.abc import Callable
 
 import bpy
 import numpy as np
+from bpy.app.handlers import persistent
 from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.client import TurboPortraitError
+from backend.protocol.messages import ViewPixels
 from backend.protocol.pictures import over
 
 from ..connection import preferences
@@ -21,20 +23,27 @@ from ..connection.tasks import Task, complete
 from ..live import session
 from ..live.meter import meter
 from ..live.viewport import ViewportView
-from ..scene import compositing, head_requests
 from ..scene.camera import render_window
+from ..scene.compositing import world_color
 from ..scene.head_requests import HeadRequest
 from ..scene.render_options import RenderOptions
+from ..scene.unsupported import unsupported_in_scene
+from .frame import RenderHeads, frame_requests, pictures
+from .stereo import view_names
 
 DISABLED = "The TurboPortrait3D extension was disabled during the render: enable it and render again"
 GIVE_UP_SECONDS = 2.0
 _leaving = threading.Event()
 """The extension is disabled: a render that is going on in its thread gives up."""
 _at_work = threading.Lock()
+NO_BACKEND = ("backend_unreachable", "backend_not_started", "protocol_version", "bad_address")
+"""Errors that every frame would have."""
+_failed_frames: list[int] = []
+"""Of the animation that is being rendered or was last."""
 
 
 class TurboPortraitEngine(bpy.types.RenderEngine):
-    """Thin: what is rendered is in `head_requests`, how the backend is asked in `connection.requests`."""
+    """Thin: what is rendered is in `frame`, how the backend is asked in `connection.requests`."""
 
     bl_idname = "TURBOPORTRAIT3D"
     bl_label = "TurboPortrait3D"
@@ -47,38 +56,45 @@ class TurboPortraitEngine(bpy.types.RenderEngine):
         with _at_work:
             try:
                 if not _leaving.is_set():
-                    self._write(depsgraph, *self._picture(depsgraph))
+                    self._render(depsgraph)
             except TurboPortraitError as error:
                 if error.code != "cancelled":
-                    self._fail(error)
+                    self._fail(depsgraph, error)
             except ValueError as error:
-                self._fail(error)
+                self._fail(depsgraph, error)
             if _leaving.is_set():
-                self._fail(ValueError(rpt_(DISABLED)))
+                self._end(ValueError(rpt_(DISABLED)))
 
-    def _picture(self, depsgraph: bpy.types.Depsgraph) -> tuple[np.ndarray, np.ndarray]:
-        """The window's colour (H, W, 4), linear and premultiplied, and depth (H, W)."""
+    def _render(self, depsgraph: bpy.types.Depsgraph) -> None:
         scene = depsgraph.scene
-        others = joint_cameras(scene) if scene.turboportrait.joint else []
-        heads = head_requests.head_requests(depsgraph, scene, others=others)
-        if not heads:
+        views = view_names(scene.render)
+        requests = frame_requests(self, depsgraph, views)
+        if not any(requests):
             self.report({"WARNING"}, "The scene shows no head with a portrait: register one in the TurboPortrait panel")
+        for line in unsupported_in_scene(depsgraph, scene.camera):
+            self._warn(line)
         _, _, width, height = render_window(scene.render)
-        wanted = preferences.connection()
-        views = []
-        if heads:
-            task = render_in_thread(wanted, heads, RenderOptions.of(scene), lambda line: self.report({"WARNING"}, line))
-            timeout = wanted.timeout * len(heads) + START_SECONDS
-            views = complete(task, timeout, interrupted=self._unwanted, report=self._say)
-        color, depth = compositing.composite(views, [head.view.scale for head in heads], width, height)
-        return over(color, compositing.world_color(scene)), depth
+        for view, (color, depth) in zip(
+            views, pictures(requests, self._heads(scene), len(views), width, height), strict=True
+        ):
+            self._write(depsgraph, view, over(color, world_color(scene)), depth)
 
-    def _write(self, depsgraph: bpy.types.Depsgraph, color: np.ndarray, depth: np.ndarray) -> None:
+    def _heads(self, scene: bpy.types.Scene) -> RenderHeads:
+        wanted, options = preferences.connection(), RenderOptions.of(scene)
+
+        def render(heads: list[HeadRequest]) -> list[list[ViewPixels]]:
+            task = render_in_thread(wanted, heads, options, self._warn)
+            timeout = wanted.timeout * len(heads) + START_SECONDS
+            return complete(task, timeout, interrupted=self._unwanted, report=self._say)
+
+        return render
+
+    def _write(self, depsgraph: bpy.types.Depsgraph, view: str, color: np.ndarray, depth: np.ndarray) -> None:
         height, width = depth.shape
         layer = depsgraph.view_layer_eval
         if layer.use_pass_z:
             self.add_pass("Depth", 1, "Z", layer=layer.name)
-        result = self.begin_result(0, 0, width, height, layer=layer.name)
+        result = self.begin_result(0, 0, width, height, layer=layer.name, view=view)
         passes = result.layers[0].passes
         # Blender's rows go up.
         passes["Combined"].rect.foreach_set(np.ascontiguousarray(color[::-1]).ravel())
@@ -115,7 +131,21 @@ class TurboPortraitEngine(bpy.types.RenderEngine):
     def _say(self, line: str) -> None:
         self.update_stats("TurboPortrait3D", line)
 
-    def _fail(self, error: Exception) -> None:
+    def _warn(self, line: str) -> None:
+        self.report({"WARNING"}, line)
+
+    def _fail(self, depsgraph: bpy.types.Depsgraph, error: Exception) -> None:
+        """A frame of an animation that fails is named, and the others are rendered; nothing else goes on."""
+        if not self.is_animation or getattr(error, "code", "") in NO_BACKEND:
+            self._end(error)
+            return
+        frame = depsgraph.scene.frame_current
+        _failed_frames.append(frame)
+        said = rpt_("Frame {frame} could not be rendered. {reason}")
+        # An error's report would end the animation.
+        self._warn(said.format(frame=frame, reason=message_of(error)))
+
+    def _end(self, error: Exception) -> None:
         # The report is the operator's error, for scripts and farms; the other is shown in the render window.
         self.report({"ERROR"}, message_of(error))
         self.error_set(message_of(error))
@@ -139,13 +169,25 @@ def render_in_thread(
         client.close()
 
 
-def joint_cameras(scene: bpy.types.Scene) -> list[bpy.types.Object]:
-    """The cameras beside the active one whose views are refined together with its own."""
-    groups = session.camera_groups(scene)
-    return groups[0][1:] if groups else []
+@persistent
+def _render_begins(*_: object) -> None:
+    _failed_frames.clear()
+
+
+@persistent
+def _render_ended(*_: object) -> None:
+    """Say all frames together that an animation has missed."""
+    if _failed_frames:
+        frames = ", ".join(map(str, _failed_frames))
+        link.say(rpt_("Frames that could not be rendered: {frames}").format(frames=frames), failed=True)
+
+
+HANDLERS = {"render_init": _render_begins, "render_complete": _render_ended, "render_cancel": _render_ended}
 
 
 def register() -> None:
+    for name, handler in HANDLERS.items():
+        getattr(bpy.app.handlers, name).append(handler)
     _leaving.clear()
     if bpy.app.timers.is_registered(_unregister_after_the_render):
         bpy.app.timers.unregister(_unregister_after_the_render)
@@ -155,6 +197,8 @@ def register() -> None:
 
 def unregister() -> None:
     """Let a render's thread give up, then let the class go; Blender crashes if it goes before its render does."""
+    for name, handler in HANDLERS.items():
+        getattr(bpy.app.handlers, name).remove(handler)
     _leaving.set()
     if _at_work.acquire(timeout=GIVE_UP_SECONDS):
         _at_work.release()

@@ -25,7 +25,7 @@ def request_view(context: bpy.types.Context) -> tuple[list[HeadRequest], RenderO
 def render_view(heads: list[HeadRequest], options: RenderOptions, width: int, height: int) -> Task:
     """A task whose result is one picture (H, W, 4) uint8 sRGB, straight alpha, of all heads."""
     client = yield from link.client()
-    views = yield from render_heads(client, heads, options)
+    views = [seen[0] for seen in (yield from render_heads(client, heads, options))]
     if len(views) == 1:
         return views[0].rgba
     color, _ = composite(views, [head.view.scale for head in heads], width, height)

@@ -7,6 +7,7 @@ wire have OpenCV's axes (x right, y down, z forward). A head object without tran
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import bpy
 import numpy as np
@@ -32,11 +33,20 @@ class HeadView:
 
     Attributes:
         camera: the camera over head space, for the wire.
-        scale: Blender units per metre of head space; depth from the wire times this is depth in the scene.
+        scale: depth from the wire times this is depth in the scene, in Blender units along the camera's axis.
+        mirrored: Blender's camera sees the wire's picture with left and right exchanged.
     """
 
     camera: Camera
     scale: float
+    mirrored: bool = False
+
+
+class Eye(NamedTuple):
+    """One of a stereo camera's two: its world matrix, and its lens shift along x."""
+
+    matrix: Matrix
+    shift_x: float
 
 
 def head_to_blender(points: np.ndarray) -> np.ndarray:
@@ -130,6 +140,7 @@ def view_of_head(
     render: bpy.types.RenderSettings,
     depsgraph: bpy.types.Depsgraph,
     whole: bool = False,
+    eye: Eye | None = None,
 ) -> HeadView:
     """The camera over head space that sees what `camera` sees of a head at `head_matrix`.
 
@@ -138,6 +149,7 @@ def view_of_head(
         head_matrix: the head object's world matrix: rotation, translation and one positive scale.
         render: resolution, pixel aspect and border; with a border the camera is that of the bordered part.
         whole: have the whole frame, whatever the border.
+        eye: of a stereo camera the one that sees.
 
     Raises:
         CameraError: a lens or a transform that a pinhole camera can't express.
@@ -145,10 +157,20 @@ def view_of_head(
     evaluated = camera.evaluated_get(depsgraph) if camera else camera
     K = intrinsics(evaluated, render, depsgraph)
     x0, y0, width, height = (0, 0, *render_size(render)) if whole else render_window(render)
+    matrix = evaluated.matrix_world
+    if eye is not None:
+        K[0, 2] -= (eye.shift_x - evaluated.data.shift_x) * _shift_pixels(evaluated.data, K)
+        matrix = eye.matrix
     K[0, 2] -= x0
     K[1, 2] -= y0
-    # A camera's own scale does not matter to Blender.
-    return _head_view(K, evaluated.matrix_world.normalized().inverted(), head_matrix, width, height)
+    # A camera's own scale does not matter to Blender, along each of its axes: what is left is a mirror or a shear.
+    return _head_view(K, matrix.normalized().inverted_safe(), head_matrix, width, height)
+
+
+def _shift_pixels(camera: bpy.types.Camera, K: np.ndarray) -> float:
+    """How many pixels a lens shift of 1 along x is."""
+    sensor = camera.sensor_height if camera.sensor_fit == "VERTICAL" else camera.sensor_width
+    return K[0, 0] * sensor / camera.lens
 
 
 def view_from_viewport(region: bpy.types.Region, view: bpy.types.RegionView3D, head_matrix: Matrix) -> HeadView:
@@ -164,14 +186,35 @@ def view_from_viewport(region: bpy.types.Region, view: bpy.types.RegionView3D, h
 
 
 def _head_view(K: np.ndarray, world_to_view: Matrix, head_matrix: Matrix, width: int, height: int) -> HeadView:
-    """`world_to_view` leads from the world to Blender's camera axes."""
+    """`world_to_view` leads from the world to Blender's camera axes.
+
+    It may mirror and shear: as Cycles does, Blender takes a camera's axes as they are, each with length one. Such a
+    projection is a rigid pinhole's of other intrinsics, seen in a mirror perhaps (Hartley & Zisserman, Multiple View
+    Geometry, 6.2.4).
+    """
     rigid, scale = split_scale(head_matrix)
     head_local = np.eye(4)
     head_local[:3, :3] = HEAD_TO_BLENDER
-    world_to_camera = FLIP_CAMERA @ np.array(world_to_view, float) @ rigid @ head_local
+    projection = K @ (FLIP_CAMERA @ np.array(world_to_view, float) @ rigid @ head_local)[:3]
+    mirrored = bool(np.linalg.det(projection[:, :3]) < 0)
+    if mirrored:
+        projection = np.array([[-1.0, 0, width], [0, 1, 0], [0, 0, 1]]) @ projection
+    triangular, rotation = _rq(projection[:, :3])
+    depth_scale = triangular[2, 2]
+    world_to_camera = np.eye(4)
+    world_to_camera[:3, :3] = rotation
     # A pinhole sees a big head far away as a small one near by: scale is distance.
-    world_to_camera[:3, 3] /= scale
-    return HeadView(Camera.from_arrays(K, world_to_camera, width, height), scale)
+    world_to_camera[:3, 3] = np.linalg.solve(triangular, projection[:, 3]) / scale
+    triangular = np.triu(triangular / depth_scale)
+    return HeadView(Camera.from_arrays(triangular, world_to_camera, width, height), scale * depth_scale, mirrored)
+
+
+def _rq(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A matrix (3, 3) of positive determinant as upper triangular, with a positive diagonal, times a rotation."""
+    orthogonal, triangular = np.linalg.qr(matrix[::-1].T)
+    triangular, orthogonal = triangular.T[::-1, ::-1], orthogonal.T[::-1]
+    signs = np.sign(np.diag(triangular))
+    return triangular * signs, signs[:, None] * orthogonal
 
 
 def place_camera(target: bpy.types.Object, camera: Camera, head_matrix: Matrix, pixel_aspect: float = 1.0) -> None:

@@ -9,9 +9,12 @@ from bpy.app.translations import pgettext_rpt as rpt_
 from mathutils import Matrix, Vector
 
 from .camera import CameraError, split_scale
+from .head import units_per_metre
 
 FRAMED_METRES = 0.42
 """Head space that a framed head's picture shows along its shorter side: the head with some room."""
+NEAR_METRES, FAR_METRES = 0.1, 1000.0
+"""Blender's own clip range for new cameras."""
 CAMERA_METRES = 0.1
 """The size of a camera's wire: Blender's own, one metre, dwarfs a head."""
 VIEWED_METRES = 1.2
@@ -69,7 +72,8 @@ def view_head(context: bpy.types.Context, head: bpy.types.Object) -> None:
 def add_camera(context: bpy.types.Context, head: bpy.types.Object) -> bpy.types.Object:
     """A new camera that frames a head, active if the scene has none."""
     data = bpy.data.cameras.new(f"{head.name} camera")
-    data.lens, data.display_size = 85.0, CAMERA_METRES
+    data.lens = 85.0
+    size_camera(data, units_per_metre(context.scene))
     camera = bpy.data.objects.new(data.name, data)
     context.collection.objects.link(camera)
     frame_head(context.scene, head, camera)
@@ -78,12 +82,18 @@ def add_camera(context: bpy.types.Context, head: bpy.types.Object) -> bpy.types.
     return camera
 
 
+def size_camera(data: bpy.types.Camera, units: float) -> None:
+    """Give a new camera the size and the clip range that suit a head, `units` Blender units being a metre."""
+    data.display_size = CAMERA_METRES * units
+    data.clip_start, data.clip_end = NEAR_METRES * units, FAR_METRES * units
+
+
 def turntable(
     context: bpy.types.Context, head: bpy.types.Object, camera: bpy.types.Object, first: int, last: int, angle: float
 ) -> bpy.types.Object:
     """Have a camera travel round a head by `angle` radians, half before and half after the front; returns the pivot."""
     pivot = bpy.data.objects.new(f"{camera.name} turntable", None)
-    pivot.empty_display_size = 0.1
+    pivot.empty_display_size = 0.1 * units_per_metre(context.scene)
     # With z innermost the pivot turns about its own upright axis, however the head leans.
     pivot.rotation_mode = "ZYX"
     context.collection.objects.link(pivot)

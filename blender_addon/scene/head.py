@@ -6,6 +6,7 @@ copy, append and face-capture add-ons that write ARKit shape keys work as on any
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 from bpy.app.translations import pgettext_rpt as rpt_
+from mathutils import Matrix
 
 from backend.protocol.head_parameters import JOINTS
 from backend.protocol.rigged_mesh import RiggedMesh
@@ -85,7 +87,16 @@ def add_head(context: bpy.types.Context, source: HeadModel | RiggedMesh, name: s
     modifier = mesh_object.modifiers.new("Armature", "ARMATURE")
     modifier.object = head
     _fill(mesh_object, geometry, source)
+    head.scale = (units_per_metre(context.scene),) * 3
+    # What is placed beside the head needs its world matrix.
+    context.view_layer.update()
     return head
+
+
+def units_per_metre(scene: bpy.types.Scene) -> float:
+    """Blender units in a metre, as the scene's unit scale has them."""
+    units = scene.unit_settings
+    return 1.0 if units.system == "NONE" else 1.0 / units.scale_length
 
 
 def replace_head(context: bpy.types.Context, head: bpy.types.Object, source: HeadModel | RiggedMesh) -> None:
@@ -138,16 +149,50 @@ def lost_mesh(head: bpy.types.Object) -> str:
     return rpt_("The head '{head}' has lost its mesh: undo, or add the head anew").format(head=head.name)
 
 
-def visible_heads(depsgraph: bpy.types.Depsgraph) -> Iterator[bpy.types.Object]:
-    """The head objects whose mesh this dependency graph shows; hiding only the armature hides no head.
+@dataclass(frozen=True)
+class VisibleHead:
+    """A head that is seen, once for each instance of it.
 
-    Quick in a scene of thousands of objects: armatures are few, and what is shown is looked up by name.
+    Attributes:
+        head: its armature object, not evaluated.
+        name: the head's own, with its instancer's where it is an instance's.
+        matrix: (4, 4) its world matrix.
     """
-    for head in bpy.data.objects:
-        if head.type == "ARMATURE" and head.turboportrait.is_head:
-            mesh_object = mesh_of(head)
-            if mesh_object is not None and is_shown(mesh_object, depsgraph):
-                yield head
+
+    head: bpy.types.Object
+    name: str
+    matrix: Matrix
+
+
+def visible_heads(depsgraph: bpy.types.Depsgraph) -> Iterator[VisibleHead]:
+    """The heads whose mesh this dependency graph shows, instances of collections too.
+
+    Hiding only the armature hides no head. Quick in a scene of thousands of objects: armatures are few, what is shown
+    is looked up by name, and instances are gone through only where something makes some.
+    """
+    heads, instancers = [], False
+    for thing in bpy.data.objects:
+        instancers = instancers or thing.instance_type != "NONE"
+        if thing.type == "ARMATURE" and thing.turboportrait.is_head:
+            heads.append(thing)
+    for head in heads:
+        mesh_object = mesh_of(head)
+        if mesh_object is not None and is_shown(mesh_object, depsgraph):
+            yield VisibleHead(head, head.name, head.evaluated_get(depsgraph).matrix_world.copy())
+    if heads and instancers:
+        yield from _instanced_heads(depsgraph)
+
+
+def _instanced_heads(depsgraph: bpy.types.Depsgraph) -> Iterator[VisibleHead]:
+    for instance in depsgraph.object_instances:
+        if not instance.is_instance or not instance.show_self or not _is_heads_mesh(instance.object):
+            continue
+        mesh_object = instance.instance_object.original
+        head = mesh_object.parent
+        if head is not None and head.turboportrait.is_head and mesh_of(head) == mesh_object:
+            moved = instance.matrix_world @ instance.instance_object.matrix_world.inverted_safe()
+            matrix = moved @ head.evaluated_get(depsgraph).matrix_world
+            yield VisibleHead(head, f"{head.name} ({instance.parent.name})", matrix)
 
 
 def is_shown(thing: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> bool:
@@ -179,6 +224,7 @@ def _fill(mesh_object: bpy.types.Object, geometry: _Geometry, source: HeadModel 
     else:
         mesh.materials.append(material.plain_skin())
     mesh.turboportrait.expression_names = "\n".join(geometry.expression_names)
+    mesh.turboportrait.rest_sha256 = hashlib.sha256(rest).hexdigest()
     _add_shape_keys(mesh_object, rest, geometry)
     _add_weights(mesh_object, geometry.skin_weights)
 

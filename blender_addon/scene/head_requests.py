@@ -12,10 +12,11 @@ from mathutils import Matrix
 
 from backend.protocol import HeadParameters
 
-from .camera import HeadView, view_of_head
+from .camera import Eye, HeadView, view_of_head
 from .head import visible_heads
 from .parameters import head_parameters
-from .texture import texture_of, texture_pixels, texture_sha256
+from .portrait import portrait_bytes
+from .texture import image_key, texture_of, texture_pixels, texture_sha256
 
 Viewpoint = Callable[[Matrix], HeadView]
 """What sees heads: gives the camera over head space for a head object's world matrix, or raises CameraError."""
@@ -80,10 +81,14 @@ def head_requests(
 
 
 def camera_viewpoint(
-    camera: bpy.types.Object, render: bpy.types.RenderSettings, depsgraph: bpy.types.Depsgraph, whole: bool = False
+    camera: bpy.types.Object,
+    render: bpy.types.RenderSettings,
+    depsgraph: bpy.types.Depsgraph,
+    whole: bool = False,
+    eye: Eye | None = None,
 ) -> Viewpoint:
     """What a camera sees in a render; see `view_of_head`."""
-    return lambda head_matrix: view_of_head(camera, head_matrix, render, depsgraph, whole)
+    return lambda head_matrix: view_of_head(camera, head_matrix, render, depsgraph, whole, eye)
 
 
 def heads_seen_from(
@@ -95,35 +100,28 @@ def heads_seen_from(
         now: with what is being painted on it, see `texture_sha256`.
     """
     requests = []
-    for head in visible_heads(depsgraph):
-        properties = head.turboportrait
+    for seen in visible_heads(depsgraph):
+        head, properties = seen.head, seen.head.turboportrait
         if not properties.avatar_id:
             continue
         try:
-            place = head.evaluated_get(depsgraph).matrix_world
-            views = tuple(viewpoint(place) for viewpoint in viewpoints)
+            views = tuple(viewpoint(seen.matrix) for viewpoint in viewpoints)
         except ValueError as error:
-            raise type(error)(f"{head.name}: {error}") from None
+            raise type(error)(f"{seen.name}: {error}") from None
         image, painted = texture_of(head), texture_sha256(head, now)
         requests.append(
             HeadRequest(
-                name=head.name,
+                name=seen.name,
                 avatar=properties.avatar_id if painted == properties.texture_sha256 else "",
                 maker=properties.maker,
                 head_model=properties.head_model,
                 portrait_sha256=properties.portrait_sha256,
-                portrait=partial(portrait_bytes, properties.portrait.name if properties.portrait else ""),
+                portrait=partial(portrait_bytes, image_key(properties.portrait), properties.portrait_sha256),
                 parameters=head_parameters(head, depsgraph),
                 views=views,
                 texture_sha256=painted,
                 face=properties.portrait_face,
-                texture=partial(texture_pixels, image.name if image else ""),
+                texture=partial(texture_pixels, image_key(image)),
             )
         )
     return requests
-
-
-def portrait_bytes(image_name: str) -> bytes:
-    """The portrait file as it was registered, from the .blend itself; empty if the user removed it."""
-    image = bpy.data.images.get(image_name)
-    return bytes(image.packed_file.data) if image and image.packed_file else b""

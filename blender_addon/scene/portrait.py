@@ -17,11 +17,11 @@ from backend.protocol.reading import read_bounded
 from flame import load_head_model
 
 from .camera import place_camera, render_size
-from .camera_moves import CAMERA_METRES
-from .head import add_head, replace_head
+from .camera_moves import size_camera
+from .head import add_head, replace_head, units_per_metre
 from .parameters import apply_parameters
 from .pose_controls import remember_portrait
-from .texture import sha256_of
+from .texture import ImageKey, sha256_of
 
 PHOTO_COLOURS = "Standard"
 """The view transform that shows a picture's colours as they are."""
@@ -80,6 +80,23 @@ def show_avatar(
     return head
 
 
+def portrait_bytes(key: ImageKey, sha256: str) -> bytes:
+    """The portrait file as it was registered; empty if it is lost.
+
+    It is packed into the .blend, or in the file that the user has unpacked it to, which is known by its checksum.
+    """
+    image = bpy.data.images.get(key)
+    if image is None:
+        return b""
+    if image.packed_file:
+        return bytes(image.packed_file.data)
+    try:
+        found = read_photo(bpy.path.abspath(image.filepath, library=image.library))
+    except TurboPortraitError:
+        return b""
+    return found if hashlib.sha256(found).hexdigest() == sha256 else b""
+
+
 def pack_portrait(path: str, photo: bytes) -> bpy.types.Image:
     """The file's very bytes as a packed image: the .blend then needs no other file, and the avatar's id is the same."""
     name = Path(path).name
@@ -106,7 +123,7 @@ def add_portrait_camera(context: bpy.types.Context, head: bpy.types.Object, crop
     fit = np.array([[scale, 0, width / 2 - scale * crop.width / 2], [0, scale, 0], [0, 0, 1]])
     fit[1] = [0, scale / aspect, height / 2 - scale / aspect * crop.height / 2]
     camera = bpy.data.objects.new(f"{head.name} portrait", bpy.data.cameras.new(f"{head.name} portrait"))
-    camera.data.display_size = CAMERA_METRES
+    size_camera(camera.data, units_per_metre(context.scene))
     context.collection.objects.link(camera)
     wide = Camera.from_arrays(fit @ crop.intrinsics, crop.extrinsics, width, height)
     place_camera(camera, wide, head.matrix_world, aspect)

@@ -95,6 +95,9 @@ class MeshProperties(bpy.types.PropertyGroup):
         update=_switch_look,
     )
 
+    rest_sha256: bpy.props.StringProperty(
+        name="Rest hash", description="Tells whether the mesh was sculpted since it was made", options={"HIDDEN"}
+    )
     expression_names: bpy.props.StringProperty(
         name="Expression names",
         description="The head model's expression basis in its own order, one name a line",

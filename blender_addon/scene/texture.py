@@ -45,9 +45,17 @@ def texture_sha256(head: bpy.types.Object, now: bool = False) -> str:
     return _known[key]
 
 
-def texture_pixels(image_name: str) -> np.ndarray | None:
+ImageKey = tuple[str, "str | None"]
+
+
+def image_key(image: bpy.types.Image | None) -> ImageKey:
+    """What finds an image again, after an undo too: its name, and the file that it is linked from."""
+    return ("", None) if image is None else (image.name, image.library.filepath if image.library else None)
+
+
+def texture_pixels(key: ImageKey) -> np.ndarray | None:
     """(H, W, 4) uint8 of an image in the .blend, None if it is gone."""
-    image = bpy.data.images.get(image_name)
+    image = bpy.data.images.get(key)
     return pixels_of(image) if image and image.size[0] else None
 
 

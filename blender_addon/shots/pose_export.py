@@ -26,10 +26,12 @@ from backend.protocol.shots import EvaluationRequest, Shot, decode_request, plai
 from .. import __package__ as ADDON
 from ..scene.camera import CameraError, view_of_head
 from ..scene.compositing import world_color
-from ..scene.head import visible_heads
+from ..scene.head import VisibleHead, visible_heads
 from ..scene.material import pixels_of
 from ..scene.parameters import head_parameters
-from ..scene.texture import texture_of, texture_sha256
+from ..scene.portrait import portrait_bytes
+from ..scene.texture import image_key, texture_of, texture_sha256
+from ..scene.unsupported import unsupported_in_scene
 from .markers import frame_rate, marker_shots
 
 PROGRESS = "@poses "
@@ -59,7 +61,7 @@ def _evaluate(request: EvaluationRequest) -> None:
         done=True,
         fps=[rate.numerator, rate.denominator],
         cameras=sorted(cameras_by_name(scene)),
-        heads=[head.name for head in portrait_heads(scene)],
+        heads=list(portrait_heads(scene)),
         shots=[plain(shot) for shot in shots],
         blend_sha256=digest,
     )
@@ -83,10 +85,11 @@ def cameras_by_name(scene: bpy.types.Scene) -> dict[str, bpy.types.Object]:
     return bound | {thing.name: thing for thing in scene.objects if thing.type == "CAMERA"}
 
 
-def portrait_heads(scene: bpy.types.Scene) -> list[bpy.types.Object]:
-    """The scene's head objects that have a portrait in the .blend, by name."""
-    heads = [thing for thing in scene.objects if thing.turboportrait.is_head and _photo(thing)]
-    return sorted(heads, key=lambda head: head.name)
+def portrait_heads(scene: bpy.types.Scene) -> dict[str, bpy.types.Object]:
+    """By name the scene's heads that have a portrait, and the instances of heads that are shown now."""
+    heads = {thing.name: thing for thing in scene.objects if thing.turboportrait.is_head}
+    heads |= {seen.name: seen.head for seen in visible_heads(bpy.context.evaluated_depsgraph_get())}
+    return {name: heads[name] for name in sorted(heads) if _photo(heads[name])}
 
 
 def collect(scene: bpy.types.Scene, shots: Sequence[Shot], blend_sha256: str = "") -> PoseFile:
@@ -94,10 +97,9 @@ def collect(scene: bpy.types.Scene, shots: Sequence[Shot], blend_sha256: str = "
 
     What cannot be evaluated (an orthographic camera, a stretched head) is a problem in the header, once per shot.
     """
-    heads = portrait_heads(scene)
     known = cameras_by_name(scene)
     shots = [_sized(shot, scene) for shot in shots]
-    collector = _Collector(scene, {head.name: index for index, head in enumerate(heads)}, known)
+    collector = _Collector(scene, known)
     wanted = [shot for shot in shots if not shot.camera or shot.camera in known]
     pictures: dict[float, list[tuple[int, int]]] = {}
     for index, shot in enumerate(shots):
@@ -115,31 +117,29 @@ def collect(scene: bpy.types.Scene, shots: Sequence[Shot], blend_sha256: str = "
         blend_sha256=blend_sha256,
         fps=(rate.numerator, rate.denominator),
         cameras=tuple(sorted(known)),
-        heads=tuple(_head_info(head, collector.expressions.get(head.name, 0)) for head in heads),
+        heads=tuple(_head_info(name, head, collector.expressions[name]) for name, head in collector.heads.items()),
         shots=tuple(shots),
         background=tuple(float(channel) for channel in color[:3]),
         problems=tuple(collector.problems.items()),
-        notes=_scripts_left_out(),
+        notes=(*_scripts_left_out(), *_left_out(scene.render), *collector.notes),
     )
-    portraits = {info.portrait_sha256: _photo(head) for info, head in zip(header.heads, heads, strict=True)}
-    textures = {
-        info.texture_sha256: pixels_of(texture_of(head))
-        for info, head in zip(header.heads, heads, strict=True)
-        if info.texture_sha256
-    }
+    heads = list(zip(header.heads, collector.heads.values(), strict=True))
+    portraits = {info.portrait_sha256: _photo(head) for info, head in heads}
+    textures = {info.texture_sha256: pixels_of(texture_of(head)) for info, head in heads if info.texture_sha256}
     return PoseFile(header, collector.columns(), portraits, textures)
 
 
 class _Collector:
     """Rows of the table, as they come."""
 
-    def __init__(self, scene: bpy.types.Scene, heads: dict[str, int], cameras: dict[str, bpy.types.Object]) -> None:
+    def __init__(self, scene: bpy.types.Scene, cameras: dict[str, bpy.types.Object]) -> None:
         self._scene = scene
-        self._heads = heads
         self._cameras = cameras
         self._rows: list[tuple] = []
-        self.expressions: dict[str, int] = {}
+        self.heads = portrait_heads(scene)
+        self.expressions = dict.fromkeys(self.heads, 0)
         self.problems: dict[str, str] = {}
+        self.notes: dict[str, None] = {}
 
     def add(self, index: int, shot: Shot, frame: int) -> None:
         """One frame of one shot: a row for each head that is to be seen."""
@@ -148,19 +148,28 @@ class _Collector:
         render.use_border = False
         camera = self._cameras[shot.camera] if shot.camera else self._scene.camera
         depsgraph = bpy.context.evaluated_depsgraph_get()
-        for head in visible_heads(depsgraph):
-            if head.name not in self._heads or (shot.avatar and head.name != shot.avatar):
+        if frame == shot.first:
+            self.notes |= dict.fromkeys(unsupported_in_scene(depsgraph, camera))
+        for seen in visible_heads(depsgraph):
+            if shot.avatar not in ("", seen.name) or not self._known(seen):
                 continue
             try:
-                view = view_of_head(camera, head.evaluated_get(depsgraph).matrix_world, render, depsgraph)
-                parameters = head_parameters(head, depsgraph)
+                view = view_of_head(camera, seen.matrix, render, depsgraph)
+                parameters = head_parameters(seen.head, depsgraph)
             except (CameraError, ValueError) as error:
-                self.problems.setdefault(shot.name, f"frame {frame}, {head.name}: {error}")
+                self.problems.setdefault(shot.name, f"frame {frame}, {seen.name}: {error}")
                 continue
-            self.expressions[head.name] = len(parameters.expression)
-            camera_numbers = (view.camera.K, view.camera.world_to_camera, view.scale)
+            self.expressions[seen.name] = len(parameters.expression)
+            which = list(self.heads).index(seen.name)
+            camera_numbers = (view.camera.K, view.camera.world_to_camera, view.scale, view.mirrored)
             head_numbers = (parameters.pose, parameters.translation, parameters.expression)
-            self._rows.append((index, frame, self._heads[head.name], *camera_numbers, *head_numbers))
+            self._rows.append((index, frame, which, *camera_numbers, *head_numbers))
+
+    def _known(self, seen: VisibleHead) -> bool:
+        """It has a portrait; an instance may come into sight later than the others."""
+        if seen.name not in self.heads and _photo(seen.head):
+            self.heads[seen.name], self.expressions[seen.name] = seen.head, 0
+        return seen.name in self.heads
 
     def columns(self) -> dict[str, np.ndarray]:
         """The table, sorted."""
@@ -184,6 +193,16 @@ def _scripts_left_out() -> tuple[str, ...]:
     return (f"Scripts of the .blend are not run ({bpy.app.autoexec_fail_message}): bake what they move to keyframes.",)
 
 
+def _left_out(render: bpy.types.RenderSettings) -> list[str]:
+    """Sentences on what F12 does and a batch does not."""
+    notes = []
+    if render.use_motion_blur:
+        notes.append("Motion blur is left out: a batch renders each frame at one moment.")
+    if render.use_multiview:
+        notes.append("Stereoscopy is left out: a batch renders the shots' cameras themselves.")
+    return notes
+
+
 def _sized(shot: Shot, scene: bpy.types.Scene) -> Shot:
     """The shot with a size: its own, else the scene's; a side alone keeps the scene's aspect."""
     render = scene.render
@@ -202,14 +221,13 @@ def _resolution(render: bpy.types.RenderSettings) -> tuple[int, int]:
 
 
 def _photo(head: bpy.types.Object) -> bytes:
-    image = head.turboportrait.portrait
-    return bytes(image.packed_file.data) if image and image.packed_file else b""
+    return portrait_bytes(image_key(head.turboportrait.portrait), head.turboportrait.portrait_sha256)
 
 
-def _head_info(head: bpy.types.Object, expressions: int) -> Head:
+def _head_info(name: str, head: bpy.types.Object, expressions: int) -> Head:
     properties = head.turboportrait
     return Head(
-        name=head.name,
+        name=name,
         maker=properties.maker,
         head_model=properties.head_model,
         portrait_sha256=hashlib.sha256(_photo(head)).hexdigest(),

@@ -9,7 +9,8 @@ from bpy.app.translations import pgettext_iface as iface_
 
 from ..scene.head import head_of, mesh_of
 from ..scene.pose_controls import expression_keys
-from .layout import CONTEXT, Sidebar
+from ..scene.unsupported import unsupported_in_camera, unsupported_in_head
+from .layout import CONTEXT, Sidebar, draw_paragraph
 
 
 class HeadPanel(Sidebar, bpy.types.Panel):
@@ -34,6 +35,8 @@ class HeadPanel(Sidebar, bpy.types.Panel):
         mesh_object = mesh_of(head)
         if mesh_object is not None and mesh_object.data.turboportrait.texture is not None:
             layout.row().prop(mesh_object.data.turboportrait, "look", expand=True)
+        for sentence in unsupported_in_head(head, context.evaluated_depsgraph_get()):
+            draw_paragraph(context, layout, sentence, "INFO")
 
 
 class ExpressionPanel(Sidebar, bpy.types.Panel):
@@ -85,6 +88,9 @@ class CameraPanel(Sidebar, bpy.types.Panel):
             row = layout.row(align=True)
             row.operator("turboportrait.turntable", icon="FILE_REFRESH")
             row.operator("turboportrait.dolly", icon="DRIVER_DISTANCE")
+            if context.scene.camera.type == "CAMERA":
+                for sentence in unsupported_in_camera(context.scene.camera, context.evaluated_depsgraph_get()):
+                    draw_paragraph(context, layout, sentence, "INFO")
         chosen = context.object
         if chosen is not None and chosen.type == "CAMERA":
             layout.operator("turboportrait.cut_to_camera", icon="MARKER_HLT")

@@ -119,6 +119,33 @@ class RenderPanel(bpy.types.Panel):
         draw_settings(self.layout, context.scene)
 
 
+class MotionBlurPanel(bpy.types.Panel):
+    """Blender's own settings of the shutter, and how many moments are rendered for it."""
+
+    bl_idname = "TURBOPORTRAIT_PT_motion_blur"
+    bl_label = "Motion Blur"
+    bl_space_type = "PROPERTIES"
+    bl_region_type = "WINDOW"
+    bl_context = "render"
+    bl_options = {"DEFAULT_CLOSED"}
+    COMPAT_ENGINES = {TurboPortraitEngine.bl_idname}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return context.engine in cls.COMPAT_ENGINES
+
+    def draw_header(self, context: bpy.types.Context) -> None:
+        self.layout.prop(context.scene.render, "use_motion_blur", text="")
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, render = self.layout, context.scene.render
+        layout.use_property_split = True
+        layout.active = render.use_motion_blur
+        layout.prop(render, "motion_blur_position", text="Position")
+        layout.prop(render, "motion_blur_shutter")
+        layout.prop(context.scene.turboportrait, "motion_blur_steps")
+
+
 def draw_backend(context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
     """How the backend is, and what mends it."""
     wanted = preferences.connection()
@@ -173,7 +200,7 @@ def _draw_state(context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
         row.operator("turboportrait.show_log", icon="TEXT")
 
 
-CLASSES = (BackendPanel, PortraitPanel, PreviewPanel, FiguresPanel, RenderPanel)
+CLASSES = (BackendPanel, PortraitPanel, PreviewPanel, FiguresPanel, RenderPanel, MotionBlurPanel)
 BUILT_IN_PANELS_LEFT_OUT = {"VIEWLAYER_PT_filter", "VIEWLAYER_PT_layer_passes"}
 
 

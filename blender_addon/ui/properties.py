@@ -69,6 +69,13 @@ class SceneProperties(bpy.types.PropertyGroup):
         description="Show only the expressions whose names contain this",
         options={"TEXTEDIT_UPDATE"},
     )
+    motion_blur_steps: bpy.props.IntProperty(
+        name="Steps",
+        description="Moments within the shutter's time that motion blur is the mean of; each is rendered in full",
+        default=8,
+        min=1,
+        max=64,
+    )
     show_figures: bpy.props.BoolProperty(
         name="Show figures",
         description="Draw into the 3D viewports what the live preview costs and how fast it is",

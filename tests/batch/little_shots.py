@@ -30,7 +30,7 @@ def little_poses(shots=SHOTS, heads=("Ball",), fps=(24, 1), apart=0.25) -> PoseF
                 pose = np.zeros(15)
                 pose[4] = 0.1 * (frame % 50)
                 place = (apart * (number - (len(heads) - 1) / 2), 0, 0.05 * number)
-                rows.append((index, frame, number, camera.K, camera.world_to_camera, 1.0, pose, place, (0.1, 0.0)))
+                rows.append((index, frame, number, camera.K, camera.world_to_camera, 1.0, 0, pose, place, (0.1, 0.0)))
     columns = {
         name: np.array([row[i] for row in rows], kind).reshape(
             (len(rows),) if width == 1 else (len(rows), 2 if width < 0 else width)

@@ -83,6 +83,15 @@ def test_only_what_changed_is_rendered_again(tmp_path, poses):
     assert (summary.done, summary.kept) == (6, 6)
 
 
+@pytest.mark.parametrize("quality", ["raw", "compact"])
+def test_what_a_mirrored_camera_sees_has_left_and_right_exchanged(tmp_path, poses, quality):
+    _, plan, _ = run(tmp_path / "plain", poses, Settings(quality=quality))
+    run(tmp_path / "mirrored", changed(poses, slice(None), mirrored=1), Settings(quality=quality))
+    plain, mirrored = (read_rgba(tmp_path / name / plan.path(1)) for name in ("plain", "mirrored"))
+    np.testing.assert_array_equal(mirrored, plain[:, ::-1])
+    assert (plain != mirrored).any()
+
+
 def test_another_portrait_is_another_picture(tmp_path, poses):
     run(tmp_path, poses)
     green = photo((20, 200, 20))

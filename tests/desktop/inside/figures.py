@@ -140,7 +140,7 @@ def show_image_alone(scene):
     """Have an image editor where the 3D viewport is."""
     editor = area("VIEW_3D")
     editor.type = "IMAGE_EDITOR"
-    editor.spaces.active.image = bpy.data.images[inner("view_image").image_name(scene.camera)]
+    editor.spaces.active.image = bpy.data.images[inner("scene.camera_image").image_name(scene.camera)]
 
 
 def scrub(scene, neck, rested, meter):

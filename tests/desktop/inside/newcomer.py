@@ -201,7 +201,7 @@ GERMAN = {
 
 
 def save_image(scene, path):
-    image = bpy.data.images[inner("view_image").image_name(scene.camera)]
+    image = bpy.data.images[inner("scene.camera_image").image_name(scene.camera)]
     image.file_format = "PNG"
     image.save(filepath=str(path))
 

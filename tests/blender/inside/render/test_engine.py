@@ -15,10 +15,12 @@ from backend.client import Client, find_backend
 from backend.protocol.messages import View
 from backend.protocol.pictures import NO_DEPTH
 from blender_addon.connection.link import link
-from blender_addon.scene import compositing, head_requests
+from blender_addon.scene import compositing
 from blender_addon.scene.camera import blender_to_head, render_window, view_of_head
 from blender_addon.scene.head import mesh_of
 from blender_addon.scene.parameters import head_parameters
+from blender_addon.scene.portrait import portrait_bytes
+from blender_addon.scene.texture import image_key
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +208,8 @@ def test_a_selected_head_takes_the_portrait_and_keeps_its_place_and_expression(s
     assert tuple(head.location) == (1, 2, 3)
     assert mesh_of(head).data.shape_keys.key_blocks["jawOpen"].value == 0.5
     assert head.turboportrait.avatar_id
-    assert head_requests.portrait_bytes(head.turboportrait.portrait.name) == photo.read_bytes()
+    properties = head.turboportrait
+    assert portrait_bytes(image_key(properties.portrait), properties.portrait_sha256) == photo.read_bytes()
     assert scene.view_settings.view_transform == "Standard"
 
 

@@ -101,6 +101,33 @@ def test_poses_are_what_the_engine_would_render(shooting, tmp_path):
         assert poses.columns["scale"][row] == pytest.approx(view.scale)
 
 
+def test_a_pose_file_has_instances_and_what_a_mirrored_camera_sees(shooting, tmp_path):
+    head = next(thing for thing in shooting.objects if thing.turboportrait.is_head)
+    collection = bpy.data.collections.new("Anna's")
+    for thing in (head, mesh_of(head)):
+        collection.objects.link(thing)
+    empty = bpy.data.objects.new("Twin", None)
+    empty.instance_type, empty.instance_collection = "COLLECTION", collection
+    empty.location.x = 0.2
+    shooting.collection.objects.link(empty)
+    bpy.data.objects["Other"].scale.x = -1
+    collect(shooting, [Shot("wide", 1, 1, "Camera"), Shot("close", 5, 5, "Other")]).save(tmp_path / "poses.npz")
+    poses = PoseFile.load(tmp_path / "poses.npz")
+    assert [info.name for info in poses.header.heads] == ["Anna", "Anna (Twin)"]
+    assert poses.columns["head"].tolist() == [0, 1, 0, 1]
+    assert poses.columns["mirrored"].tolist() == [0, 0, 1, 1]
+    apart = poses.camera(1).to_camera(np.zeros(3)) - poses.camera(0).to_camera(np.zeros(3))
+    np.testing.assert_allclose(apart, (0.2, 0, 0), atol=1e-6)
+
+
+def test_a_pose_file_notes_what_is_left_out(shooting):
+    shooting.render.use_motion_blur = bpy.data.objects["Camera"].data.dof.use_dof = True
+    notes = " ".join(collect(shooting, [Shot("wide", 1, 1, "Camera")]).header.notes)
+    shooting.render.use_motion_blur = False
+    assert "Motion blur is left out" in notes
+    assert "The backend ignores depth of field" in notes
+
+
 def test_what_cannot_be_evaluated_is_a_problem_not_an_end(shooting):
     bpy.data.objects["Other"].data.type = "ORTHO"
     poses = collect(shooting, [Shot("a", 1, 2, "Camera"), Shot("b", 3, 4, "Other"), Shot("c", 5, 6, "Nobody")])

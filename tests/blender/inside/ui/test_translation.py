@@ -81,6 +81,7 @@ def draw(cls) -> list[str]:
         preferences=USER,
         region=SimpleNamespace(width=300),
         engine="TURBOPORTRAIT3D",
+        evaluated_depsgraph_get=bpy.context.evaluated_depsgraph_get,
     )
     cls.draw(SimpleNamespace(layout=layout), context)
     return [text for text in layout.shown if re.search("[a-z]{2}", text)]
