@@ -2,6 +2,7 @@
 
 from .connection import link, preferences
 from .live import overlay, session
+from .performance import properties as performance_properties
 from .render import card_render, engine
 from .scene import properties as scene_properties
 from .scene import texture
@@ -14,6 +15,8 @@ from .ui import (
     head_panels,
     menu,
     panels,
+    performance_operators,
+    performance_panel,
     portrait_operators,
     preview_operators,
     properties,
@@ -28,6 +31,7 @@ OPERATORS = (
     camera_operators,
     preview_operators,
     shots_operators,
+    performance_operators,
 )
 MODULES = (
     preferences,
@@ -35,10 +39,12 @@ MODULES = (
     properties,
     texture,
     shots_properties,
+    performance_properties,
     engine,
     *OPERATORS,
     panels,
     head_panels,
+    performance_panel,
     shots_panel,
     menu,
     batch_runs,

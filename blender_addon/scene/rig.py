@@ -110,14 +110,22 @@ def read_pose(rig: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
 
 def write_pose(rig: bpy.types.Object, pose: np.ndarray, translation: np.ndarray) -> None:
     """Set the bones from axis-angle (5, 3) and a translation (3,); the reverse of `read_pose` where nothing drives."""
-    rotations = HEAD_TO_BLENDER @ axis_angle_to_matrix(np.asarray(pose, float)) @ HEAD_TO_BLENDER.T
-    for bone, rotation in zip(_bones(rig), rotations, strict=True):
-        rest = _rotation(bone.bone.matrix_local)
-        basis = np.eye(4)
-        basis[:3, :3] = rest.T @ rotation @ rest
-        if bone.name == "global":
-            basis[:3, 3] = rest.T @ head_to_blender(np.asarray(translation, float))
-        bone.matrix_basis = Matrix(basis.tolist())
+    for bone, rotation in zip(_bones(rig), np.asarray(pose, float), strict=True):
+        moved = np.asarray(translation, float) if bone.name == JOINTS[0] else np.zeros(3)
+        bone.matrix_basis = Matrix(bone_matrices(bone, rotation[None], moved[None])[0].tolist())
+
+
+def bone_matrices(
+    bone: bpy.types.PoseBone, rotations: np.ndarray, translations: np.ndarray | None = None
+) -> np.ndarray:
+    """A bone's `matrix_basis` (N, 4, 4) for axis-angle (N, 3) and translations (N, 3), both in head space."""
+    rest = _rotation(bone.bone.matrix_local)
+    basis = np.tile(np.eye(4), (len(rotations), 1, 1))
+    turned = HEAD_TO_BLENDER @ axis_angle_to_matrix(rotations) @ HEAD_TO_BLENDER.T
+    basis[:, :3, :3] = rest.T @ turned @ rest
+    if translations is not None:
+        basis[:, :3, 3] = head_to_blender(translations) @ rest
+    return basis
 
 
 def _bones(rig: bpy.types.Object) -> list[bpy.types.PoseBone]:

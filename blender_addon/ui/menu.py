@@ -25,6 +25,7 @@ GROUPS = (
     ("match_portrait", "rest_head", "keyframe_head", "reset_expressions"),
     ("add_camera", "frame_head", "turntable", "dolly", "cut_to_camera"),
     ("show_rendered", "show_image", "add_card", "render_view", "use_photo_colors", "log_figures"),
+    ("choose_performance", "apply_performance"),
     ("shots_from_markers", "load_shots", "render_shots", "stop_shots", "show_contact_sheet"),
 )
 PLACES = ("VIEW3D_MT_object", "VIEW3D_MT_pose")

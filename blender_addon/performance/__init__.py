@@ -1,0 +1,1 @@
+"""Performances in Blender: read or tracked, then keyframes of a head."""

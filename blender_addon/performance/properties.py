@@ -1,0 +1,72 @@
+"""What the extension keeps in a .blend file about performances."""
+
+from __future__ import annotations
+
+import bpy
+
+from backend.protocol.arkit import REGIONS
+
+from ..shots.properties import BESIDE_THE_BLEND
+
+
+def _gain(name: str, description: str) -> bpy.props.FloatProperty:
+    return bpy.props.FloatProperty(name=name, description=description, default=1.0, min=0.0, max=5.0, soft_max=2.0)
+
+
+class PerformanceProperties(bpy.types.PropertyGroup):
+    """On every scene."""
+
+    file: bpy.props.StringProperty(
+        name="Video or take",
+        description="A video, a performance, the CSV of Live Link Face or the JSON of MediaPipe's face landmarker",
+        subtype="FILE_PATH",
+        options=BESIDE_THE_BLEND,
+    )
+    start: bpy.props.IntProperty(name="Start frame", description="The frame of the first key", default=1)
+    face: bpy.props.IntProperty(
+        name="Face", description="Of several faces in a video, counted from 1 at the left; 0 for the largest", min=0
+    )
+    neutral: bpy.props.FloatProperty(
+        name="Neutral at",
+        description="The second of a video at which the face is at rest; negative for its first picture",
+        default=-1.0,
+        min=-1.0,
+        subtype="TIME_ABSOLUTE",
+        unit="TIME_ABSOLUTE",
+    )
+    from_portrait: bpy.props.BoolProperty(
+        name="From the portrait's expression",
+        description="Play on top of what the portrait shows, not of a face at rest",
+        default=True,
+    )
+    travels: bpy.props.BoolProperty(
+        name="Move the neck, too", description="Move the whole head as the person moved before the camera"
+    )
+    tolerance: bpy.props.FloatProperty(
+        name="Tolerance",
+        description="By how much the curves may leave the performance: the larger, the fewer keys",
+        default=0.004,
+        min=0.0,
+        max=0.2,
+        precision=4,
+    )
+    brows: _gain("Brows", "Times as much of the brows")
+    lids: _gain("Lids", "Times as much of the lids")
+    mouth: _gain("Mouth", "Times as much of mouth, jaw, cheeks and nose")
+    head: _gain("Head", "Times as much of the head's turns")
+    gaze: _gain("Gaze", "Times as much of the eyes' turns")
+
+    @property
+    def gains(self) -> dict[str, float]:
+        """By region."""
+        return {region: getattr(self, region) for region in REGIONS}
+
+
+def register() -> None:
+    bpy.utils.register_class(PerformanceProperties)
+    bpy.types.Scene.turboportrait_performance = bpy.props.PointerProperty(type=PerformanceProperties)
+
+
+def unregister() -> None:
+    del bpy.types.Scene.turboportrait_performance
+    bpy.utils.unregister_class(PerformanceProperties)

@@ -1,0 +1,98 @@
+"""The buttons of a performance: choose a file, put it onto the head."""
+
+from __future__ import annotations
+
+import bpy
+from bpy.app.translations import pgettext_rpt as rpt_
+from bpy_extras.io_utils import ImportHelper
+
+from backend.protocol.performance import Performance
+
+from ..connection.error_text import message_of
+from ..connection.link import BUSY_SECONDS, link
+from ..connection.tasks import Task
+from ..performance import source
+from ..performance.keying import Keying, put_onto
+from .head_operators import active_head
+from .reporting import report
+
+
+class ChoosePerformance(bpy.types.Operator, ImportHelper):
+    bl_idname = "turboportrait.choose_performance"
+    bl_label = "Choose video or take"
+    bl_description = "Choose a video, a performance or a face-capture take"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filename_ext = ".mp4"
+    filter_glob: bpy.props.StringProperty(default=f"{source.VIDEO_FILES};{source.TAKE_FILES}", options={"HIDDEN"})
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        context.scene.turboportrait_performance.file = self.filepath
+        return {"FINISHED"}
+
+
+class ApplyPerformance(bpy.types.Operator):
+    bl_idname = "turboportrait.apply_performance"
+    bl_label = "Put onto head"
+    bl_description = "Make keyframes of the video or take, in a new action; what the head did before goes into the NLA"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if link.busy:
+            cls.poll_message_set(rpt_("The backend is at work: wait until it is done"))
+            return False
+        if not context.scene.turboportrait_performance.file:
+            cls.poll_message_set(rpt_("Choose a video or a take first"))
+            return False
+        return active_head(cls, context) is not None
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        settings = context.scene.turboportrait_performance
+        # Undo may happen while the backend works: a name survives it, a reference does not.
+        self._head = active_head(type(self), context).name
+        self._keying = Keying(
+            settings.start, settings.gains, settings.from_portrait, settings.travels, settings.tolerance
+        )
+        task = source.load(bpy.path.abspath(settings.file), settings.face, settings.neutral)
+        if bpy.app.background:
+            return report(self, lambda: self._finish(link.run(self._work(task), timeout=source.SECONDS)))
+        self._outcome, self._failure = [], []
+        link.spawn(
+            self._work(task), self._outcome.append, self._failure.append, timeout=source.SECONDS, cancellable=True
+        )
+        self._timer = context.window_manager.event_timer_add(2 * BUSY_SECONDS, window=context.window)
+        context.window_manager.modal_handler_add(self)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Let the user work on until the keys are computed, then set them as one undo step."""
+        if event.type != "TIMER" or not (self._outcome or self._failure):
+            return {"PASS_THROUGH"}
+        context.window_manager.event_timer_remove(self._timer)
+        if self._failure:
+            self.report({"ERROR"}, message_of(self._failure[0]))
+            return {"CANCELLED"}
+        return report(self, lambda: self._finish(self._outcome[0]))
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        """Another file was opened: there is no head to give keys to."""
+        context.window_manager.event_timer_remove(self._timer)
+
+    def _work(self, task: Task) -> Task:
+        performance: Performance = yield from task
+        set_keys = yield from put_onto(self._head, performance, self._keying)
+        return performance, set_keys
+
+    def _finish(self, outcome: tuple) -> None:
+        performance, set_keys = outcome
+        said = set_keys()
+        for sentence in performance.header.notes:
+            self.report({"WARNING"}, sentence)
+        link.say(said)
+        self.report({"INFO"}, said)
+
+
+CLASSES = (ChoosePerformance, ApplyPerformance)
+
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

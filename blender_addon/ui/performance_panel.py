@@ -1,0 +1,62 @@
+"""The sidebar's panel of performances: the file, how it is put onto the head, progress and cancel."""
+
+from __future__ import annotations
+
+import bpy
+
+from backend.protocol.arkit import REGIONS
+
+from ..connection.link import link
+from ..scene.head import head_of
+from .layout import CONTEXT, Sidebar, draw_progress
+
+
+class PerformancePanel(Sidebar, bpy.types.Panel):
+    bl_idname = "TURBOPORTRAIT_PT_performance"
+    bl_label = "Performance"
+    bl_translation_context = CONTEXT
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return head_of(context.object) is not None or any(
+            thing.turboportrait.is_head for thing in context.scene.objects
+        )
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.turboportrait_performance
+        row = layout.row(align=True)
+        row.prop(settings, "file", text="")
+        row.operator("turboportrait.choose_performance", text="", icon="FILE_FOLDER")
+        column = layout.column()
+        column.use_property_split, column.use_property_decorate = True, False
+        column.prop(settings, "start")
+        column.prop(settings, "from_portrait")
+        column.prop(settings, "travels")
+        if link.busy:
+            draw_progress(context, layout, link.message, link.fraction)
+            if link.can_cancel:
+                layout.operator("turboportrait.cancel", icon="CANCEL")
+        layout.operator("turboportrait.apply_performance", icon="ACTION")
+
+
+class PerformanceDetailsPanel(Sidebar, bpy.types.Panel):
+    bl_idname = "TURBOPORTRAIT_PT_performance_details"
+    bl_label = "Strength and cleaning"
+    bl_parent_id = "TURBOPORTRAIT_PT_performance"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.turboportrait_performance
+        layout.use_property_split, layout.use_property_decorate = True, False
+        column = layout.column(align=True)
+        for region in REGIONS:
+            column.prop(settings, region, slider=True)
+        layout.prop(settings, "tolerance")
+        layout.prop(settings, "face")
+        layout.prop(settings, "neutral")
+
+
+CLASSES = (PerformancePanel, PerformanceDetailsPanel)
+
+register, unregister = bpy.utils.register_classes_factory(CLASSES)
