@@ -133,7 +133,6 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     pure = portrait.sample(cv2.erode(1 - regions[..., BACKGROUND], np.ones((7, 7))), texels.pixels)
     known = (texels.seen * smoothstep(pure, 0.5, 0.85)).astype(np.float32)
     photo = portrait.sample(portrait.color, texels.pixels)
-    known *= _trusted(photo, known, texels)
     cloth_lends, skin_lends = (known * smoothstep(part, 0.4, 0.8) for part in (cloth, chest + neck))
     filled = _continued(
         photo, cloth_lends, (cloth_lends > 0.8) & (texels.facing > LENDS), texels, FOLDS, continue_detail
@@ -164,7 +163,8 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     below = texels.pixels[..., 1] >= portrait.bottom - 1
     alpha = np.where(below, 0, alpha)
     # Beside the neck there is no chest, but for slivers of the neck's own outline.
-    alpha *= 1 - smoothstep(chest + neck, 0.3, 0.6) * texels.resample(surface.at_neck)
+    alpha *= 1 - smoothstep(chest + neck, 0.3, 0.6) * texels.resample(surface.at_neck) * (texels.facing > 0)
+    alpha = smoothstep(alpha, 0.25, 0.75)
     return Layer(np.dstack([color, 255 * alpha]).astype(np.float32), known)
 
 

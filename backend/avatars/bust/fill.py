@@ -25,6 +25,8 @@ TYPICAL, LEAST_SPREAD, LEAST_COUNT = 2.5, np.array([25.0, 4.0, 5.0], np.float32)
 
 STRAND_WIDTHS = (0.7, 1.5, 3.0, 6.0, 12.0)
 """Texels: the Gaussians between which strands' contrast is measured and made."""
+STRAND_CONTRAST = (1.0, 2.0, 2.5, 2.5)
+"""Standard deviations between those Gaussians that hair has at least; the photo may show too little of it to tell."""
 STRAND_LENGTH = ((0.56, 0.74), (3.0, 60.0))
 """Coherence of the structure tensor, and texels of Gaussian that draw strands out there."""
 SWAY, SWAY_SCALE = 8.0, (90, 40)
@@ -146,25 +148,28 @@ def strands(detail: np.ndarray, known: np.ndarray, longest: float, seed: int = 0
     Returns:
         (H, W, 3) float32.
     """
-    if known.sum() < LEAST_COUNT:
-        return np.zeros_like(detail)
-    samples = detail[known]
-    _, vectors = np.linalg.eigh(samples.T @ samples / len(samples))
-    tint = vectors[:, -1] * np.sign(vectors[:, -1].sum() or 1)
+    measured = known.sum() >= LEAST_COUNT
+    tint = _main_axis(detail[known]) if measured else np.full(3, 3**-0.5, np.float32)
     grey = detail @ tint
-    length = min(float(np.interp(_coherence(grey, known), *STRAND_LENGTH)), longest)
+    length = min(float(np.interp(_coherence(grey, known), *STRAND_LENGTH)) if measured else np.inf, longest)
     generator = np.random.default_rng(seed)
     result = np.zeros(known.shape, np.float32)
     inner = cv2.erode(known.astype(np.uint8), np.ones((5, 5))) > 0
-    inner = inner if inner.sum() > LEAST_COUNT else known
-    for fine, coarse in pairwise(STRAND_WIDTHS):
+    inner = inner if inner.sum() >= LEAST_COUNT else known
+    for (fine, coarse), least in zip(pairwise(STRAND_WIDTHS), STRAND_CONTRAST, strict=True):
         band = cv2.GaussianBlur(grey, (0, 0), fine) - cv2.GaussianBlur(grey, (0, 0), coarse)
         drawn = _drawn_noise(generator, known.shape, max(length, fine), fine, coarse)
-        result += drawn / drawn.std() * band[inner].std()
+        result += drawn / drawn.std() * max(band[inner].std() if measured else 0, least)
     sway = _drawn_noise(generator, known.shape, *SWAY_SCALE, np.inf)
     rows, columns = np.indices(known.shape, np.float32)
     columns = (columns + SWAY * sway / sway.std()) % (known.shape[1] - 1)
-    return cv2.remap(result, columns, rows, cv2.INTER_LINEAR)[..., None] * tint.astype(np.float32)
+    return cv2.remap(result, columns, rows, cv2.INTER_LINEAR)[..., None] * tint
+
+
+def _main_axis(samples: np.ndarray) -> np.ndarray:
+    """The unit colour (3,) float32 along which samples (n, 3) vary most."""
+    _, vectors = np.linalg.eigh(samples.T @ samples / len(samples))
+    return (vectors[:, -1] * np.sign(vectors[:, -1].sum() or 1)).astype(np.float32)
 
 
 def _drawn_noise(

@@ -21,7 +21,7 @@ ABOVE = 0.1
 INSIDE = 0.8
 """Share of the neck's radius at which the surface lies where neither clothes nor a chest show."""
 REACH = 0.6
-TUCK = 0.004
+TUCK = 0.006
 """Metres that a neck keeps inside its clothing."""
 BLEND = 0.015
 """Metres below the neck's end over which it goes under a bare chest."""
@@ -197,7 +197,7 @@ def _meet_outline(chart: RadialChart, base: np.ndarray, widths: list, turned: np
     middle = np.clip(1 + DEPTH_SHARE * (np.mean(grown, 0) - 1), 0.92, 1.15)
     # Beside the neck the outline is that of the shoulders' far side, which leaves the front of the neck free.
     height = np.clip((ABOVE - np.arange(len(base)) * chart.step) / SHOULDERS, 0, 1)[:, None]
-    power = 1.5 + 8 * height * (np.cos(turned) > 0)[None]
+    power = 1.5 + height * np.where(np.cos(turned) > 0, 8, 4)[None]
     shares = [np.clip(cosine, 0, 1)[None] ** power for cosine, _ in widths]
     factor = sum(share * ratio[:, None] for share, ratio in zip(shares, grown, strict=True))
     return smooth(base * (factor + (1 - sum(shares)) * middle[:, None]), 0.7)
