@@ -115,7 +115,7 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     color = photo * mixed + color * (1 - mixed)
     # That the photo shows hair counts sooner than that it shows none.
     hidden = texels.resample(surface.hidden) * (1 - smoothstep(texels.facing, 0.2, 0.45) * texels.inside)
-    alpha = np.maximum(hidden, shown * smoothstep(texels.facing, 0.05, 0.2) * texels.inside)
+    alpha = np.maximum(hidden, shown * smoothstep(texels.facing, 0.12, 0.3) * texels.inside)
     return Layer(np.dstack([color, 255 * alpha]).astype(np.float32), known * (alpha > 0.5))
 
 

@@ -11,7 +11,7 @@ from scipy.sparse.linalg import factorized
 from backend.avatars.bust.anatomy import Anatomy
 from backend.avatars.bust.chart import REACH as CHART_REACH
 from backend.avatars.bust.chart import RadialChart, round_pole, smooth
-from backend.avatars.bust.portrait import SKIN, Portrait, smooth_rows
+from backend.avatars.bust.portrait import SKIN, TURNED, Portrait, smooth_rows
 
 CAP_ROWS, COLUMNS, STEP = 36, 145, 0.005
 LEAST = 0.0015
@@ -82,6 +82,7 @@ def build_hair(
     chart = head_chart(anatomy, vertices, lowest)
     skull = skull_radius(chart, anatomy, vertices, faces)
     sides = [_Side(chart, portrait, anatomy, vertices, faces, skull, sign) for sign in (-1, 1)]
+    _lend(chart, portrait, *sides)
     deepest = ndimage.distance_transform_edt(portrait.cover > 0.5).max() / portrait.size
     if deepest < PRESENT or not any(side.covered.any() for side in sides):
         return None
@@ -110,12 +111,14 @@ class _Side:
         half: (rows, columns) bool, this side of the chart. column: where the outline lies.
         covered: (rows,) bool, where the outline is hair's. thickness: (rows,) metres over the skull there.
         last: the lowest row of the hair that hangs together from above, -1 for none.
+        lender: the other side where it speaks for this one.
         ear_covered: whether hair hides the ear. ear_mask: (rows, columns) bool, ear_rows: the first and the last of
             them, ear_radius: (rows, columns) metres, how far out it stands, ear_azimuth: degrees from the camera's.
     """
 
     def __init__(self, chart, portrait, anatomy, vertices, faces, skull, sign):
         turned = portrait.turned(chart.azimuth)
+        self.lender: _Side | None = None
         self.half = np.broadcast_to((turned * sign > 0)[None], chart.shape)
         self.column = int(np.argmin(np.abs(turned - sign * np.pi / 2)))
         origins, directions = chart.rays()
@@ -137,6 +140,16 @@ class _Side:
         self.ear_azimuth = float(np.degrees(np.abs(turned[columns])).mean()) if len(columns) else BEHIND_EAR
         raster, _ = chart.draw(vertices, faces[ear[faces].any(1)])
         self.ear_radius = ndimage.grey_dilation(np.where(raster.covered, CHART_REACH - raster.depth, 0.0), (5, 3))
+
+
+def _lend(chart: RadialChart, portrait: Portrait, right: _Side, left: _Side) -> None:
+    """Of a head that is turned away, the outline on one side is a cheek: there, what the other side shows is taken."""
+    if abs(portrait.azimuth) < TURNED:
+        return
+    seen, unseen = (left, right) if portrait.azimuth > 0 else (right, left)
+    unseen.column = (chart.columns - 1) - seen.column
+    unseen.covered, unseen.thickness, unseen.last = seen.covered, seen.thickness, seen.last
+    unseen.ear_covered, unseen.lender = seen.ear_covered, seen
 
 
 def _last_of_run(covered: np.ndarray) -> int:
@@ -256,10 +269,10 @@ def _hidden(
     beside = np.abs(turned)
     for side in sides:
         grows = np.where(side.half & (beside < side.ear_azimuth)[None], _before_ear(chart, side, beside, grows), grows)
-        seen = skin & (side.half & (beside < 60)[None])
-        begin = np.where(seen, beside[None], 0).max(1)
-        begin = ndimage.gaussian_filter1d(ndimage.maximum_filter1d(begin, 3), 1.0)
-        behind = np.clip((beside[None] - np.maximum(begin, 25)[:, None]) / 4, 0, 1)
+        begin = _face_ends(side.lender or side, skin, beside)
+        if side.lender is not None:
+            begin = begin + 2 * np.degrees(abs(portrait.azimuth))
+        behind = np.clip((beside[None] - begin[:, None]) / 4, 0, 1)
         # Short hair ends with the scalp; on a side where it hangs lower, it covers all behind the face.
         long = np.clip((side.last - side.ear_rows[0]) / 4 - 1, 0, 1) * side.ear_covered
         low = np.clip((side.last - side.ear_rows[1]) / 4, 0, 1)
@@ -269,6 +282,17 @@ def _hidden(
             ears += ndimage.gaussian_filter(ndimage.binary_dilation(side.ear_mask, iterations=1).astype(float), 0.7)
     hangs = ndimage.gaussian_filter(hangs * along, (0, 1), mode=("nearest", "wrap"))
     return np.maximum(grows, hangs) * (1 - np.clip(ears, 0, 1))
+
+
+def _face_ends(side: _Side, skin: np.ndarray, beside: np.ndarray) -> np.ndarray:
+    """(rows,) degrees from the camera's azimuth to where the skin (rows, columns) that a side shows ends.
+
+    Args:
+        beside: (columns,) degrees from the camera's azimuth.
+    """
+    seen = skin & side.half & (beside < 60)[None]
+    last = np.where(seen, beside[None], 0).max(1)
+    return np.maximum(ndimage.gaussian_filter1d(ndimage.maximum_filter1d(last, 3), 1.0), 25)
 
 
 def _before_ear(chart: RadialChart, side: _Side, beside: np.ndarray, grows: np.ndarray) -> np.ndarray:

@@ -15,6 +15,8 @@ from backend.tracking import TrackedPortrait
 BACKGROUND, SKIN, HAIR, HEADWEAR, CLOTHING, EYEWEAR = range(6)
 BORDER = 4
 """Pixels from the picture's edge within which an outline is the edge's, not the person's."""
+TURNED = np.radians(15)
+"""Radians from which on a head is turned: the outline on its far side is that of the face."""
 RAY_STEP = 0.0006
 """Metres between the places along a ray that are looked up."""
 

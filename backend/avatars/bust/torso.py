@@ -10,7 +10,7 @@ from scipy import ndimage
 from backend.avatars.bust.anatomy import Anatomy
 from backend.avatars.bust.chart import REACH as CHART_REACH
 from backend.avatars.bust.chart import RadialChart, smooth
-from backend.avatars.bust.portrait import CLOTHING, SKIN, Portrait, smooth_rows
+from backend.avatars.bust.portrait import CLOTHING, SKIN, TURNED, Portrait, smooth_rows
 from flame import HeadModel, default_head_path, load_head_model
 
 COLUMNS, STEP = 145, 0.003
@@ -75,8 +75,7 @@ def build_torso(
     base = _rows_below(base, body, chart)
     widths = _outline(chart, portrait, head_covered)
     base = _at_shoulder_height(base, widths, chart)
-    turned = portrait.turned(chart.azimuth)
-    radius = _meet_outline(chart, base, widths, turned)
+    radius = _meet_outline(chart, base, widths, portrait)
     neck = _reach(chart, vertices, model.faces[anatomy.neck[model.faces].all(1)])
     skin = _reach(chart, vertices, model.faces[(anatomy.skin & ~anatomy.torso & ~anatomy.ears)[model.faces].all(1)])
     collar = _collar(chart, portrait, radius)
@@ -188,12 +187,15 @@ def _at_shoulder_height(base: np.ndarray, widths: list, chart: RadialChart) -> n
     return base[np.clip(rows - best, 0, len(base) - 1)]
 
 
-def _meet_outline(chart: RadialChart, base: np.ndarray, widths: list, turned: np.ndarray) -> np.ndarray:
+def _meet_outline(chart: RadialChart, base: np.ndarray, widths: list, portrait: Portrait) -> np.ndarray:
     """The template widened or narrowed row by row, so that its sides meet the person's outline."""
-    grown = []
+    grown, turned = [], portrait.turned(chart.azimuth)
     for cosine, far in widths:
         ratio = far / base[:, int(np.argmax(cosine))]
         grown.append(np.where(np.isnan(ratio), INSIDE, np.clip(ratio, 0.4, 2.5)))
+    # The far side of somebody who is turned away tells nothing of the shoulder behind it.
+    if abs(portrait.azimuth) > TURNED:
+        grown = [grown[int(portrait.azimuth > 0)]] * 2
     middle = np.clip(1 + DEPTH_SHARE * (np.mean(grown, 0) - 1), 0.92, 1.15)
     # Beside the neck the outline is that of the shoulders' far side, which leaves the front of the neck free.
     height = np.clip((ABOVE - np.arange(len(base)) * chart.step) / SHOULDERS, 0, 1)[:, None]
