@@ -13,7 +13,7 @@ from scipy import ndimage
 from backend.avatars.bust.fill import continue_detail, fill_vertices, pull_push, strands, typical
 from backend.avatars.bust.hair import HairSurface
 from backend.avatars.bust.islands import Box
-from backend.avatars.bust.portrait import BACKGROUND, CLOTHING, EYEWEAR, HEADWEAR, SKIN, Portrait
+from backend.avatars.bust.portrait import BACKGROUND, CLOTHING, EYEWEAR, HEADWEAR, SKIN, TURNED, Portrait
 from backend.avatars.bust.torso import TorsoSurface
 from backend.rasterizer import interpolate, rasterize
 
@@ -39,6 +39,14 @@ made-up ones have: what is invented should not draw the eye."""
 STRANDS_PER_DEPTH = 3500.0
 """Texels of Gaussian along strands for each metre that hair stands off the skull."""
 HALF = 0.5
+SHAVEN_DEPTH, SHAVEN_CHROMA, SHAVEN_LIGHT = (0.022, 0.032), (28.0, 42.0), (0.75, 0.95)
+"""See `_shaven`: depths of hair, its colours' spread over red, green and blue, its brightness as a share of skin's."""
+STUBBLE = 0.72
+"""A shaven scalp's brightness as a share of skin's."""
+LEAST_SEEN, ISLAND = 0.1, 0.02
+"""How far a texel is seen to count for an island, and the share of the largest one's area below which one is noise."""
+RIM = (1.5, 8.0)
+"""Pixels from the person's outline between which hair's colour goes from the light's around it to its own."""
 LEAST_WEIGHT = 0.003
 """What the usual counts beside what is seen nearby."""
 FROM_ABOVE = 0.15
@@ -99,11 +107,20 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     lends = (known > 0.8) & (texels.facing > LENDS)
     photo = portrait.sample(portrait.color, texels.pixels)
     worn = portrait.regions[..., HEADWEAR].sum() / max(cover.sum(), 1e-6)
-    known *= _trusted(photo, known, texels)
+    trusted = _trusted(photo, known, texels)
+    known *= trusted
     depth = surface.radius - surface.skull
     longest = STRANDS_PER_DEPTH * (depth * surface.hidden).sum() / max(surface.hidden.sum(), 1e-6)
     grown = partial(strands, longest=max(longest, 2.0))
-    color = _continued(photo, known, lends, texels, *((FOLDS, continue_detail) if worn > HALF else (STRANDS, grown)))
+    within = cv2.distanceTransform((portrait.alpha > HALF).astype(np.uint8), cv2.DIST_L2, 3)
+    own = known * (LEAST_WEIGHT + smoothstep(portrait.sample(within, texels.pixels), *RIM))
+    color = _continued(
+        photo, known, own, lends, texels, *((FOLDS, continue_detail) if worn > HALF else (STRANDS, grown))
+    )
+    shaven = _shaven(portrait, surface, (color * own[..., None]).sum((0, 1)) / max(own.sum(), 1e-6)) * (
+        1 - known[..., None]
+    )
+    color = color * (1 - shaven) + STUBBLE * _skin_color(portrait) * shaven
     # Towards the outline a pixel is a wide strip of the surface: its neighbours count as well.
     wide = portrait.sample(cv2.dilate(cover, np.ones((5, 5))), texels.pixels)
     shown = shown * square_on + wide * (1 - square_on)
@@ -111,7 +128,7 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     shown = smoothstep(shown, 0.02, 0.4)
     # Where it is mixed with the background, the matte's guess at its own colour serves no other side.
     person = smoothstep(portrait.sample(cv2.erode(portrait.alpha, np.ones((7, 7))), texels.pixels), 0.6, 0.95)
-    mixed = (square_on * texels.inside * person * (shown > 0) * _trusted(photo, known, texels))[..., None]
+    mixed = (square_on * texels.inside * person * (shown > 0) * trusted)[..., None]
     color = photo * mixed + color * (1 - mixed)
     # That the photo shows hair counts sooner than that it shows none.
     hidden = texels.resample(surface.hidden) * (1 - smoothstep(texels.facing, 0.2, 0.45) * texels.inside)
@@ -128,19 +145,20 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     texels = ChartTexels(surface.chart.points(surface.radius), surface.chart.centre, portrait, TORSO_BOX)
     regions = portrait.regions
     own_skin = regions[..., SKIN] * ~head_covered
-    here = np.stack([regions[..., CLOTHING], own_skin, regions[..., BACKGROUND], regions[..., SKIN] * head_covered], -1)
+    worn = regions[..., CLOTHING] + regions[..., HEADWEAR]
+    here = np.stack([worn, own_skin, regions[..., BACKGROUND], regions[..., SKIN] * head_covered], -1)
     cloth, chest, nothing, neck = np.moveaxis(portrait.sample(here, texels.pixels), -1, 0)
     pure = portrait.sample(cv2.erode(1 - regions[..., BACKGROUND], np.ones((7, 7))), texels.pixels)
     known = (texels.seen * smoothstep(pure, 0.5, 0.85)).astype(np.float32)
     photo = portrait.sample(portrait.color, texels.pixels)
     cloth_lends, skin_lends = (known * smoothstep(part, 0.4, 0.8) for part in (cloth, chest + neck))
-    filled = _continued(
-        photo, cloth_lends, (cloth_lends > 0.8) & (texels.facing > LENDS), texels, FOLDS, continue_detail
-    )
+    folds = (cloth_lends > 0.8) & (texels.facing > LENDS)
+    filled = _continued(photo, cloth_lends, cloth_lends, folds, texels, FOLDS, continue_detail)
     skin = pull_push(photo, skin_lends * typical(photo, skin_lends))
     # What the outline shows goes on behind it: an open collar does not.
     turned = portrait.turned(np.interp(texels.column, np.arange(surface.chart.columns), surface.chart.azimuth))
-    beside = 0.05 + smoothstep(np.abs(np.sin(turned)) - 2 * (np.cos(turned) < 0), 0.5, 0.9)[None]
+    aside = np.sin(turned) * np.sign(portrait.azimuth) if abs(portrait.azimuth) > TURNED else np.abs(np.sin(turned))
+    beside = 0.05 + smoothstep(aside - 2 * (np.cos(turned) < 0), 0.5, 0.9)[None]
     beside = (known * beside).astype(np.float32)
     usual = (cloth * beside).sum() / max(beside.sum(), 1e-6)
     cloth = cloth * known + usual * (1 - known)
@@ -223,7 +241,10 @@ def paint_head(
     square_on = smoothstep(facing, *SEEN) * (1 - ear) + smoothstep(facing, *SEEN_EAR) * ear
     seen = square_on * trusted * (behind < BEHIND) * smoothstep(shown, 0.35, 0.75) * raster.covered
     seen = np.minimum(seen, cv2.GaussianBlur(seen.astype(np.float32), (0, 0), 3) * 1.3)
-    seen = np.clip(seen, 0, 1)[..., None]
+    seen = np.clip(seen, 0, 1)
+    skull = np.s_[:, : HEAD_BOX.width]
+    seen[skull] = _without_islands(seen[skull], ISLAND)
+    seen = seen[..., None]
     color = portrait.sample(portrait.color, at) * seen + fill * (1 - seen)
     color = _padded(color, raster.covered)
     return Layer(
@@ -232,18 +253,50 @@ def paint_head(
 
 
 def _continued(
-    photo: np.ndarray, known: np.ndarray, lends: np.ndarray, texels: ChartTexels, kind: tuple, invent: Callable
+    photo: np.ndarray,
+    known: np.ndarray,
+    colors: np.ndarray,
+    lends: np.ndarray,
+    texels: ChartTexels,
+    kind: tuple,
+    invent: Callable,
 ) -> np.ndarray:
     """A chart's colours (H, W, 3): the photo where it is known, else soft ones with detail like that of what lends it.
 
     Args:
+        known, colors: (H, W) in [0, 1], where the photo is shown, and how far its colours go on elsewhere.
+        lends: (H, W) bool, what detail is like.
         kind: FOLDS or STRANDS.
         invent: detail (H, W, 3) and what lends (H, W) to detail everywhere: `strands` or `continue_detail`.
     """
-    low = pull_push(photo, known**2 * typical(photo, known))
+    low = pull_push(photo, (colors**2 * typical(photo, colors)).astype(np.float32))
     detail = photo - cv2.GaussianBlur(photo, (0, 0), kind[0])
     made = (low + kind[1] * invent(detail, lends)) * (1 + FROM_ABOVE * texels.upward[..., None])
     return np.clip(photo * known[..., None] + made * (1 - known[..., None]), 0, 255)
+
+
+def _shaven(portrait: Portrait, surface: HairSurface, color: np.ndarray) -> float:
+    """In [0, 1]: whether what looks like hair is the sky's light on a shaven head: a thin rim of it, coloured unlike
+    grey hair, and as bright as skin."""
+    thin = 1 - smoothstep(surface.depth, *SHAVEN_DEPTH)
+    light = color.mean() / max(_skin_color(portrait).mean(), 1.0)
+    return float(thin * smoothstep(np.ptp(color), *SHAVEN_CHROMA) * smoothstep(light, *SHAVEN_LIGHT))
+
+
+def _skin_color(portrait: Portrait) -> np.ndarray:
+    """(3,) the median colour of what is surely skin; mid grey where there is none."""
+    skin = portrait.regions[..., SKIN] > 0.9
+    return np.median(portrait.color[skin], 0) if skin.any() else np.full(3, 128.0)
+
+
+def _without_islands(amount: np.ndarray, least: float) -> np.ndarray:
+    """(H, W) in [0, 1] without the pieces whose area is less than this share of the largest's."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((amount > LEAST_SEEN).astype(np.uint8))
+    if count < 3:
+        return amount
+    area = stats[:, cv2.CC_STAT_AREA].astype(float)
+    area[0] = 0
+    return amount * (area >= least * area.max())[labels]
 
 
 def _trusted(photo: np.ndarray, known: np.ndarray, texels: ChartTexels) -> np.ndarray:

@@ -20,6 +20,7 @@ ENOUGH = 0.02
 
 OPPONENT = np.array([[0.3, 0.6, -0.5], [0.6, -0.6, -0.5], [0.1, 0.0, 1.0]], np.float32)
 """sRGB to brightness, red against green and blue against yellow."""
+MOST_SAMPLES = 20_000
 TYPICAL, LEAST_SPREAD, LEAST_COUNT = 2.5, np.array([25.0, 4.0, 5.0], np.float32), 50
 
 
@@ -83,8 +84,10 @@ def typical(colors: np.ndarray, weight: np.ndarray) -> np.ndarray:
     if counts.sum() < LEAST_COUNT:
         return np.ones(weight.shape, np.float32)
     opponent = colors.astype(np.float32) @ OPPONENT
-    middle = np.median(opponent[counts], 0)
-    spread = 1.4826 * np.median(np.abs(opponent[counts] - middle), 0)
+    samples = opponent[counts]
+    samples = samples[:: max(len(samples) // MOST_SAMPLES, 1)]
+    middle = np.median(samples, 0)
+    spread = 1.4826 * np.median(np.abs(samples - middle), 0)
     distance = np.abs(opponent - middle) / (TYPICAL * np.maximum(spread, LEAST_SPREAD))
     return (1 / (1 + (distance**4).sum(-1))).astype(np.float32)
 

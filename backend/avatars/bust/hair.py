@@ -45,12 +45,14 @@ class HairSurface:
     skull: (rows, columns) metres, the radius of the bare head.
     radius: (rows, columns) metres, of the hair.
     hidden: (rows, columns) in [0, 1]: how far hair covers what the photo does not show.
+    depth: of the hair in the photo: its greatest distance to what is none, as a share of the crop's side.
     """
 
     chart: RadialChart
     skull: np.ndarray
     radius: np.ndarray
     hidden: np.ndarray
+    depth: float
 
 
 def head_chart(anatomy: Anatomy, vertices: np.ndarray, lowest: float) -> RadialChart:
@@ -101,7 +103,7 @@ def build_hair(
     for side in sides:
         if side.ear_covered:
             radius = np.where(side.half, np.maximum(radius, side.ear_radius + OVER_EAR), radius)
-    return HairSurface(chart, skull, smooth(radius, 0.8), hidden)
+    return HairSurface(chart, skull, smooth(radius, 0.8), hidden, float(deepest))
 
 
 class _Side:
