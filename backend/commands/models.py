@@ -37,7 +37,7 @@ def list_models(
     verify: Annotated[bool, typer.Option(help="Compare the installed files with their checksums.")] = False,
 ) -> None:
     """What there is, whether it is ready, its checksum and its licence."""
-    from backend.models.installed import entries
+    from backend.pipeline.installed import entries
 
     table = Table(box=None)
     for heading in ("kind", "name", "state", "sha256", "licence"):
@@ -65,7 +65,7 @@ def remove(
     name: Annotated[str, typer.Argument(help="Of the head model or refiner.")] = "",
 ) -> None:
     """Take an installed model away."""
-    from backend.models.installed import remove as take_away
+    from backend.pipeline.installed import remove as take_away
 
     take_away(kind, name)
     typer.echo(f"removed {kind} {name}".strip())
@@ -104,7 +104,7 @@ def flame(path: Source, name: Name = "") -> None:
 @add.command()
 def refiner(folder: Source, name: Name = "") -> None:
     """A refiner that was trained: a whole one, or its adapters alone."""
-    from backend.models.refiners import install_refiner
+    from backend.refiner.installation import install_refiner
 
     name, record = install_refiner(folder, name, _OWN_LICENCE)
     typer.echo(f"the preset {name} is installed: {len(record.files)} files")

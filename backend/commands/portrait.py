@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +13,8 @@ from rich.table import Table
 
 from backend.client import Client, Rendered
 from backend.commands.session import BackendOption, KeysOption, backend_client
+from backend.geometry.orbit import camera_from_side
 from backend.photos import read_photo
-from backend.protocol.camera import Camera
 from backend.protocol.messages import Registered, View
 from backend.protocol.pictures import bytes_over_grey
 
@@ -69,7 +68,7 @@ def render(
     yaws = yaw or [0.0]
     with backend_client(backend, keys) as client:
         found = _register(client, photo, maker, head_model, face)
-        cameras = [orbit(found.camera, angle, pitch, size) for angle in yaws]
+        cameras = [camera_from_side(found.camera, angle, pitch, size) for angle in yaws]
         views = [View(f"{angle:+g}", camera) for angle, camera in zip(yaws, cameras, strict=True)]
         result: Rendered = client.render(
             found.avatar,
@@ -85,23 +84,6 @@ def render(
     for key, view in (result.refined or result.raw).items():
         _save(view.rgba, output / f"{portrait.stem}_yaw{key}.png")
     console.print(", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in result.timings.items()))
-
-
-def orbit(camera: Camera, yaw: float, pitch: float, size: int) -> Camera:
-    """The portrait's camera moved about the head's upright axis, framing what it framed.
-
-    Args:
-        camera: the portrait's, square.
-        yaw, pitch: degrees; positive yaw shows the person's left side, positive pitch looks from above.
-        size: pixels of the new camera's sides.
-    """
-    a, b = math.radians(yaw), math.radians(pitch)
-    about_y = np.array([[math.cos(a), 0, -math.sin(a)], [0, 1, 0], [math.sin(a), 0, math.cos(a)]])
-    about_x = np.array([[1, 0, 0], [0, math.cos(b), -math.sin(b)], [0, math.sin(b), math.cos(b)]])
-    turn = np.eye(4)
-    turn[:3, :3] = about_x @ about_y
-    turned = Camera.from_arrays(camera.intrinsics, camera.extrinsics @ turn, camera.width, camera.height)
-    return turned.crop(0, 0, camera.width, size)
 
 
 def _register(client: Client, photo: bytes, maker: str, head_model: str, face: int) -> Registered:
@@ -130,7 +112,7 @@ def _print(found: Registered) -> None:
 
 
 def _save(image: np.ndarray, path: Path) -> None:
-    from backend.picture_files import save_picture
+    from backend.photos.saving import save_picture
 
     save_picture(path, image)
     typer.echo(str(path))

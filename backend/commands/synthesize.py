@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -18,20 +18,36 @@ SIZES = (256, 512)
 
 
 def synthesize(
-    folder: Path = typer.Argument(help="Folder for the people; those that it has are kept and not made again."),
-    identities: int = typer.Option(16, min=1, help="How many people; the paper's corpus has 1000."),
-    first_seed: int = typer.Option(0, min=0, max=900_000, help="The first person's number; each is fixed by its own."),
-    assets: Path | None = typer.Option(None, help="MakeHuman's system assets: photographed skins, hair, clothes."),
-    views: int = typer.Option(6, min=0, max=32, help="Views of each besides the portrait; 0 for a contact sheet."),
-    size: int = typer.Option(512, help="Pixels of the portrait, 256 or 512; the views have 256."),
-    samples: int = typer.Option(8, min=1, max=1024, help="Light paths of a pixel; the denoiser does the rest."),
-    workers: int = typer.Option(2, min=1, max=64, help="Processes, each with a Blender of its own."),
-    threads: int = typer.Option(1, min=1, max=64, help="Threads of each Blender."),
-    blender: str | None = typer.Option(None, help="A Blender to render with, in place of the package bpy."),
-    components_only: bool = typer.Option(False, help="Heads within the head model's components: does not need anny."),
-    held_out_only: bool = typer.Option(False, "--held-out-only", help="Of these people only those to evaluate on."),
-    report: bool = typer.Option(False, "--report", help="Print seconds per picture, and where they went."),
-    sheet: Path | None = typer.Option(None, help="Save a contact sheet of these people's portraits (JPEG or PNG)."),
+    folder: Annotated[
+        Path, typer.Argument(help="Folder for the people; those that it has are kept and not made again.")
+    ],
+    identities: Annotated[int, typer.Option(min=1, help="How many people; the paper's corpus has 1000.")] = 16,
+    first_seed: Annotated[
+        int, typer.Option(min=0, max=900_000, help="The first person's number; each is fixed by its own.")
+    ] = 0,
+    assets: Annotated[
+        Path | None, typer.Option(help="MakeHuman's system assets: photographed skins, hair, clothes.")
+    ] = None,
+    views: Annotated[
+        int, typer.Option(min=0, max=32, help="Views of each besides the portrait; 0 for a contact sheet.")
+    ] = 6,
+    size: Annotated[int, typer.Option(help="Pixels of the portrait, 256 or 512; the views have 256.")] = 512,
+    samples: Annotated[
+        int, typer.Option(min=1, max=1024, help="Light paths of a pixel; the denoiser does the rest.")
+    ] = 8,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes, each with a Blender of its own.")] = 2,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of each Blender.")] = 1,
+    blender: Annotated[str | None, typer.Option(help="A Blender to render with, in place of the package bpy.")] = None,
+    components_only: Annotated[
+        bool, typer.Option(help="Heads within the head model's components: does not need anny.")
+    ] = False,
+    held_out_only: Annotated[
+        bool, typer.Option("--held-out-only", help="Of these people only those to evaluate on.")
+    ] = False,
+    report: Annotated[bool, typer.Option("--report", help="Print seconds per picture, and where they went.")] = False,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Save a contact sheet of these people's portraits (JPEG or PNG).")
+    ] = None,
 ) -> None:
     """Render synthetic people by Blender's Cycles: portraits and views with cameras, parameters, depth and labels."""
     from backend.people.shards import NONE_HELD_OUT

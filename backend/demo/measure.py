@@ -8,7 +8,7 @@ import numpy as np
 
 from backend.bench.product import VIEW_SIZE, portrait_camera, turned
 from backend.client import Client
-from backend.evaluation.metrics import psnr, ssim_map
+from backend.metrics.psnr_ssim import psnr, ssim_map
 from backend.protocol.messages import Registered, View
 from backend.protocol.pictures import bytes_over_grey
 

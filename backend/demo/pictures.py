@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from backend.demo.measure import SheetView
-from backend.picture_files import save_picture
+from backend.photos.saving import save_picture
 from backend.protocol.files import atomic_file
 from backend.protocol.pictures import bytes_over_grey
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.avatars.posing import draw, posed_vertices, surface_before
 from backend.evaluation.subject import Subject
 from backend.evaluation.warping import change, comparable, solid
+from backend.geometry.posing import draw, posed_vertices, surface_before
 from backend.protocol.camera import Camera
 from backend.refiner import Refiner
 

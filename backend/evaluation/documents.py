@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from backend.evaluation.tables_report import Table, notes_of, tables_of
-from backend.picture_files import save_picture
+from backend.photos.saving import save_picture
 from backend.protocol.files import write_file
 
 STYLE = (

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import typer
-from rich.console import Console
-from rich.table import Table
 
-from backend.avatars.posing import pixels_before
-from backend.evaluation.portraits import real_portraits
 from backend.evaluation.warping import change, comparable, solid
+from backend.geometry.posing import pixels_before
 from backend.pipeline import Pipeline, Registration
 from backend.pipeline.moments import Crops, Moment
 from backend.pipeline.temporal import refine_in_order
-from backend.protocol.files import write_file
 from backend.protocol.head_parameters import HeadParameters
 
 FRAMES = 24
@@ -40,31 +33,6 @@ class Steadiness:
     flicker: float
     sharpness: float
     seconds: float
-
-
-def flicker(
-    preset: str = typer.Option("compact", help="A refiner preset."),
-    noise_level: float = typer.Option(0.1, help="How far the refiner may leave the raw view."),
-    frames: int = typer.Option(FRAMES, min=2, help="Length of the sequences."),
-    output: Path | None = typer.Option(None, help="Write the figures here as JSON."),
-) -> None:
-    """Flicker and sharpness of the two real portraits in motion: raw, refined, and refined with the frame before."""
-    pipeline = Pipeline()
-    figures = {}
-    for name, photo in real_portraits().items():
-        registration = pipeline.register(photo, "bust", "open_head", lambda *_: None)
-        figures[name] = measure(pipeline, registration, preset, noise_level, frames)
-    table = Table(title=f"{frames} frames of a turn, a nod and an opening mouth; {preset}, noise level {noise_level}")
-    for column in ("portrait", "", "flicker", "sharpness", "ms a frame"):
-        table.add_column(column)
-    for name, ways in figures.items():
-        for way, found in ways.items():
-            cells = f"{found.flicker:.3f}", f"{found.sharpness:.3f}", f"{1000 * found.seconds:.0f}"
-            table.add_row(name, way.replace("_", " "), *cells)
-    Console().print(table)
-    if output:
-        report = {name: {way: asdict(found) for way, found in ways.items()} for name, ways in figures.items()}
-        write_file(output, json.dumps(report, indent=2) + "\n")
 
 
 def measure(

@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from backend.evaluation.identity import ArcFace, Dlib, Recogniser
-from backend.evaluation.inception import INCEPTION_FILE, Inception
-from backend.evaluation.metrics import PEAK, ssim_map
 from backend.evaluation.regions import REGIONS, UNIONS, with_unions
+from backend.metrics.identity import ArcFace, Dlib, Recogniser
+from backend.metrics.inception import INCEPTION_FILE, Inception
+from backend.metrics.lpips import BACKBONES, Lpips
+from backend.metrics.psnr_ssim import PEAK, ssim_map
+from backend.metrics.published_weights import checkpoints
 from backend.tracking.landmarks import find_landmarks
-from backend.training.config import LpipsConfig
-from backend.training.lpips import BACKBONES, Lpips
-from backend.training.published_weights import checkpoints
 
 HIGHER_IS_BETTER = ("PSNR", "SSIM", "ID", "ID portrait")
 
@@ -68,7 +67,7 @@ class Measures:
             importlib.util.find_spec("torchmetrics") is None
         )
         if not packages and (folder / BACKBONES["vgg"].file).is_file():
-            found.lpips = Lpips.load(LpipsConfig(net="vgg"))
+            found.lpips = Lpips.load(net="vgg")
         else:
             found.missing["LPIPS"] = f"{packages}torchvision's weights as {folder / BACKBONES['vgg'].file}"
         arcface, dlib = ArcFace.load(folder), Dlib.load()

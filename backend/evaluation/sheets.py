@@ -1,4 +1,4 @@
-"""`turboportrait evaluate sheets`: many portraits from several sides, raw and refined, to look at."""
+"""Many portraits from several sides, raw and refined, to look at."""
 
 from __future__ import annotations
 
@@ -6,25 +6,19 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import jinja2
 import numpy as np
-import typer
 from PIL import Image
-from rich.console import Console
-from rich.progress import Progress
 
-from backend.commands.portrait import orbit
-from backend.photos import find_photos, read_photo
-from backend.picture_files import save_picture
+from backend.geometry.orbit import camera_from_side
+from backend.photos import read_photo
+from backend.photos.saving import save_picture
 from backend.pipeline import Pipeline
-from backend.protocol.errors import TurboPortraitError
 from backend.protocol.files import write_file
 from backend.protocol.pictures import bytes_over_grey
 
 PAGE = "index.html"
-console = Console()
 
 
 @dataclass(frozen=True)
@@ -44,43 +38,6 @@ class Rendering:
     preset: str
 
 
-def sheets(
-    portraits: Annotated[Path, typer.Option(help="Folder of photos, searched with its subfolders.", exists=True)],
-    output: Annotated[Path, typer.Option(help="Folder for pictures, sheets and the page.")],
-    yaws: Annotated[str, typer.Option(help="Degrees to turn the camera, with commas between.")] = "-35,0,35",
-    size: Annotated[int, typer.Option(min=64, max=2048, help="Pixels along both sides.")] = 512,
-    preset: Annotated[str, typer.Option(help="Refiner preset; '' for raw views alone.")] = "compact",
-    maker: Annotated[str, typer.Option(help="Avatar maker; `turboportrait models` lists them.")] = "bust",
-    head_model: Annotated[str, typer.Option(help="Head model; `turboportrait models` lists them.")] = "open_head",
-    most: Annotated[int | None, typer.Option(min=1, help="Only the first so many portraits.")] = None,
-) -> None:
-    """Show portraits from several sides: pictures, a sheet of each and a page. What has its sheet is not made again.
-
-    The pictures lie in raw/YAW and refined/YAW, by the portraits' names, so that two runs can be compared file by file.
-    """
-    try:
-        angles = tuple(float(yaw) for yaw in yaws.split(","))
-    except ValueError as error:
-        raise typer.BadParameter(f"{yaws!r} are no degrees with commas between", param_hint="--yaws") from error
-    photos = dict(list(find_photos(portraits).items())[:most])
-    if not photos:
-        raise typer.BadParameter(f"{portraits} holds no photos", param_hint="--portraits")
-    rendering = Rendering(angles, size, maker, head_model, preset)
-    pipeline = Pipeline()
-    failures = {}
-    with Progress(console=console) as progress:
-        for name, path in progress.track(photos.items(), description="portraits"):
-            if sheet_path(output, name).is_file():
-                continue
-            try:
-                write_sheet(pipeline, name, path, rendering, output)
-            except TurboPortraitError as error:
-                failures[name] = str(error)
-                progress.console.print(f"{name}: {error}", markup=False)
-    page = write_page(output, list(photos), failures)
-    console.print(f"{len(photos) - len(failures)} portraits have sheets, {len(failures)} have none; see {page}")
-
-
 def sheet_path(output: Path, name: str) -> Path:
     """Where a portrait's sheet lies."""
     return output / "sheets" / f"{name}.jpg"
@@ -94,7 +51,7 @@ def write_sheet(pipeline: Pipeline, name: str, photo: Path, rendering: Rendering
     """
     registration = pipeline.register(read_photo(photo), rendering.maker, rendering.head_model, lambda *_: None)
     tracked = registration.avatar.tracked
-    cameras = [orbit(tracked.camera, yaw, 0.0, rendering.size) for yaw in rendering.yaws]
+    cameras = [camera_from_side(tracked.camera, yaw, 0.0, rendering.size) for yaw in rendering.yaws]
     raw = pipeline.render_raw(registration, cameras, tracked.parameters)
     rows = {"raw": [view.rgba for view in raw]}
     if rendering.preset:

@@ -27,8 +27,8 @@ from backend.people.tasks import GivenViews
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.pictures import bytes_over_grey, over_grey
 from backend.refiner import Refiner
+from backend.refiner.diffusion import NOISE_LEVELS
 from backend.refiner.runtime.reference import ReferenceState
-from backend.training.samples import NOISE_LEVELS
 from flame import HeadModel
 
 STEPS = (25, 50)

@@ -1,1 +1,1 @@
-"""Turns, orbits and similarities between spaces."""
+"""Rasterising, posing, orbits, similarities, squares in frames: each once."""

@@ -25,3 +25,14 @@ def orbit(camera: Camera, center: np.ndarray, yaw: float, pitch: float) -> Camer
     turn[:3, :3] = rotation(*np.radians([yaw, pitch]))
     turn[:3, 3] = center - turn[:3, :3] @ center
     return Camera.from_arrays(camera.intrinsics, camera.extrinsics @ turn, camera.width, camera.height)
+
+
+def camera_from_side(camera: Camera, yaw: float, pitch: float, size: int) -> Camera:
+    """A portrait's camera moved about the head's upright axis, framing what it framed.
+
+    Args:
+        camera: the portrait's, square.
+        yaw, pitch: degrees; positive yaw shows the person's left side, positive pitch looks from above.
+        size: pixels of the new camera's sides.
+    """
+    return orbit(camera, np.zeros(3), -yaw, pitch).crop(0, 0, camera.width, size)

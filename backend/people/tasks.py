@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from backend.people.shards import is_held_out, read_identity, seed_of, shards
-from backend.picture_files import save_picture
+from backend.photos.saving import save_picture
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.files import write_file
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -90,11 +89,8 @@ class Catalog:
         Without torch those that need it are left out.
         """
         full = has_torch()
-        makers = {"bust": partial(_attribute, "backend.avatars.bust", "register_bust")}
-        if full:
-            makers["gpavatar"] = partial(_attribute, "backend.avatars.gpavatar", "register_gpavatar")
         return cls(
-            makers=makers,
+            makers={name: maker for name, maker in MAKERS.items() if full or name not in NEED_TORCH},
             head_models={name: partial(load_head_model, path) for name, path in head_model_files().items()},
             presets={
                 name: partial(_load_refiner, name, folder)
@@ -168,14 +164,31 @@ def _choose(options: dict[str, Any], name: str, code: str) -> Any:
     return options[name]
 
 
-def _attribute(module: str, name: str) -> Any:
-    return getattr(importlib.import_module(module), name)
+def _bust() -> Maker:
+    from backend.avatars.bust import register_bust
+
+    return register_bust
+
+
+def _gpavatar() -> Maker:
+    from backend.avatars.gpavatar import register_gpavatar
+
+    return register_gpavatar
+
+
+MAKERS: dict[str, Callable[[], Maker]] = {"bust": _bust, "gpavatar": _gpavatar}
+"""The makers that ship; each is imported when it is asked for."""
+NEED_TORCH = ("gpavatar",)
 
 
 def _load_refiner(name: str, folder: Path, device: str) -> Refiner:
     if device == "cpu" and _is_exported(folder):
-        return _attribute("backend.refiner.runtime.onnx_refiner", "OnnxRefiner")(folder).warm_up()
-    return _attribute("backend.refiner", "Refiner").from_preset(name, device).warm_up()
+        from backend.refiner.runtime.onnx_refiner import OnnxRefiner
+
+        return OnnxRefiner(folder).warm_up()
+    from backend.refiner import Refiner as TorchRefiner
+
+    return TorchRefiner.from_preset(name, device).warm_up()
 
 
 def _is_exported(folder: Path) -> bool:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from backend.avatars.base import RenderedView
-from backend.compositing import composite, overlaps
+from backend.geometry.crops import composite, overlaps
 from backend.pipeline.catalog import Refiner
 from backend.pipeline.parts import PART_PIXELS, Parts, complete
 from backend.pipeline.store import Registration

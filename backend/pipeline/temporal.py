@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from backend.avatars.posing import pixels_before
+from backend.geometry.posing import pixels_before
 from backend.pipeline.catalog import Refiner
 from backend.pipeline.moments import Crops, Moment, reference_state
 from backend.protocol.rigged_mesh import RiggedMesh

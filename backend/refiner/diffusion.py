@@ -6,6 +6,9 @@ import torch
 
 from backend.refiner.config import RefinerConfig
 
+NOISE_LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+"""The r that training draws from."""
+
 
 def signal_level(config: RefinerConfig) -> float:
     """Cumulative product of (1 - beta) up to the fixed timestep.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from backend.geometry.rasterizer import Raster, interpolate, rasterize
 from backend.protocol.camera import Camera
-from backend.rasterizer import Raster, interpolate, rasterize
 from flame import HeadModel
 from flame.geometry import vertex_normals
 

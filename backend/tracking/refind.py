@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from backend.geometry.rasterizer import interpolate
 from backend.protocol.camera import Camera
-from backend.rasterizer import interpolate
 from backend.tracking.landmarks import find_landmarks
 from backend.tracking.plain_head import rasterize_view
 from backend.tracking.portrait import TrackedPortrait

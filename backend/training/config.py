@@ -37,7 +37,7 @@ class SampleConfig(Settings):
         capped, collared: how often they wear a cap or a collar of any colours, which are to stay; see
             `backend.training.garments`.
         rimmed: how often the portrait's outline has a rim that raw views stretch and the truth has not, where nothing
-            is worn; see `backend.training.rims`.
+            is worn; see `backend.training.halos`.
         streaked: how often the warped portrait has streaks that the truth has not; see `backend.training.streaks`.
         kept_weight: how much a pixel of the avatar counts that shows no head or neck (clothes, mostly): what is true
             there nobody fitted, so it is to stay as it is.
@@ -65,7 +65,7 @@ class LossConfig(Settings):
         l1, l2, gradient, structure: differences of the pictures, in [-1, 1], inside the weight mask.
         levels: of the gradient term's pyramid.
         texture: how much detail there is, wherever it lies, against a blur where nobody can know the true one.
-        flip: how different they look, see `backend.training.flip`.
+        flip: how different they look, see `backend.metrics.flip`.
         face, likeness: how unlike the true faces are to a face recogniser, and how much less like the portrait than
             raw is, see `backend.training.face_loss`.
         lpips, adversarial: see `LpipsConfig` and `DiscriminatorConfig`.

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from torch.nn.functional import affine_grid, grid_sample
 
+from backend.metrics.face_recogniser import CHIP, FaceRecogniser, weights_file
+from backend.metrics.lpips import unit_features
 from backend.refiner.coordinates import UNIT
-from backend.training.face_recogniser import CHIP, FaceRecogniser, weights_file
-from backend.training.lpips import unit_features
 
 log = logging.getLogger(__name__)
 

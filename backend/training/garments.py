@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.training.painting import Layer, softened
+from backend.training.paint_layers import Layer, softened
 
 BRIM, CAP_SLOPE, CROWN = (0.02, 0.09), (-0.4, 0.3), 0.1
 """A cap's: how high over the eyes it begins above them, metres; how much higher that is for each metre further back;

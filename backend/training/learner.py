@@ -8,19 +8,19 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from backend.metrics.lpips import Lpips
 from backend.refiner.refinement import Refinement
 from backend.refiner.runtime.refining import seeded_noise
 from backend.refiner.runtime.static_runner import keep_freed_memory
 from backend.training.adversary import Adversary
-from backend.training.average import Average, fill
 from backend.training.config import TrainingConfig
+from backend.training.ema import Ema, fill
 from backend.training.face_loss import FaceLoss
 from backend.training.gradients import average_gradients, recompute_activations
+from backend.training.initial_refiner import refiner_to_train
 from backend.training.losses import RefinerLoss, within
-from backend.training.lpips import Lpips
 from backend.training.optimizers import optimizer_for
 from backend.training.samples import Batch
-from backend.training.start import refiner_to_train
 
 
 class Learner:
@@ -52,8 +52,8 @@ class Learner:
             recompute_activations(self.refiner)
         self.refiner.unet.conv_norm_out.register_forward_pre_hook(self._watch_stream)
         self.trained = {name: p for name, p in self.refiner.named_parameters() if p.requires_grad}
-        self.average = Average(self.trained, config.ema)
-        lpips = Lpips.load(config.lpips) if config.loss.lpips else None
+        self.average = Ema(self.trained, config.ema)
+        lpips = Lpips.load(config.lpips.net, config.lpips.folder, config.lpips.required) if config.loss.lpips else None
         face = FaceLoss.load() if config.loss.recognises else None
         self.loss = RefinerLoss(config.loss, lpips, face).to(self.device)
         self.optimizer = optimizer_for(self.trained, config)

@@ -6,12 +6,12 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d
 
+from backend.metrics.flip import Flip
+from backend.metrics.lpips import Lpips
 from backend.refiner.images import PICTURE, WARPED
 from backend.refiner.refinement import Refinement
 from backend.training.config import LossConfig
 from backend.training.face_loss import FaceLoss
-from backend.training.flip import Flip
-from backend.training.lpips import Lpips
 from backend.training.samples import Batch
 
 SSIM_WINDOW = 7

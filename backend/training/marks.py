@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.training.painting import Layer, softened
+from backend.training.paint_layers import Layer, softened
 
 LARGEST, SMALLEST = 0.05, 0.004
 """Half a mark's width, metres."""

@@ -10,15 +10,15 @@ import torch
 
 from backend.people.shards import Identity
 from backend.protocol.errors import TurboPortraitError
+from backend.refiner.diffusion import NOISE_LEVELS
 from backend.refiner.images import WARPED, reference_tensor, view_tensor
 from backend.training.config import SampleConfig
 from backend.training.garments import Garment
+from backend.training.halos import FILLED, Halo
 from backend.training.marks import Marks
-from backend.training.painting import as_bytes, overlaid
-from backend.training.rims import FILLED, Rim
+from backend.training.paint_layers import as_bytes, overlaid
 from backend.training.streaks import add_streaks
 
-NOISE_LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 """r in training (paper, section 3.2)."""
 
 
@@ -93,7 +93,7 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
     if rng.random() < config.marked:
         worn.append(Marks.draw(identity.place[0], identity.confidence[0] > 127, rng))
     # Not where anything is worn: whether a cap's white side is a rim, nobody could tell.
-    rims = [Rim.draw(rng)] if rng.random() < config.rimmed and not worn else []
+    rims = [Halo.draw(rng)] if rng.random() < config.rimmed and not worn else []
     filled = rng.uniform(*FILLED)
     streaked = rng.random() < config.streaked
     sides = np.float32([-1 if mirrored else 1, 1, 1]) * (rng.random() >= config.unplaced)
@@ -120,7 +120,7 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
         place, confidence, head = located(k, corner)
         whole, truth, warped = shown([x[k] for x in (identity.raw, identity.truth, identity.warped)], place, corner)
         outline = [rim.layer(place, confidence, head) for rim in rims]
-        left = Rim.left(identity.turned[k])
+        left = Halo.left(identity.turned[k])
         whole, warped = overlaid(whole, outline, max(left, filled)), overlaid(warped, outline)
         truth = overlaid(truth, outline, left)
         raw = whole

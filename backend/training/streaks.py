@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from backend.training.painting import as_bytes
+from backend.training.paint_layers import as_bytes
 
 SEEN = 0.5
 """Photo confidence from which on there are none."""

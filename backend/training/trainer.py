@@ -13,7 +13,7 @@ from backend.people.shards import load_identities, load_probe_identities
 from backend.training.batches import StepBatches, batches_from
 from backend.training.config import TrainingConfig
 from backend.training.learner import Learner
-from backend.training.probe import draw_probe, picture_grid
+from backend.training.preview_samples import draw_preview, picture_grid
 from backend.training.run import Run
 from backend.training.samples import Batch, check_samples
 
@@ -65,7 +65,7 @@ class Trainer(Run):
 
     def pictures(self) -> np.ndarray:
         """A few people, held out if any are: raw, refined, true, reference."""
-        probe = draw_probe(load_probe_identities(self.config.corpus), self.config.samples)
+        probe = draw_preview(load_probe_identities(self.config.corpus), self.config.samples)
         return picture_grid(probe, self.learner.pictures(probe))
 
     def state_dict(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.client.discovery import state_folder
 
-from .. import __package__ as ADDON
+from ..package_name import ADDON
 from . import unpack_runtime
 from .logged_process import run_logged
 from .tasks import Task, TaskProgress

@@ -18,7 +18,7 @@ from backend.client import TurboPortraitError
 from backend.client.discovery import state_folder
 from backend.client.isolation import find_program, python_module
 
-from .. import __package__ as ADDON
+from ..package_name import ADDON
 from .logged_process import clear_install_log, run_logged
 from .tasks import Task, TaskProgress
 

@@ -11,7 +11,7 @@ import bpy
 
 from backend.client.isolation import find_program, python_module
 
-from .. import __package__ as ADDON
+from ..package_name import ADDON
 from . import bundled, installer
 
 DEFAULT_TIMEOUT = 120.0
@@ -133,7 +133,7 @@ def backend_command(python: str) -> tuple[str, ...] | None:
         # Blender as a Python module: the Python that runs it.
         chosen = sys.executable
     if chosen:
-        return (*python_module("backend.cli", Path(chosen)), "serve")
+        return (*python_module("backend.commands", Path(chosen)), "serve")
     if bundled.is_packed():
         return bundled.command("serve")
     found = find_program("turboportrait")

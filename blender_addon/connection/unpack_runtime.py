@@ -23,7 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from backend.cli import main
+from backend.commands.app import main
 
 if __name__ == "__main__":
     main()

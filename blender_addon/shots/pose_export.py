@@ -23,7 +23,7 @@ from backend.protocol.names import safe_name
 from backend.protocol.pose_file import COLUMNS, Head, Header, PoseFile
 from backend.protocol.shots import EvaluationRequest, Shot, decode_request, plain
 
-from .. import __package__ as ADDON
+from ..package_name import ADDON
 from ..scene.camera import CameraError, view_of_head
 from ..scene.compositing import world_color
 from ..scene.head import VisibleHead, visible_heads

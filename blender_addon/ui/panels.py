@@ -5,11 +5,11 @@ from __future__ import annotations
 import bpy
 from bpy.app.translations import pgettext_iface as iface_
 
-from .. import __package__ as ADDON
 from ..connection import installer, preferences
 from ..connection.link import link
 from ..live import session
 from ..live.meter import meter
+from ..package_name import ADDON
 from ..render.engine import TurboPortraitEngine
 from ..scene.head import head_of
 from ..scene.portrait import PHOTO_COLOURS

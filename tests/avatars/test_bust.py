@@ -13,8 +13,8 @@ from backend.avatars.bust import register_bust
 from backend.avatars.bust.anatomy import Anatomy
 from backend.avatars.bust.chart import RadialChart
 from backend.avatars.bust.shading import MOST_ALPHA, face_alphas
-from backend.avatars.posing import posed_vertices
-from backend.evaluation.metrics import psnr
+from backend.geometry.posing import posed_vertices
+from backend.metrics.psnr_ssim import psnr
 from backend.protocol.camera import Camera
 from backend.protocol.head_parameters import HeadParameters
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.avatars.bust.shading import ATTRIBUTES, peel, shade
-from backend.rasterizer import rasterize
+from backend.geometry.rasterizer import rasterize
 
 SQUARE = np.array([[0, 0], [8, 0], [8, 8], [0, 8]], float)
 QUAD = np.array([[0, 1, 2], [0, 2, 3]])

@@ -33,7 +33,7 @@ def python(*arguments, folder):
 
 
 def turboportrait(*arguments, folder):
-    return python("-m", "backend.cli", *arguments, folder=folder)
+    return python("-m", "backend.commands", *arguments, folder=folder)
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,8 @@
 """The batch's benchmark measures what it says, with a few frames."""
 
-import importlib
-
 import pytest
 
-# The package has the command by the same name.
-batch = importlib.import_module("backend.bench.batch")
+from backend.bench import batch
 
 
 @pytest.mark.slow

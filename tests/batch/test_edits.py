@@ -7,7 +7,8 @@ import pytest
 
 from backend.batch.checks import check_shots
 from backend.batch.movies import start_timecode
-from backend.batch.shot_lists import ShotList, read_shot_list
+from backend.batch.shot_list import ShotList
+from backend.batch.shot_lists import read_shot_list
 from backend.protocol.shots import DEFAULT_OUTPUT, Shot
 
 EDL = """TITLE: cut

@@ -5,11 +5,11 @@ import pytest
 from little_head import Brighten, LittleHead, little_catalog, looking_from, photo
 from little_shots import little_pipeline, little_poses
 
-from backend.avatars.posing import pixels_before
 from backend.batch.images import read_rgba
 from backend.batch.job import Job
 from backend.batch.plan import CHAIN, Settings, make_plan, split_done
 from backend.batch.run import Resources, run_job
+from backend.geometry.posing import pixels_before
 from backend.pipeline import Pipeline
 from backend.pipeline.moments import Moment
 from backend.pipeline.temporal import sample

@@ -21,7 +21,7 @@ import skimage.data
 from PIL import Image
 
 from backend.avatars.bust import register_bust
-from backend.evaluation.metrics import psnr
+from backend.metrics.psnr_ssim import psnr
 from backend.protocol.head_parameters import HeadParameters
 from flame import load_head_model
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from backend.evaluation import inception, measures
-from backend.evaluation.identity import ARCFACE_FILE
-from backend.evaluation.inception import Inception
-from backend.training import lpips
+from backend.evaluation import measures
+from backend.metrics import inception, lpips
+from backend.metrics.identity import ARCFACE_FILE
+from backend.metrics.inception import Inception
 
 
 def named_by_hash(weights: dict[str, torch.Tensor], folder: Path, stem: str) -> Path:

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from backend.evaluation.identity import ArcFace, Dlib
-from backend.evaluation.inception import INCEPTION_FILE
 from backend.evaluation.measures import Measures, Tally, flip_map
-from backend.evaluation.metrics import psnr
 from backend.evaluation.portraits import real_portraits
 from backend.evaluation.regions import INSIDE, REGIONS, WHOLE
+from backend.metrics.identity import ArcFace, Dlib
+from backend.metrics.inception import INCEPTION_FILE
+from backend.metrics.psnr_ssim import psnr
 from backend.photos import decode_photo
 from backend.tracking.landmarks import find_landmarks
 

@@ -7,11 +7,11 @@ import torch
 from published_files import Colours, write_arcface, write_inception, write_vgg
 
 from backend.evaluation.fid import Fid
-from backend.evaluation.identity import ARCFACE_POINTS, EYES_NOSE_MOUTH, ArcFace
-from backend.evaluation.inception import Inception
 from backend.evaluation.measures import Measures, Tally
 from backend.evaluation.portraits import real_portraits
 from backend.evaluation.regions import INSIDE, REGIONS
+from backend.metrics.identity import ARCFACE_POINTS, EYES_NOSE_MOUTH, ArcFace
+from backend.metrics.inception import Inception
 from backend.photos import decode_photo
 from backend.protocol.errors import TurboPortraitError
 from backend.tracking.landmarks import find_landmarks

@@ -4,7 +4,7 @@ import json
 
 from typer.testing import CliRunner
 
-from backend.evaluation.cli import app
+from backend.commands.evaluate import app
 from backend.protocol.errors import TurboPortraitError
 from tests.training.drawn_people import write_corpus
 

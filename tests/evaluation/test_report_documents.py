@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from backend.commands.evaluate import app
 from backend.evaluation import documents
-from backend.evaluation.cli import app
 from backend.evaluation.regions import REGIONS, UNIONS
 from backend.evaluation.tables_report import tables_of
 from backend.evaluation.targets import targets_of

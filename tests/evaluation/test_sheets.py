@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from backend.evaluation.cli import app as evaluate
+from backend.commands.evaluate import app as evaluate
 from backend.evaluation.portraits import real_portraits
 
 SIZE = 96

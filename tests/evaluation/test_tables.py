@@ -14,8 +14,8 @@ from tiny_corpus import write_tiny_corpus
 from tiny_preset import write_tiny_preset
 from typer.testing import CliRunner
 
+from backend.commands.evaluate import app
 from backend.evaluation.agreement import measure_flicker
-from backend.evaluation.cli import app
 from backend.evaluation.full_report import _some
 from backend.evaluation.measures import Measures, Tally
 from backend.evaluation.portrait_report import YAWS, measure_portrait

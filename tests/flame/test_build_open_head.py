@@ -6,9 +6,9 @@ from scipy.spatial.transform import Rotation
 
 pytest.importorskip("anny")
 
-from backend.open_head.crop import crop_mesh
-from backend.open_head.identity import principal_components
-from backend.open_head.joints import JAW_OPEN_ANGLE, fit_hinge, regress_joint, sphere_centre
+from backend.people.open_head.crop import crop_mesh
+from backend.people.open_head.identity import principal_components
+from backend.people.open_head.joints import JAW_OPEN_ANGLE, fit_hinge, regress_joint, sphere_centre
 
 
 def grid(n=6):

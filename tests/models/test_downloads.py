@@ -9,7 +9,7 @@ import torch
 from file_server import FileServer
 from typer.testing import CliRunner
 
-from backend.cli import app
+from backend.commands.app import app
 from backend.models import download, sources
 from backend.models.download import fetch
 from backend.models.gpavatar import gpavatar_weights_path

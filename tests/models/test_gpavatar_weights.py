@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
-from backend.cli import app
+from backend.commands.app import app
 from backend.models import gpavatar_weights_path
 from backend.models.gpavatar import expected_shapes, gpavatar_folder, install_gpavatar
 from backend.protocol.errors import TurboPortraitError

@@ -8,7 +8,7 @@ import pytest
 from synthetic_flame import flame_arrays
 from typer.testing import CliRunner
 
-from backend.cli import app
+from backend.commands.app import app
 from backend.models.head_models import install_head_model
 from backend.pipeline.catalog import Catalog, head_model_files
 from backend.protocol.errors import TurboPortraitError

@@ -9,15 +9,15 @@ import pytest
 from tiny_refiners import tiny_refiner
 from typer.testing import CliRunner
 
-from backend.cli import app
+from backend.commands.app import app
 from backend.commands.doctor import _models
 from backend.models.gpavatar import install_gpavatar
-from backend.models.installed import entries, remove
-from backend.models.refiners import install_refiner
 from backend.pipeline import Pipeline
+from backend.pipeline.installed import entries, remove
 from backend.protocol.errors import TurboPortraitError
 from backend.refiner import RefinerConfig
 from backend.refiner.config import preset_folder
+from backend.refiner.installation import install_refiner
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="links and pipes as POSIX has them")
 

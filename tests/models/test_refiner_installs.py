@@ -10,11 +10,11 @@ from tiny_base import write_base, write_preset
 from tiny_refiners import tiny_refiner
 from typer.testing import CliRunner
 
-from backend.cli import app
-from backend.models.refiners import install_refiner
+from backend.commands.app import app
 from backend.pipeline.catalog import Catalog
 from backend.protocol.errors import TurboPortraitError
 from backend.refiner import Refiner, available_presets
+from backend.refiner.installation import install_refiner
 
 
 @pytest.fixture

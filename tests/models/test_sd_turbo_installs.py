@@ -11,7 +11,7 @@ from file_server import FileServer
 from tiny_base import write_base, write_preset
 from typer.testing import CliRunner
 
-from backend.cli import app
+from backend.commands.app import app
 from backend.models import sd_turbo, sources
 from backend.models.presets import SHIPPED
 from backend.models.sd_turbo import HUB_NAME, install_sd_turbo, sd_turbo_folder

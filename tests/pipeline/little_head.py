@@ -11,12 +11,12 @@ import numpy as np
 from PIL import Image
 
 from backend.avatars.base import RenderedView
+from backend.geometry.rasterizer import interpolate, rasterize
 from backend.pipeline import Catalog
 from backend.protocol.camera import Camera
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.rigged_mesh import RiggedMesh
-from backend.rasterizer import interpolate, rasterize
 from backend.tracking import Regions, TrackedPortrait
 from flame import load_head_model, pose_vertices
 

@@ -10,9 +10,9 @@ from tiny_base import write_preset
 from tiny_refiners import SIZE, random_view, tiny_refiner
 from typer.testing import CliRunner
 
-from backend.bench import app
 from backend.bench.plain_refiner import PlainRefiner
 from backend.bench.work import refining_flop
+from backend.commands.bench import app
 from backend.refiner import Refiner
 from backend.refiner.config import LoraSpec, preset_folder
 

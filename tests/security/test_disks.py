@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.picture_files import save_picture
+from backend.photos.saving import save_picture
 from backend.protocol.errors import TurboPortraitError
 from flame.files import default_head_path
 
@@ -34,7 +34,7 @@ def forks(tmp_path_factory):
 
 def command(*words: str) -> list:
     """Exit status and what was said."""
-    from backend.cli import main
+    from backend.commands.app import main
 
     sys.argv[1:] = words
     said = io.StringIO()

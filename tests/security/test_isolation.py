@@ -31,7 +31,7 @@ def ran(tmp_path, monkeypatch):
 
 
 def test_such_a_folder_would_be_run(ran):
-    subprocess.run([sys.executable, "-m", "backend.cli"], capture_output=True)
+    subprocess.run([sys.executable, "-m", "backend.commands"], capture_output=True)
     assert ran.exists()
 
 
@@ -72,7 +72,7 @@ def test_the_corpus_is_rendered_apart_from_it(ran):
 
 COMMAND = """
 import multiprocessing, sys
-from backend.cli import main
+from backend.commands.app import main
 
 if __name__ == "__main__":
     try:

@@ -81,7 +81,7 @@ def batch(folder: str, output: str, said: str) -> int:
 
 def command(folder: str, output: str, out: TextIO, log: TextIO) -> int:
     """See `batch`."""
-    from backend.cli import main
+    from backend.commands.app import main
 
     sys.argv[1:] = ["batch", "--poses", f"{folder}/poses.npz", "--output", output, "--workers", "0", "--json"]
     sys.argv += ["--movies", "h264", "--batch", "2"]

@@ -11,7 +11,7 @@ from little_head import photo
 from PIL import Image
 from typer.testing import CliRunner
 
-from backend.cli import app
+from backend.commands.app import app
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def run(*arguments):
 
 
 def typed(*arguments, **environment):
-    command = [sys.executable, "-m", "backend.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "backend.commands", *map(str, arguments)]
     return subprocess.run(
         command, capture_output=True, text=True, timeout=300, check=False, env={**os.environ, **environment}
     )

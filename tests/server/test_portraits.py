@@ -9,7 +9,7 @@ import skimage.data
 from PIL import Image
 
 from backend.client import BackendProcess, Client, TurboPortraitError
-from backend.commands.portrait import orbit
+from backend.geometry.orbit import camera_from_side
 from backend.protocol.camera import Camera
 from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.messages import View
@@ -60,7 +60,7 @@ def test_the_portrait_is_found_again_by_its_own_camera(client, registered):
 
 
 def test_the_same_request_gives_the_same_pixels(client, registered):
-    views = [View("a", orbit(registered.camera, 20, 5, 300))]
+    views = [View("a", camera_from_side(registered.camera, 20, 5, 300))]
     first, again = (client.render(registered.avatar, HeadParameters(), views, refined=False) for _ in range(2))
     assert np.array_equal(first.raw["a"].rgba, again.raw["a"].rgba)
 

@@ -152,7 +152,7 @@ def test_nothing_listens(monkeypatch):
 
 def test_serve_refuses_an_address_that_others_can_reach(tmp_path, monkeypatch):
     monkeypatch.setenv("TURBOPORTRAIT_STATE", str(tmp_path))
-    command = [sys.executable, "-m", "backend.cli", "serve", "--address", "tcp://0.0.0.0:5599"]
+    command = [sys.executable, "-m", "backend.commands", "serve", "--address", "tcp://0.0.0.0:5599"]
     outcome = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert outcome.returncode == 2
     assert "insecure_address" in outcome.stderr

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from backend.cli import app
+from backend.commands.app import app
 from backend.evaluation.portraits import real_portraits
 from backend.tracking.parser import CLASSES
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from backend.people.parsing.pictures import SIZE, Picture, write_picture
 from backend.tracking.landmarks import FACE_OVAL
 from backend.tracking.parser import CLASSES
-from backend.training.parser.pictures import SIZE, Picture, write_picture
 
 COLOURS = {"background": (90, 140, 90), "skin": (220, 170, 140), "hair": (60, 40, 20), "clothing": (40, 60, 160)}
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from backend.people.shards import load_identities
 from backend.training.config import SampleConfig
 from backend.training.garments import AXIS, BRIM, CAP_SLOPE, COLLAR_SLOPE, CROWN, DEPTH, NECKLINE, Garment
-from backend.training.painting import overlaid
+from backend.training.paint_layers import overlaid
 from backend.training.samples import draw_batch
 
 SIZE = 48

@@ -13,6 +13,7 @@ from tiny_heads import camera_at, write_head
 
 from backend.avatars.gpavatar.config import GPAvatarConfig
 from backend.avatars.gpavatar.network import GPAvatarNetwork
+from backend.metrics.lpips import BACKBONES, Lpips
 from backend.protocol.camera import Camera
 from backend.protocol.errors import TurboPortraitError
 from backend.training.config import LpipsConfig
@@ -21,7 +22,6 @@ from backend.training.gpavatar.config import GPAvatarLossConfig, GPAvatarTrainin
 from backend.training.gpavatar.heads import load_heads, read_head
 from backend.training.gpavatar.losses import GPAvatarLoss, Rendered, published_perceptual
 from backend.training.gpavatar.trainer import GPAvatarTrainer
-from backend.training.lpips import BACKBONES, Lpips
 from flame import load_head_model
 
 SIZES = {
@@ -143,7 +143,7 @@ def test_by_command_it_stops_goes_on_and_leaves_a_network(corpus, tmp_path):
     lines = [f'corpus = "{corpus}"', f'folder = "{tmp_path / "run"}"', "steps = 2", "batch = 1", "threads = 1"]
     lines += ["[network]", *(f"{name} = {value}" for name, value in SIZES.items()), "[loss]", "box_size = 32"]
     (tmp_path / "tiny.toml").write_text("\n".join(lines))
-    command = [sys.executable, "-m", "backend.cli", "train", "gpavatar", "--config", str(tmp_path / "tiny.toml")]
+    command = [sys.executable, "-m", "backend.commands", "train", "gpavatar", "--config", str(tmp_path / "tiny.toml")]
     for steps in (1, 3):
         run = subprocess.run([*command, "--steps", str(steps)], capture_output=True, text=True, check=True)
         assert f"{steps} of {steps} steps" in run.stdout

@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backend.people.parsing.crops import plain_sample
+from backend.people.parsing.pictures import UNKNOWN, read_pictures, write_picture
+from backend.people.parsing.portraits import read_notes
 from backend.protocol.errors import TurboPortraitError
 from backend.tracking.parser import CLASSES, PortraitParser
 from backend.training.parser.config import AugmentationConfig, ParserTrainingConfig
-from backend.training.parser.pictures import UNKNOWN, read_pictures, write_picture
-from backend.training.parser.portraits import read_notes
-from backend.training.parser.samples import draw_sample, plain_sample
+from backend.training.parser.samples import draw_sample
 from backend.training.parser.spectacles import put_on_spectacles
 from backend.training.parser.trainer import ParserTrainer, load_corpus
 from tests.training.drawn_people import drawn_person, write_corpus
@@ -107,7 +108,7 @@ def test_a_corpus_that_cannot_be_used_is_named(tmp_path):
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_configurations_that_ship_are_read(name):
-    from backend.training.cli import CONFIGS as FOLDER
+    from backend.training.configs import CONFIGS as FOLDER
 
     config = ParserTrainingConfig.load(FOLDER / f"{name}.toml")
     assert config.rate(0) < config.rate(config.warmup)

@@ -11,11 +11,12 @@ from tiny_corpus import write_tiny_corpus
 
 from backend.people.shards import is_held_out, load_identities, load_probe_identities
 from backend.refiner.coordinates import UNIT
+from backend.refiner.diffusion import NOISE_LEVELS
 from backend.refiner.images import CHANNELS, PICTURE, WARPED
 from backend.training.batches import StepBatches, batches_from
 from backend.training.config import SampleConfig, TrainingConfig
-from backend.training.probe import draw_probe, picture_grid
-from backend.training.samples import NOISE_LEVELS, Batch, draw_batch, drop_part
+from backend.training.preview_samples import draw_preview, picture_grid
+from backend.training.samples import Batch, draw_batch, drop_part
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +153,7 @@ def test_workers_prepare_the_same_batches_in_the_same_order(identities):
 
 
 def test_the_grid_shows_raw_refined_truth_and_reference(corpus):
-    probe = draw_probe(load_probe_identities(corpus), SampleConfig(crop=16))
+    probe = draw_preview(load_probe_identities(corpus), SampleConfig(crop=16))
     grid = picture_grid(probe, torch.full_like(probe.truth, -1.0))
     # One identity of nine is held out.
     assert grid.shape == (2 * 16, 4 * 16, 3)

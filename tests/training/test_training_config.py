@@ -4,8 +4,8 @@ import pytest
 
 from backend.protocol.errors import TurboPortraitError
 from backend.refiner import available_presets
-from backend.training.cli import CONFIGS
 from backend.training.config import TrainingConfig
+from backend.training.configs import CONFIGS
 
 RUNS = sorted(path.stem for kind in ("compact", "turbo") for path in CONFIGS.glob(f"{kind}_stage*.toml"))
 

@@ -14,7 +14,7 @@ import torch
 from msgspec.structs import replace
 from test_trainer import assert_same
 
-from backend.cli import main
+from backend.commands.app import main
 from backend.training.config import DiscriminatorConfig, LossConfig, TrainingConfig
 from backend.training.trainer import Trainer
 
@@ -45,7 +45,7 @@ def python(*arguments):
 
 
 def command(config_file, *options):
-    return python("-m", "backend.cli", "train", "refiner", f"--config={config_file}", *options)
+    return python("-m", "backend.commands", "train", "refiner", f"--config={config_file}", *options)
 
 
 def finish(process, code=0):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from backend.geometry.rasterizer import interpolate, rasterize
 from backend.people.shards import FORMAT
 from backend.protocol.camera import Camera
-from backend.rasterizer import interpolate, rasterize
 from flame import load_head_model
 
 DISTANCE = 1.2

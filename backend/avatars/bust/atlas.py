@@ -15,7 +15,7 @@ from backend.avatars.bust.hair import HairSurface
 from backend.avatars.bust.islands import Box
 from backend.avatars.bust.portrait import BACKGROUND, CLOTHING, EYEWEAR, HEADWEAR, SKIN, TURNED, Portrait
 from backend.avatars.bust.torso import TorsoSurface
-from backend.rasterizer import interpolate, rasterize
+from backend.geometry.rasterizer import interpolate, rasterize
 
 SIZE = 2048
 HEAD_BOX = Box(0, 0, 1408, 1024)

@@ -14,7 +14,7 @@ from backend.avatars.bust.build import build_bust
 from backend.avatars.bust.portrait import Portrait
 from backend.avatars.bust.shading import LEAST_ALPHA, MOST_ALPHA, face_alphas, facing, peel, shade
 from backend.avatars.framing import HeadFraming
-from backend.avatars.posing import posed_vertices
+from backend.geometry.posing import posed_vertices
 from backend.protocol.camera import Camera
 from backend.protocol.head_parameters import JOINTS, HeadParameters
 from backend.protocol.rigged_mesh import RiggedMesh

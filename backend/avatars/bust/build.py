@@ -27,9 +27,9 @@ from backend.avatars.bust.outline import fit_height, fit_skull, keep_inside, mee
 from backend.avatars.bust.part import Part, join, joint_weights
 from backend.avatars.bust.portrait import Portrait
 from backend.avatars.bust.torso import TorsoSurface, build_torso, tuck_neck
+from backend.geometry.rasterizer import Raster, interpolate, rasterize
 from backend.protocol.camera import Camera
 from backend.protocol.rigged_mesh import RiggedMesh
-from backend.rasterizer import Raster, interpolate, rasterize
 from backend.tracking import TrackedPortrait
 from backend.tracking.landmarks import FACE_OVAL
 from flame import HeadModel

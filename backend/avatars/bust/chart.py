@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from backend.rasterizer import Raster, rasterize
+from backend.geometry.rasterizer import Raster, rasterize
 
 POLE_ROWS = 9
 """Rows around the pole over which a surface becomes round."""

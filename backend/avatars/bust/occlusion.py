@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from backend.rasterizer import rasterize
+from backend.geometry.rasterizer import rasterize
 
 DIRECTIONS = 48
 PIXELS = 224

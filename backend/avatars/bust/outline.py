@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 
 from backend.avatars.bust.chart import RadialChart, round_pole
 from backend.avatars.bust.portrait import SKIN, Portrait, sample
-from backend.rasterizer import Raster
+from backend.geometry.rasterizer import Raster
 
 UNDER_HAIR = 0.004
 """Metres that hair has at least at the outline."""

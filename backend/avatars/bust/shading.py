@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit, prange
 
-from backend.rasterizer import Raster, rasterize
+from backend.geometry.rasterizer import Raster, rasterize
 
 LEAST_ALPHA, MOST_ALPHA = 3, 252
 """Alphas (of 255) up to which a face is not there, and from which on it is opaque, if all its texels are."""

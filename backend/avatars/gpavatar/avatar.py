@@ -22,7 +22,7 @@ from backend.avatars.gpavatar.network import GPAvatarNetwork, channels_last
 from backend.avatars.gpavatar.placing import place
 from backend.avatars.gpavatar.preview import preview_mesh
 from backend.avatars.gpavatar.volume import Rays
-from backend.compositing import overlaps
+from backend.geometry.crops import overlaps
 from backend.protocol.camera import Camera
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.head_parameters import HeadParameters

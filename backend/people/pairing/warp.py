@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
+from backend.geometry.rasterizer import interpolate, rasterize
 from backend.protocol.camera import Camera
-from backend.rasterizer import interpolate, rasterize
 
 SAMPLES = 2
 """Per pixel in each direction."""

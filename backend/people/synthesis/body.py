@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.open_head.joints import sphere_centre
+from backend.people.open_head.joints import sphere_centre
 from backend.people.synthesis import dressing, eyes, hair, paint, teeth
 from backend.people.synthesis.figure import Figure
 from backend.people.synthesis.noise import smoothstep, to_linear

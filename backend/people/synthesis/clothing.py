@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from backend.people.synthesis import dressing, wear
+from backend.people.synthesis import accessories, dressing
 from backend.people.synthesis.figure import Figure
 from backend.people.synthesis.noise import to_linear
 from backend.people.synthesis.surface import Refinement
@@ -26,7 +26,7 @@ def add_clothes(figure: Figure) -> None:
         figure.scene.mesh("cloth", positions, mesh.faces, settings, corner_uv=mesh.uv[mesh.uv_faces])
         return
     person, model, rest, rng = figure.person, figure.model, figure.rest, figure.person.rng(33)
-    cloth = wear.dress(person, figure.anatomy, rest, model.faces)
+    cloth = accessories.dress(person, figure.anatomy, rest, model.faces)
     fine = Refinement.of(cloth["faces"], len(cloth["index"]))
     place = figure.anatomy.template[cloth["index"]]
     fabric = {
@@ -38,18 +38,18 @@ def add_clothes(figure: Figure) -> None:
         "scale": float(rng.uniform(20, 70)),
     }
     positions = [
-        fine.positions(wear.stand_off(v.vertices, model.faces, cloth["index"], cloth["off"]), cloth["faces"])
+        fine.positions(accessories.stand_off(v.vertices, model.faces, cloth["index"], cloth["off"]), cloth["faces"])
         for v in figure.moments
     ]
     figure.scene.mesh("cloth", positions, fine.faces, fabric | {"cut": True}, place=fine.values(place),
                       edge=fine.values(cloth["edge"]))  # fmt: skip
     for name, side in (("left", 1.0), ("right", -1.0)):
-        ends = np.flatnonzero(side * place[:, 0] > wear.SHOULDER_CUT)
+        ends = np.flatnonzero(side * place[:, 0] > accessories.SHOULDER_CUT)
         if len(ends):
-            sleeves = [wear.make_sleeve(points[ends], side) for points in positions]
+            sleeves = [accessories.make_sleeve(points[ends], side) for points in positions]
             placed = [sleeve["vertices"] for sleeve in sleeves]
             figure.scene.mesh(f"sleeve_{name}", placed, sleeves[0]["faces"], fabric, place=placed[0])
-    collar = wear.make_collar(person, figure.anatomy, rest, model.faces)
+    collar = accessories.make_collar(person, figure.anatomy, rest, model.faces)
     band = fabric | {"pattern": "knit" if fabric["pattern"] == "knit" else "plain"}
     placed = [motion.hanging(collar["vertices"]) for motion in figure.motions]
     figure.scene.mesh("collar", placed, collar["faces"], band, place=collar["vertices"])
@@ -84,7 +84,7 @@ def add_headwear(figure: Figure) -> None:
         "kind": "cloth", "label": "headwear", "color": to_linear(color).tolist(), "second": to_linear(color).tolist(),
         "pattern": "knit" if person.hat == "beanie" else "plain", "scale": 40.0,
     }  # fmt: skip
-    for hat in wear.make_hat(person, figure.anatomy, figure.rest):
+    for hat in accessories.make_hat(person, figure.anatomy, figure.rest):
         hanging = person.hat in ("headscarf", "hood")
         positions = [(m.hanging if hanging else m.head)(hat["vertices"]) for m in figure.motions]
         figure.scene.mesh(hat["name"], positions, hat["faces"], felt, place=hat["vertices"])
@@ -96,7 +96,7 @@ def add_glasses(figure: Figure) -> None:
     dark, metal = person.glasses == "sun", person.glasses in ("wire", "round")
     color = FRAMES[rng.integers(len(FRAMES))]
     marks = figure.model.landmark_positions(figure.rest)
-    for part in wear.make_glasses(person, figure.anatomy, figure.rest, marks):
+    for part in accessories.make_glasses(person, figure.anatomy, figure.rest, marks):
         material = (
             {"kind": "plain", "color": color, "roughness": 0.25, "metallic": float(metal)}
             if part["name"] == "frame"

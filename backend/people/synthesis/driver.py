@@ -17,7 +17,7 @@ import numpy as np
 from backend.people.makehuman.library import open_library
 from backend.people.shards import is_held_out, seeds_of
 from backend.people.synthesis import light
-from backend.people.synthesis.developing import CameraLook
+from backend.people.synthesis.camera_response import CameraLook
 from backend.people.synthesis.files import is_written, write_person
 from backend.people.synthesis.processes import Interrupted, spread
 from backend.protocol.errors import TurboPortraitError, storage_code

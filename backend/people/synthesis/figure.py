@@ -16,7 +16,7 @@ from backend.people.synthesis.views import View, moments_of
 from flame import HeadModel
 
 if TYPE_CHECKING:
-    from backend.open_head.source import Body
+    from backend.people.open_head.source import Body
 
 
 @dataclass(frozen=True, eq=False)

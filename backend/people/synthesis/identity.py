@@ -12,7 +12,7 @@ import numpy as np
 from flame import HeadModel
 
 if TYPE_CHECKING:
-    from backend.open_head.source import Body
+    from backend.people.open_head.source import Body
 
 ODDITY = 0.7
 """Of the local changes that the open head's components were made of."""
@@ -93,7 +93,7 @@ class ShapeSource:
             betas = np.clip(rng.normal(0, 0.8, model.num_shape), -2, 2).astype(np.float32)
             ancestry = tuple(rng.dirichlet(np.full(3, 0.7)))
             return HeadShape(model.rest_vertices(betas), betas, rng.random(), rng.uniform(0.5, 0.95), ancestry)
-        from backend.open_head.identity import draw_bodies
+        from backend.people.open_head.identity import draw_bodies
 
         source, cut = self._bodies
         phenotype, changes = draw_bodies(source, rng, 1)
@@ -120,8 +120,8 @@ class ShapeSource:
 
     def _open_bodies(self):
         try:
-            from backend.open_head.build import cut_heads
-            from backend.open_head.source import BodySource
+            from backend.people.open_head.build import cut_heads
+            from backend.people.open_head.source import BodySource
         except ModuleNotFoundError:
             return None
         source = BodySource(helpers=True)

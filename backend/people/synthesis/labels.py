@@ -7,9 +7,9 @@ import struct
 
 import numpy as np
 
+from backend.geometry.rasterizer import rasterize
 from backend.people.synthesis.files import LABELS
 from backend.protocol.camera import Camera
-from backend.rasterizer import rasterize
 
 
 def decode_cryptomatte(header: dict, ranks: np.ndarray) -> np.ndarray:

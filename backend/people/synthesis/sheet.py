@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from backend.people.synthesis.files import person_folder
-from backend.picture_files import save_picture
+from backend.photos.saving import save_picture
 
 CELL, GAP = 192, 4
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from backend.people.synthesis.anatomy import anatomy_of
+from backend.people.synthesis.expressions import draw_performance
 from backend.people.synthesis.framing import draw_camera
-from backend.people.synthesis.performance import draw_performance
 from backend.people.synthesis.person import Person
 from backend.people.synthesis.surface import rigid_motion
 from backend.protocol.camera import Camera

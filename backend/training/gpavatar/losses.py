@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from backend.metrics.lpips import Lpips
 from backend.training.config import LpipsConfig
 from backend.training.gpavatar.batches import HeadBatch
 from backend.training.gpavatar.config import GPAvatarLossConfig
-from backend.training.lpips import Lpips
 
 SMALLEST_SEEN = 64
 """Pixels; the backbone's layers leave nothing of smaller pictures, so they are enlarged."""
@@ -97,7 +97,7 @@ def published_perceptual(config: LpipsConfig) -> Lpips | None:
     Raises:
         TurboPortraitError: `training_weights`, as `Lpips.load`.
     """
-    found = Lpips.load(config)
+    found = Lpips.load(config.net, config.folder, config.required)
     if found is None:
         return None
     linear = [torch.ones_like(getattr(found, f"linear{index}")) for index in range(len(found.taps))]

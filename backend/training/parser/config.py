@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from backend.people.parsing.folds import FOLDS
 from backend.training.config import Count, RunConfig, Settings, Share, Weight, Whole
-
-FOLDS = 5
-"""Of the portraits, unless a configuration says otherwise."""
 
 
 class AugmentationConfig(Settings):

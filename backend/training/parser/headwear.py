@@ -7,9 +7,9 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from backend.people.parsing.backgrounds import draw_background
+from backend.people.parsing.pictures import Picture
 from backend.tracking.parser import CLASSES
-from backend.training.parser.backgrounds import draw_background
-from backend.training.parser.pictures import Picture
 
 FOREHEAD, NOSE_ROOT = 10, 168
 

@@ -12,33 +12,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from backend.people.parsing.backgrounds import draw_background
+from backend.people.parsing.crops import Sample, labelled, over, placed, warped
+from backend.people.parsing.pictures import Picture
 from backend.tracking.parser import CLASSES
 from backend.tracking.parser import SIZE as CROP_SIZE
-from backend.tracking.photo import FACE_HEIGHTS as CROP_HEIGHTS
-from backend.training.parser.backgrounds import draw_background
 from backend.training.parser.config import AugmentationConfig
 from backend.training.parser.headwear import put_on_headwear
-from backend.training.parser.pictures import FACE_HEIGHTS, SIZE, UNKNOWN, Picture
 from backend.training.parser.spectacles import put_on_spectacles
 
 LARGEST_TURN = 40.0
 EYEWEAR, HEADWEAR = CLASSES.index("eyewear"), CLASSES.index("headwear")
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """What the network sees and shall say.
-
-    Attributes:
-        image: (C, C, 3) uint8. valid: (C, C) bool. labels: (C, C) uint8, `UNKNOWN` beyond the photo.
-        alpha: (C, C) float32. foreground: (C, C, 3) uint8.
-    """
-
-    image: np.ndarray
-    valid: np.ndarray
-    labels: np.ndarray
-    alpha: np.ndarray
-    foreground: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -66,15 +50,6 @@ class Batch:
         )
 
 
-def plain_sample(picture: Picture, background: np.ndarray | None = None, size: int = CROP_SIZE) -> Sample:
-    """A picture in the tracker's own crop, unchanged, or before another background (C, C, 3) uint8."""
-    matrix = _placed(0.0, 1.0, np.zeros(2), size)
-    image, foreground, alpha, labels, valid = _warped(picture, matrix, size)
-    if background is not None:
-        image = _over(foreground, alpha, background)
-    return _sample(image, valid, labels, alpha, foreground)
-
-
 def draw_sample(
     picture: Picture, others: Sequence[Picture], config: AugmentationConfig, size: int, rng: np.random.Generator
 ) -> Sample:
@@ -85,50 +60,19 @@ def draw_sample(
         picture = put_on_headwear(picture, rng)
     turn = np.clip(rng.normal(0, config.turned), -LARGEST_TURN, LARGEST_TURN)
     scale, shift = rng.uniform(1 - config.scaled, 1 + config.scaled), rng.uniform(-1, 1, 2) * config.shifted
-    matrix = _placed(turn, scale, shift, size)
+    matrix = placed(turn, scale, shift, size)
     if rng.random() < 0.5:
         matrix[0] = -matrix[0]
         matrix[0, 2] += size - 1
-    image, foreground, alpha, labels, valid = _warped(picture, matrix, size)
+    image, foreground, alpha, labels, valid = warped(picture, matrix, size)
     if rng.random() < config.replaced:
         lit = _graded(foreground, rng, 0.5)
-        image = _over(lit, alpha, _background(others, size, rng))
+        image = over(lit, alpha, _background(others, size, rng))
     if rng.random() < config.occluded:
         image, labels, alpha = _occluded(image, labels, alpha, rng)
     if rng.random() < config.cut:
         valid = valid & _photo_edge(size, rng)
-    return _sample(_developed(image, config, rng), valid, labels, alpha, foreground)
-
-
-def _placed(turn: float, scale: float, shift: np.ndarray, size: int) -> np.ndarray:
-    """(2, 3) from a picture's pixels to the crop's."""
-    factor = size / SIZE * FACE_HEIGHTS / CROP_HEIGHTS / scale
-    matrix = cv2.getRotationMatrix2D((SIZE / 2, SIZE / 2), turn, factor)
-    matrix[:, 2] += (size - SIZE) / 2 + shift * size
-    return matrix
-
-
-def _warped(picture: Picture, matrix: np.ndarray, size: int) -> tuple[np.ndarray, ...]:
-    def warp(image: np.ndarray, flags: int = cv2.INTER_LINEAR, border: int = cv2.BORDER_CONSTANT, value: int = 0):
-        return cv2.warpAffine(image, matrix, (size, size), flags=flags, borderMode=border, borderValue=value)
-
-    image, foreground = (warp(x, border=cv2.BORDER_REPLICATE) for x in (picture.image, picture.foreground))
-    alpha = warp(picture.alpha, border=cv2.BORDER_REPLICATE).astype(np.float32) / 255
-    labels = warp(picture.labels, cv2.INTER_NEAREST, value=UNKNOWN)
-    valid = warp(picture.valid.astype(np.uint8), cv2.INTER_NEAREST) > 0
-    return image, foreground, alpha, labels, valid
-
-
-def _sample(
-    image: np.ndarray, valid: np.ndarray, labels: np.ndarray, alpha: np.ndarray, foreground: np.ndarray
-) -> Sample:
-    labels = np.where(alpha < 0.5, np.uint8(CLASSES.index("background")), labels)
-    return Sample(image, valid, np.where(valid, labels, np.uint8(UNKNOWN)), alpha, foreground)
-
-
-def _over(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> np.ndarray:
-    mixed = foreground * alpha[..., None] + background * (1 - alpha[..., None])
-    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    return labelled(_developed(image, config, rng), valid, labels, alpha, foreground)
 
 
 def _background(others: Sequence[Picture], size: int, rng: np.random.Generator) -> np.ndarray:
@@ -143,7 +87,7 @@ def _background(others: Sequence[Picture], size: int, rng: np.random.Generator) 
     around = cv2.resize(np.clip(around, 0, 255), (size, size), interpolation=cv2.INTER_LINEAR)
     full = cv2.resize(other.image, (size, size), interpolation=cv2.INTER_AREA)
     shown = cv2.resize(seen, (size, size), interpolation=cv2.INTER_LINEAR)
-    image = _over(full, shown, around)
+    image = over(full, shown, around)
     return image[:, ::-1] if rng.random() < 0.5 else image
 
 
@@ -160,7 +104,7 @@ def _occluded(
     cv2.fillPoly(mask, [np.rint(outline).astype(np.int32)], 255, cv2.LINE_AA)
     cover = mask.astype(np.float32) / 255
     labels = np.where(mask > 127, np.uint8(CLASSES.index("background")), labels)
-    return _over(draw_background(rng, size), cover, image), labels, alpha * (1 - cover)
+    return over(draw_background(rng, size), cover, image), labels, alpha * (1 - cover)
 
 
 def _photo_edge(size: int, rng: np.random.Generator) -> np.ndarray:

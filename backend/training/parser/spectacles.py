@@ -7,8 +7,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from backend.people.parsing.pictures import Picture
 from backend.tracking.parser import CLASSES
-from backend.training.parser.pictures import Picture
 
 RIGHT_EYE, LEFT_EYE = (33, 133), (263, 362)
 """mediapipe's outer and inner corners."""

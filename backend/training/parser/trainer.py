@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot, softmax
 
+from backend.people.parsing.crops import plain_sample
+from backend.people.parsing.folds import fold_of
+from backend.people.parsing.pictures import UNKNOWN, Picture, read_pictures
 from backend.people.shards import is_held_out
 from backend.protocol.errors import TurboPortraitError
 from backend.tracking.export_parser import export_parser
@@ -19,8 +21,7 @@ from backend.tracking.inspection import class_colors
 from backend.tracking.parser import CLASSES
 from backend.tracking.parser_network import PortraitParserNetwork, load_network, save_network
 from backend.training.parser.config import ParserLossConfig, ParserTrainingConfig
-from backend.training.parser.pictures import UNKNOWN, Picture, read_pictures
-from backend.training.parser.samples import Batch, draw_sample, plain_sample
+from backend.training.parser.samples import Batch, draw_sample
 from backend.training.run import Run
 
 PROBES = 6
@@ -140,11 +141,6 @@ def load_corpus(folder: Path, folds: int, fold: int) -> tuple[list[Picture], lis
     held_out = [p for p in found["portraits"] if p.group in left]
     held_out += [p for p in found["people"] if is_held_out(int(p.group))]
     return kept_people, kept_portraits, held_out
-
-
-def fold_of(name: str, names: Sequence[str], folds: int) -> int:
-    """The fold in which a portrait is left out: they are dealt by turns, in the order of their names."""
-    return sorted(names).index(name) % folds
 
 
 def parser_loss(logits: Tensor, alpha: Tensor, batch: Batch, weights: ParserLossConfig) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from layouts import write_ava256, write_nersemble_1
 from PIL import Image
 
-from backend.evaluation.metrics import psnr
+from backend.metrics.psnr_ssim import psnr
 from backend.people.shards import is_held_out, read_identity, shards
 
 pytestmark = pytest.mark.slow
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 def run(*arguments: str, most_bytes: int | None = None) -> subprocess.CompletedProcess:
     limit = (lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))) if most_bytes else None
-    command = [sys.executable, "-m", "backend.cli", "data", *arguments]
+    command = [sys.executable, "-m", "backend.commands", "data", *arguments]
     environment = os.environ | {"COLUMNS": "150"}
     return subprocess.run(command, capture_output=True, text=True, preexec_fn=limit, env=environment, timeout=300)
 

@@ -10,8 +10,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from layouts import write_ava256, write_nersemble_1, write_nersemble_benchmark, write_panohead
 
-from backend.evaluation.metrics import psnr
 from backend.geometry.similarity import fit_similarity
+from backend.metrics.psnr_ssim import psnr
 from backend.people.captures.loading import Summary, load_subjects, open_source
 from backend.protocol.camera import Camera
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 SEED = 11
-COMMAND = (sys.executable, "-m", "backend.cli", "data")
+COMMAND = (sys.executable, "-m", "backend.commands", "data")
 
 
 def data(*arguments: object, most_bytes: int | None = None) -> subprocess.CompletedProcess:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from synthesized import COMMAND, SEED, synthesize
 
+from backend.geometry.rasterizer import rasterize
 from backend.people.synthesis.driver import CorpusConfig, synthesize_people
 from backend.people.synthesis.files import LABELS, is_written, people, read_person, write_person
 from backend.protocol.errors import TurboPortraitError
-from backend.rasterizer import rasterize
 from flame import load_head_model
 
 pytestmark = pytest.mark.slow

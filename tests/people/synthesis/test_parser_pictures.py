@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from backend.people.parsing.synthetic import MOST_YAW, label_person
 from backend.people.synthesis.files import people
 from backend.tracking.parser import CLASSES
-from backend.training.parser.people import MOST_YAW, label_person
 
 
 def test_views_from_the_front_become_pictures_with_exact_labels(corpus, person):

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.people.synthesis import eyes, facial_hair, hair, light, wear
+from backend.people.synthesis import accessories, eyes, facial_hair, hair, light
 from backend.people.synthesis.anatomy import anatomy_of
 from backend.people.synthesis.build import build_scene
+from backend.people.synthesis.expressions import PLAYS, draw_performance
 from backend.people.synthesis.framing import YAW_BANDS
 from backend.people.synthesis.identity import ShapeSource
-from backend.people.synthesis.performance import PLAYS, draw_performance
 from backend.people.synthesis.person import BEARDS, COLLARS, HAIR_STYLES, draw_person
 from backend.people.synthesis.surface import Refinement, nearest_roots, rigid_motion, scatter
 from backend.people.synthesis.views import draw_views
@@ -151,7 +151,7 @@ def test_a_beard_leaves_the_lips_and_eyes_free(model, person, beard):
 @pytest.mark.parametrize("collar", COLLARS)
 def test_a_collar_lies_around_the_neck(model, person, collar):
     anatomy, rest = anatomy_of(model), person.shape.vertices
-    made = wear.make_collar(replace(person, collar=collar), anatomy, rest, model.faces)
+    made = accessories.make_collar(replace(person, collar=collar), anatomy, rest, model.faces)
     assert np.isfinite(made["vertices"]).all()
     assert made["faces"].max() < len(made["vertices"])
     width = np.ptp(made["vertices"], axis=0)

@@ -9,7 +9,7 @@ import pytest
 from synthesized import SEED, data
 
 from backend.avatars.bust import register_bust
-from backend.evaluation.metrics import psnr
+from backend.metrics.psnr_ssim import psnr
 from backend.people.pairing.alignment import Alignment
 from backend.people.pairing.pairs import make_person_pairs
 from backend.people.pairing.reference import LEAST_AGREEMENT, Rejected, true_camera

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.evaluation.metrics import psnr
+from backend.metrics.psnr_ssim import psnr
 from backend.people.pairing.warp import warp
 from backend.protocol.camera import Camera
 

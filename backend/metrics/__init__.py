@@ -1,0 +1,1 @@
+"""Measures of pictures that training and evaluation share: LPIPS, FLIP, SSIM, face recognisers, Inception."""
