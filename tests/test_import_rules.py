@@ -58,7 +58,7 @@ LAYERS = {
             "commands",
         ),
     ],
-    "blender_addon": ["package_name", "scene", "connection", "live", "render", "shots", "ui"],
+    "blender_addon": ["package_name", "scene", "connection", "live", "render", "shots", "performance", "ui"],
 }
 """A room may import those before it, so that there is no circle."""
 IN_BLENDER = "backend/people/synthesis/studio/"
