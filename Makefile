@@ -1,5 +1,6 @@
 # Everything a newcomer needs: `make demo` and `make test`. Both set up what is missing and are quick when nothing is.
 PYTHON ?= python3.11
+export PYTHON
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
@@ -10,7 +11,11 @@ TESTERS := 2
 # Torch and numba each keep a pool of threads; threads that spin while they wait take the other pool's cores.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test fuzz lint setup open-head extension clean
+# What tests without Blender, in a minute: no bpy, no networks' weights, nothing slow.
+QUICK := tests/test_import_rules.py tests/flame tests/geometry tests/protocol tests/client tests/photos tests/batch \
+	tests/models tests/metrics
+
+.PHONY: demo test quick fuzz lint setup open-head extension clean
 
 demo: setup
 	$(BIN)/turboportrait demo
@@ -20,18 +25,21 @@ test: $(VENV)/.build .bpy/4.2/.done .bpy/4.5/.done
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n $(TESTERS) --dist loadgroup --durations 25
 
+quick: setup
+	$(BIN)/python -m pytest -n $(TESTERS) --dist loadgroup -m "not slow" $(QUICK)
+
 # The long form of tests/security, hours of it; interrupted, it goes on where it stopped.
 fuzz: $(VENV)/.build
 	$(BIN)/python -m tests.security
 
 lint: setup
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 setup: $(VENV)/.done
 
-$(VENV)/.done: pyproject.toml constraints.txt tools/system-packages
+$(VENV)/.done: pyproject.toml constraints.txt tools/system-packages tools/make-venv
 	sh tools/system-packages
-	$(PYTHON) -m venv $(VENV)
+	sh tools/make-venv $(VENV)
 	$(PIP) -e '.[backend,training,blender,dev]'
 	@touch $@
 
