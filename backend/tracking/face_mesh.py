@@ -20,6 +20,8 @@ FACE_MARGIN, EYE_MARGIN = 1.5, 2.3
 RIGHT_CORNERS, LEFT_CORNERS = (33, 133), (362, 263)
 """Landmarks: the corners of the person's right and left eye, from the left of the picture."""
 _MIRRORED = (0, 3, 2, 1, 4)
+_CORNERS, _LOWER_LID, _UPPER_LID = (0, 8), slice(1, 8), slice(9, 16)
+"""Points of the iris model's contour of the eye."""
 
 
 def find_mesh(photo: np.ndarray) -> np.ndarray | None:
@@ -51,15 +53,20 @@ def find_irises(photo: np.ndarray, mesh: np.ndarray) -> np.ndarray:
     Args:
         photo: (H, W, 3) uint8. mesh: (468, 3) from `find_mesh`.
     """
-    irises = []
+    return find_eyes(photo, mesh)[0]
+
+
+def find_eyes(photo: np.ndarray, mesh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The irises as of `find_irises`, and how far open the right and the left eye are: (2,) heights over widths."""
+    irises, openings = [], []
     for corners, mirrored in ((RIGHT_CORNERS, False), (LEFT_CORNERS, True)):
         ends = mesh[list(corners), :2]
         box = np.r_[ends.min(0), ends.max(0)]
         roi = Roi.along(box, *ends, EYE_MARGIN)
         pixels = roi.cut(photo, IRIS_SIZE)
         # The model knows one eye; the other is that one's mirror image.
-        iris = face_model("iris_landmark")(image=_pixels(pixels[:, ::-1] if mirrored else pixels))["iris"]
-        points = iris.reshape(-1, 3).astype(float)
+        found = face_model("iris_landmark")(image=_pixels(pixels[:, ::-1] if mirrored else pixels))
+        points = found["iris"].reshape(-1, 3).astype(float)
         if mirrored:
             points[:, 0] = IRIS_SIZE - points[:, 0]
             points = points[list(_MIRRORED)]
@@ -67,7 +74,10 @@ def find_irises(photo: np.ndarray, mesh: np.ndarray) -> np.ndarray:
         # The model's depth is relative to nothing that the mesh knows.
         placed[:, 2] = mesh[list(corners), 2].mean()
         irises.append(placed)
-    return np.concatenate(irises)
+        contour = found["contours"].reshape(-1, 3)[:, :2].astype(float)
+        height = contour[_LOWER_LID, 1].mean() - contour[_UPPER_LID, 1].mean()
+        openings.append(height / np.linalg.norm(contour[_CORNERS[0]] - contour[_CORNERS[1]]))
+    return np.concatenate(irises), np.array(openings)
 
 
 def _pixels(cut: np.ndarray) -> np.ndarray:

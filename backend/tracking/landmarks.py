@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from backend.tracking.face_detection import FAR, LEFT_EYE, MOUTH, NEAR, RIGHT_EYE
-from backend.tracking.face_mesh import find_irises, find_mesh, mesh_in, roi_of
+from backend.tracking.face_mesh import find_eyes, find_irises, find_mesh, mesh_in, roi_of
 
 NUM_LANDMARKS = 478
 RIGHT_IRIS, LEFT_IRIS = range(468, 473), range(473, 478)
@@ -35,16 +35,21 @@ def find_landmarks(image: np.ndarray) -> np.ndarray | None:
     Returns:
         (478, 3) float32: pixels, and z in the same unit about the face's middle, towards the camera negative; or None.
     """
-    return _with_irises(image, find_mesh(image))
-
-
-def find_again(image: np.ndarray, before: np.ndarray) -> np.ndarray | None:
-    """The landmarks of the face that had the landmarks `before` a moment ago; see `find_landmarks`."""
-    return _with_irises(image, mesh_in(image, roi_of(before)))
-
-
-def _with_irises(image: np.ndarray, mesh: np.ndarray | None) -> np.ndarray | None:
+    mesh = find_mesh(image)
     return None if mesh is None else np.concatenate([mesh, find_irises(image, mesh)]).astype(np.float32)
+
+
+def find_again(image: np.ndarray, before: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """The landmarks of the face that had the landmarks `before` a moment ago.
+
+    Returns:
+        As `find_landmarks`, and (2,) how far open the right and the left eye are, see `find_eyes`; or None.
+    """
+    mesh = mesh_in(image, roi_of(before))
+    if mesh is None:
+        return None
+    irises, openings = find_eyes(image, mesh)
+    return np.concatenate([mesh, irises]).astype(np.float32), openings
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ import cv2
 import numba
 import numpy as np
 
+from backend.tracking.clips.response import Response
 from backend.tracking.fit import FOCAL, HEAD_TO_CAMERA, fit_head
 from backend.tracking.landmarks import LEFT_IRIS, RIGHT_IRIS
 from backend.tracking.photo import FACE_HEIGHTS, crop_around, to_crop
@@ -21,15 +22,18 @@ from flame.rotations import axis_angle_to_matrix, skew
 FITTED_AT = 512
 """Pixels of the crop in whose units everything below counts."""
 ROUNDS, FIRST_ROUNDS = 2, 6
-EXPRESSION_RIDGE = 3.0
+EXPRESSION_RIDGE = 2.0
 """What a whole action costs, from what the face does at rest, in standard deviations of a landmark."""
 GAZE_RIDGE, GAZE_ROUNDS, MAX_GAZE = 2.0, 3, np.radians(40)
 """Pixels that a radian of gaze costs, and how far eyes turn."""
+LID_GAIN, LEAST_OPENING = 1.5, 0.08
+"""How much faster an eye shuts than its contour, as the iris model draws it; and the least that one is open at rest."""
 CLOSED = 0.55
 """A blink by which the iris is hidden."""
 GOOD, LOST = 3.0, 16.0
 """Pixels that the fit misses the landmarks by (root mean square): a sure fit, and none at all."""
 SWEEPS = 60
+PLACING_ROUNDS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,28 +67,6 @@ class FrameFit:
         return float(np.clip((LOST - self.rms) / (LOST - GOOD), 0, 1))
 
 
-@dataclass(frozen=True, eq=False)
-class Response:
-    """What the landmarks' network makes of a face that acts.
-
-    Attributes:
-        basis: (468, 3, A) metres in head space, how far each landmark goes at a whole action.
-        modes: (936, K) pixels of a face `FITTED_AT`, errors that many landmarks have together, one standard deviation.
-        floor: (468,) pixels, the error that each has by itself.
-    """
-
-    basis: np.ndarray
-    modes: np.ndarray
-    floor: np.ndarray
-
-    @classmethod
-    def geometric(cls, model: HeadModel, fitted: np.ndarray) -> Response:
-        """That of a network without errors."""
-        basis = model.landmark_positions(model.expressiondirs.reshape(len(model.v_template), -1))
-        basis = basis.reshape(-1, 3, model.num_expression)[:468, :, fitted].astype(float)
-        return cls(basis, np.zeros((936, 0)), 1 / np.sqrt(np.maximum(model.landmarks.weight[:468].astype(float), 0.01)))
-
-
 class Actor:
     """A person before a camera whose picture has a fixed size.
 
@@ -94,7 +76,12 @@ class Actor:
     """
 
     def __init__(
-        self, picture: np.ndarray, landmarks: np.ndarray, model: HeadModel, response: Response | None = None
+        self,
+        picture: np.ndarray,
+        landmarks: np.ndarray,
+        model: HeadModel,
+        openings: np.ndarray | None = None,
+        response: Response | None = None,
     ) -> None:
         """Learn the identity as a portrait's.
 
@@ -102,7 +89,8 @@ class Actor:
             picture: (H, W, 3) uint8.
             landmarks: (478, 3) in its pixels.
             model: with a landmark embedding.
-            response: what the landmarks do when the face acts; by default what the model's vertices do.
+            openings: (2,) how far open its right and left eye are, see `find_eyes`.
+            response: what the landmarks do when the face acts; by default what was learnt.
         """
         crop = crop_around(picture, landmarks[:468], FITTED_AT)
         side = np.ptp(landmarks[:468, 1]) * FACE_HEIGHTS
@@ -113,29 +101,33 @@ class Actor:
         self._centre = np.array([width, height]) / 2
         self._unit = FITTED_AT / side
         names = model.expression_names
-        self._fitted = np.array([not name.startswith("eyeLook") for name in names])
+        self._fitted = Response.fitted(model)
         self._blinks = [names.index(f"eyeBlink{side}") for side in ("Left", "Right") if f"eyeBlink{side}" in names]
         self.rest = np.where(self._fitted, fit.expression, 0).astype(float)
         joints = model.rest_joints(fit.neutral_vertices).astype(float)
         self.neck, self._eyes = joints[1], joints[3:5]
         base = model.landmark_positions(fit.vertices).astype(float)
         self._base, self._irises = base[:468], np.stack([base[LEFT_IRIS].mean(0), base[RIGHT_IRIS].mean(0)])
+        self._openings = None if openings is None else np.maximum(openings, LEAST_OPENING)
         self._start = self.rest[self._fitted]
-        response = response or Response.geometric(model, self._fitted)
+        response = response or Response.of(model)
         self._basis, self._weight = response.basis, 1 / response.floor
         self._modes = response.modes * np.repeat(self._weight, 2)[:, None]
         self._inner = np.linalg.inv(np.eye(response.modes.shape[1]) + self._modes.T @ self._modes)
         self._low, self._high = model.expression_range[self._fitted].T.astype(float)
 
-    def fit(self, landmarks: np.ndarray, before: FrameFit | None = None) -> FrameFit:
+    def fit(
+        self, landmarks: np.ndarray, before: FrameFit | None = None, openings: np.ndarray | None = None
+    ) -> FrameFit:
         """The head in a picture.
 
         Args:
             landmarks: (478, 3) in pixels of the whole picture.
             before: the fit to start from, of the picture before; None after a gap or a cut.
+            openings: (2,) how far open the right and the left eye are; without them landmarks alone tell blinks.
         """
         found = landmarks.astype(float)
-        expression = (self.rest if before is None else before.expression)[self._fitted]
+        expression = self._start if before is None else before.expression[self._fitted]
         if before is None:
             rotation, translation = self._pose(found, expression)
         else:
@@ -146,9 +138,40 @@ class Actor:
         missed = (found[:468, :2] - self._project(points)) * self._unit
         whole = np.zeros(len(self._fitted))
         whole[self._fitted] = expression
+        if openings is not None and self._openings is not None:
+            # The mesh hardly sees lids, the iris model draws them.
+            shut = np.clip(LID_GAIN * (1 - openings[::-1] / self._openings[::-1]), 0, 1)
+            whole[self._blinks] = self.rest[self._blinks] + (1 - self.rest[self._blinks]) * shut
         gaze, seen = self._gaze(found, rotation, translation, whole)
         rms = float(np.sqrt((missed**2).sum(1).mean()))
         return FrameFit(rotation, translation, whole, gaze, seen, rms)
+
+    def place(
+        self, landmarks: np.ndarray, rotation: np.ndarray, translation: np.ndarray, moved: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Move a head whose turn and expression are known to where its landmarks are best met.
+
+        Args:
+            landmarks: (478, 3) in pixels of the whole picture.
+            rotation, translation: see `FrameFit`; where to start.
+            moved: (468, 3) metres, the landmarks' way from rest, in head space.
+
+        Returns:
+            (468, 2, 3) pixels per metre in head space, and (468, 2) pixels that the landmarks are from there; of a face
+            `FITTED_AT`.
+        """
+        turned = (self._base + moved) @ rotation.T
+        for _ in range(PLACING_ROUNDS):
+            points = turned + translation
+            scale = self._focal * self._unit / points[:, 2]
+            view = np.concatenate(
+                [np.tile(np.eye(2), (len(points), 1, 1)), -points[:, :2, None] / points[:, 2, None, None]], 2
+            )
+            view *= scale[:, None, None]
+            missed = (landmarks[:468, :2] - self._project(points)) * self._unit
+            A, b = (self._weight[:, None, None] * view).reshape(-1, 3), (self._weight[:, None] * missed).ravel()
+            translation = translation + np.linalg.solve(A.T @ A, A.T @ b)
+        return view @ rotation, (landmarks[:468, :2] - self._project(turned + translation)) * self._unit
 
     def _project(self, points: np.ndarray) -> np.ndarray:
         return self._focal * points[:, :2] / points[:, 2:] + self._centre

@@ -16,7 +16,7 @@ from backend.protocol.errors import TurboPortraitError
 from backend.protocol.performance import Header, Performance
 from backend.protocol.retargeting import conformed
 from backend.tracking.clips.actor import Actor, FrameFit
-from backend.tracking.clips.following import FaceFollower, upright
+from backend.tracking.clips.following import FaceFollower, Found, upright
 from backend.tracking.clips.frames import VideoFrames
 from backend.tracking.clips.smoothing import smoothed
 from backend.tracking.embedding import with_landmarks
@@ -62,11 +62,14 @@ class Costs:
 
 @dataclass
 class _Seen:
-    """What the first pass found: per picture its time, its landmarks or None, and whether a shot begins."""
+    """What the first pass found: the time of each picture, what it shows, and which of them begin a shot."""
 
     times: list[float] = field(default_factory=list)
-    landmarks: list[np.ndarray | None] = field(default_factory=list)
-    cuts: list[bool] = field(default_factory=list)
+    found: list[Found] = field(default_factory=list)
+
+    @property
+    def cuts(self) -> list[bool]:
+        return [found.cut for found in self.found]
 
 
 def track_clip(
@@ -100,7 +103,7 @@ def track_clip(
             if refusal is not None and refusal.code not in ("no_face", "face_hidden"):
                 raise refusal
             raise TurboPortraitError("no_face_in_video", f"{frames.name}: {len(seen.times)} pictures were searched")
-        actor = Actor(picture, seen.landmarks[neutral], model)
+        actor = Actor(picture, seen.found[neutral].landmarks, model, seen.found[neutral].openings)
         fits = list(_fits(actor, seen, lambda share: progress(1 - FITTING + FITTING * share, "fitting")))
         notes = [*frames.notes, *(sentence for _, sentence in follower.warnings), *_gaps(seen, fits)]
         made = _performance(seen, fits, actor, model, neutral, settings.smoothing, frames.rate, frames.name)
@@ -138,15 +141,15 @@ def _look(
         ):
             neutral, picture = len(seen.times), upright(image, follower.turns)
         seen.times.append(seconds)
-        seen.landmarks.append(found.landmarks)
-        seen.cuts.append(found.cut)
+        seen.found.append(found)
         progress((1 - FITTING) * min(len(seen.times) / max(frames.count, 1), 1), "finding landmarks")
 
 
 def _fits(actor: Actor, seen: _Seen, progress: Callable[[float], None]) -> Iterator[FrameFit | None]:
     before = None
-    for number, (landmarks, cut) in enumerate(zip(seen.landmarks, seen.cuts, strict=True)):
-        before = None if landmarks is None else actor.fit(landmarks, None if cut else before)
+    for number, found in enumerate(seen.found):
+        start = None if found.cut else before
+        before = None if found.landmarks is None else actor.fit(found.landmarks, start, found.openings)
         if before is not None and before.confidence == 0:
             # Not this face, or none.
             before = None

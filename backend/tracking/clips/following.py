@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from backend.tracking.faces import find_face
 from backend.tracking.landmarks import detect_faces, find_again, find_landmarks
 from backend.tracking.photo import crop_box, to_photo
 
+T = TypeVar("T")
 CROP = 320
 """Pixels of the square about a detector's box in which landmarks are found at first; the network looks at 192."""
 THUMBNAIL = (48, 27)
@@ -34,10 +36,12 @@ class Found:
 
     Attributes:
         landmarks: (478, 3) float32 in pixels of the upright picture; None where the face is not seen.
+        openings: (2,) how far open the right and the left eye are, see `find_eyes`.
         cut: another shot begins.
     """
 
     landmarks: np.ndarray | None
+    openings: np.ndarray | None = None
     cut: bool = False
 
 
@@ -71,26 +75,27 @@ class FaceFollower:
         self._pictures += 1
         cut = self._is_cut(picture)
         if self._last is None:
-            return Found(self._first(picture), cut)
+            found = self._first(picture)
+            return Found(None, cut=cut) if found is None else Found(*found, cut)
         picture = upright(picture, self.turns)
         if cut:
             # Another shot shows the face anywhere; the largest is the one.
             self._lost_at, self._step = -np.inf, np.zeros(3)
-        landmarks = None
+        found = None
         if self._lost_at is None:
-            landmarks = self._timed(find_again, picture, self._last + self._step)
-            if landmarks is not None and not self._fits(landmarks, MAX_STEP, MAX_GROWTH):
-                landmarks = None
-        if landmarks is None:
-            landmarks = self._again(picture, seconds)
-        if landmarks is None:
+            found = self._timed(find_again, picture, self._last + self._step)
+            if found is not None and not self._fits(found[0], MAX_STEP, MAX_GROWTH):
+                found = None
+        if found is None:
+            found = self._again(picture, seconds)
+        if found is None:
             self._lost_at = seconds if self._lost_at is None else self._lost_at
-            return Found(None, cut)
-        self._keep(landmarks, moving=self._lost_at is None)
+            return Found(None, cut=cut)
+        self._keep(found[0], moving=self._lost_at is None)
         self._lost_at = None
-        return Found(landmarks, cut)
+        return Found(*found, cut)
 
-    def _first(self, picture: np.ndarray) -> np.ndarray | None:
+    def _first(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         if (self._pictures - 1) % SEARCH_EVERY:
             return None
         try:
@@ -98,15 +103,15 @@ class FaceFollower:
         except TrackingError as error:
             self.refusal = error
             return None
-        self.turns, self.warnings, self.refusal = face.turns, face.warnings, None
         # Found once more as in all later pictures.
-        landmarks = self._timed(find_again, face.photo, face.landmarks)
-        landmarks = face.landmarks.astype(np.float32) if landmarks is None else landmarks
-        self._keep(landmarks, moving=False)
-        return landmarks
+        found = self._timed(find_again, face.photo, face.landmarks)
+        if found is not None:
+            self.turns, self.warnings, self.refusal = face.turns, face.warnings, None
+            self._keep(found[0], moving=False)
+        return found
 
-    def _again(self, picture: np.ndarray, seconds: float) -> np.ndarray | None:
-        """The landmarks of a face that was lost, where it can be by now."""
+    def _again(self, picture: np.ndarray, seconds: float) -> tuple[np.ndarray, np.ndarray] | None:
+        """The landmarks of a face that was lost, where it can be by now, and how far open its eyes are."""
         lost = 0.0 if self._lost_at is None else seconds - self._lost_at
         reach = REACH + MORE_REACH * lost
         faces = detect_faces(picture)
@@ -114,10 +119,10 @@ class FaceFollower:
             faces.sort(key=lambda face: np.linalg.norm(face.centre - middle(self._last)))
         for face in faces:
             crop = crop_box(picture, face.box, CROP)
-            found = self._timed(find_landmarks, crop.image)
-            landmarks = None if found is None else self._timed(find_again, picture, to_photo(crop, found))
-            if landmarks is not None and self._fits(landmarks, reach, MAX_GROWTH * (1 + lost)):
-                return landmarks
+            near = self._timed(find_landmarks, crop.image)
+            found = None if near is None else self._timed(find_again, picture, to_photo(crop, near))
+            if found is not None and self._fits(found[0], reach, MAX_GROWTH * (1 + lost)):
+                return found
         return None
 
     def _fits(self, landmarks: np.ndarray, reach: float, growth: float) -> bool:
@@ -130,7 +135,7 @@ class FaceFollower:
         self._step = np.r_[middle(landmarks) - middle(self._last), 0] if moving else np.zeros(3)
         self._last = landmarks
 
-    def _timed(self, find: Callable[..., np.ndarray | None], *arguments: np.ndarray) -> np.ndarray | None:
+    def _timed(self, find: Callable[..., T | None], *arguments: np.ndarray) -> T | None:
         started = time.perf_counter()
         found = find(*arguments)
         self.network_seconds += time.perf_counter() - started
