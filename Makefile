@@ -17,7 +17,7 @@ QUICK := tests/test_import_rules.py tests/flame tests/geometry tests/protocol te
 
 .PHONY: demo test quick fuzz lint setup open-head extension clean
 
-demo: setup
+demo: $(VENV)/.light
 	$(BIN)/turboportrait demo
 
 test: $(VENV)/.build .bpy/4.2/.done .bpy/4.5/.done
@@ -37,9 +37,14 @@ lint: setup
 
 setup: $(VENV)/.done
 
-$(VENV)/.done: pyproject.toml constraints.txt tools/system-packages tools/make-venv
+# The light backend and Blender: what the demonstration takes.
+$(VENV)/.light: pyproject.toml constraints.txt tools/system-packages tools/make-venv
 	sh tools/system-packages
 	sh tools/make-venv $(VENV)
+	$(PIP) -e '.[light,demo,blender]'
+	@touch $@
+
+$(VENV)/.done: $(VENV)/.light
 	$(PIP) -e '.[backend,training,blender,dev]'
 	@touch $@
 

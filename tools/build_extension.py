@@ -60,6 +60,10 @@ SYSTEMS = {"windows-x64": "Windows", "macos-arm64": "Darwin", "macos-x64": "Darw
 ONLY_THERE = {"windows-x64": ("colorama",)}
 """What pip, which reads conditions as this machine's, leaves out."""
 MAX_ZIP_BYTES = 250 << 20
+SPARE_BYTES = 8 << 20
+"""Of these for all that is no wheel."""
+TORCH_WEIGHTS = "*.safetensors"
+"""Of what ships as ONNX as well: with a runtime in the zip there is no room for both."""
 ADDON_IMPORTS = ("flame", "backend/__init__.py", "backend/client", "backend/protocol")
 NOT_IN_BLENDER = ("__pycache__", "torch_model.py")
 OWN_IMPORT = re.compile(r"^( *from )(?=(?:backend|flame)[. ])", re.MULTILINE)
@@ -73,7 +77,7 @@ def main() -> None:
         sys.exit(f"unknown: {unknown}; there are: {' '.join(map(':'.join, RUNTIMES))}")
     shutil.rmtree(BUILD, ignore_errors=True)
     copy_addon(LAYOUT)
-    build_environment(LAYOUT / "environment")
+    build_environment(LAYOUT / "environment", *[TORCH_WEIGHTS] if chosen else [])
     wheels = LAYOUT / "wheels"
     DIST.mkdir(exist_ok=True)
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
@@ -123,6 +127,7 @@ def add_runtime(platform: str, python: str) -> None:
     if wrong := [name for name in wheel_names(folder) if not fits(name, platform, python)]:
         sys.exit(f"these wheels are not for {platform} and Python {python}: {', '.join(wrong)}")
     wheels = [*sorted(folder.glob("*.whl")), *(LAYOUT / "environment").glob("*.whl")]
+    squeeze(wheels, MAX_ZIP_BYTES - SPARE_BYTES)
     packed = {("" if path.parent == folder else "../environment/") + path.name: path for path in wheels}
     listed = {
         "python": [int(python[0]), int(python[1:])],
@@ -130,6 +135,19 @@ def add_runtime(platform: str, python: str) -> None:
         "wheels": {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in packed.items()},
     }
     (folder / "runtime.json").write_text(json.dumps(listed, indent=1))
+
+
+def squeeze(wheels: list[Path], limit: int) -> None:
+    """Pack the largest wheels more tightly (LZMA, minutes each) until all of them have so many bytes at most."""
+    for wheel in sorted(wheels, key=lambda path: -path.stat().st_size):
+        if sum(path.stat().st_size for path in wheels) <= limit:
+            return
+        small = wheel.with_suffix(".part")
+        with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(small, "w", zipfile.ZIP_LZMA) as sink:
+            for member in source.infolist():
+                sink.writestr(member.filename, source.read(member))
+        print(f"{wheel.name}: {wheel.stat().st_size >> 20} MB, packed again {small.stat().st_size >> 20} MB")
+        small.replace(wheel)
 
 
 def pins_for(platform: str, python: str) -> list[str]:
@@ -175,11 +193,11 @@ def copy_addon(layout: Path) -> None:
         path.write_text(OWN_IMPORT.sub(rf"\g<1>{dots}", path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
-def build_environment(folder: Path) -> None:
+def build_environment(folder: Path, *left_out: str) -> None:
     """What `Install backend` installs: the whole backend as a wheel, and the versions that it was tested with."""
     source = BUILD / "source"
     for name in ("flame", "backend"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", *left_out))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     pip("wheel", "--no-deps", "--wheel-dir", folder, source)

@@ -182,7 +182,8 @@ NEED_TORCH = ("gpavatar",)
 
 
 def _load_refiner(name: str, folder: Path, device: str) -> Refiner:
-    if device == "cpu" and _is_exported(folder):
+    # Where an extension's zip had no room for torch's weights, these do.
+    if _is_exported(folder) and (device == "cpu" or not (folder / "refiner.safetensors").is_file()):
         from backend.refiner.runtime.onnx_refiner import OnnxRefiner
 
         return OnnxRefiner(folder).warm_up()

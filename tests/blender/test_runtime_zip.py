@@ -25,7 +25,8 @@ def packed(folder: Path, members: dict[str, str], python=sys.version_info[:2], s
     folder.mkdir()
     own = {
         "backend/__init__.py": "",
-        "backend/cli.py": "import sys, little\ndef main():\n    print(little.SAID, sys.argv[1:])\n",
+        "backend/commands/__init__.py": "",
+        "backend/commands/app.py": "import sys, little\ndef main():\n    print(little.SAID, sys.argv[1:])\n",
     }
     wheels = {}
     for name, content in (("little-1-py3-none-any.whl", members), ("turboportrait3d-1-py3-none-any.whl", own)):
@@ -56,8 +57,8 @@ def test_it_runs_by_the_same_python_apart_from_all_else(tmp_path, monkeypatch, p
     assert done.returncode == 0, done.stderr
     assert (target / "more.py").is_file()
     assert not list(target.rglob("scripts"))
-    (tmp_path / "backend").mkdir()
-    (tmp_path / "backend" / "cli.py").write_text("raise SystemExit('the wrong one')")
+    (tmp_path / "backend" / "commands").mkdir(parents=True)
+    (tmp_path / "backend" / "commands" / "app.py").write_text("raise SystemExit('the wrong one')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     command = [sys.executable, "-I", "-S", target / "turboportrait_backend.py", "serve"]
     said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout

@@ -42,7 +42,7 @@ class OnnxRefiner(Refining):
         self.levels = len(unet["block_out_channels"])
         self._channels = int(unet["in_channels"])
         self._encoder = OnnxNetwork(folder_of(folder) / ENCODER)
-        self._refiner = OnnxNetwork(folder_of(folder) / REFINER)
+        self._refiner = OnnxNetwork(folder_of(folder) / REFINER, keep_memory=True)
 
     def encode_pictures(self, views: ViewArrays) -> np.ndarray:
         """See `Refining`."""
