@@ -38,7 +38,7 @@ FOLDS, STRANDS = (5.0, 0.3), (12.0, 0.8)
 made-up ones have: what is invented should not draw the eye."""
 STRANDS_PER_DEPTH = 3500.0
 """Texels of Gaussian along strands for each metre that hair stands off the skull."""
-HALF = 0.5
+HALF, WORN = 0.5, 0.7
 SHAVEN_DEPTH, SHAVEN_CHROMA, SHAVEN_LIGHT = (0.022, 0.032), (28.0, 42.0), (0.75, 0.95)
 """See `_shaven`: depths of hair, its colours' spread over red, green and blue, its brightness as a share of skin's."""
 STUBBLE = 0.72
@@ -76,9 +76,8 @@ class ChartTexels:
         down = np.gradient(points, axis=0)
         normals = np.cross(down, around)
         normals /= np.linalg.norm(normals, axis=-1, keepdims=True) + 1e-12
-        grid = np.concatenate(
-            [portrait.camera.project(points), portrait.facing(points, normals)[..., None], normals[..., 1:2]], -1
-        ).astype(np.float32)
+        facing = portrait.facing(points, normals)[..., None]
+        grid = np.concatenate([portrait.camera.project(points), facing, normals[..., 1:2]], -1).astype(np.float32)
         rows, columns = points.shape[:2]
         self.box = box
         self.column = np.linspace(0, columns - 1, box.width, dtype=np.float32)
@@ -87,7 +86,7 @@ class ChartTexels:
         texels = self.resample(grid)
         self.pixels, self.facing, self.upward = texels[..., :2], texels[..., 2], texels[..., 3]
         size = portrait.size
-        self.inside = ((self.pixels > 1) & (self.pixels < size - 1)).all(-1)
+        self.inside = ((self.pixels > 0) & (self.pixels < size)).all(-1)
         self.seen = smoothstep(self.facing, *SEEN) * self.inside
 
     def resample(self, grid: np.ndarray) -> np.ndarray:
@@ -115,7 +114,7 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     within = cv2.distanceTransform((portrait.alpha > HALF).astype(np.uint8), cv2.DIST_L2, 3)
     own = known * (LEAST_WEIGHT + smoothstep(portrait.sample(within, texels.pixels), *RIM))
     color = _continued(
-        photo, known, own, lends, texels, *((FOLDS, continue_detail) if worn > HALF else (STRANDS, grown))
+        photo, known, own, lends, texels, *((FOLDS, continue_detail) if worn > WORN else (STRANDS, grown))
     )
     shaven = _shaven(portrait, surface, (color * own[..., None]).sum((0, 1)) / max(own.sum(), 1e-6)) * (
         1 - known[..., None]
@@ -178,7 +177,7 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     # That the photo shows clothing counts sooner than that it shows none.
     hidden = hidden * (1 - smoothstep(texels.facing, 0.2, 0.45) * texels.inside)
     alpha = np.maximum(hidden, shown * smoothstep(texels.facing, 0.05, 0.2) * texels.inside)
-    below = texels.pixels[..., 1] >= portrait.bottom - 1
+    below = texels.pixels[..., 1] >= portrait.bottom
     alpha = np.where(below, 0, alpha)
     # Beside the neck there is no chest, but for slivers of the neck's own outline.
     alpha *= 1 - smoothstep(chest + neck, 0.3, 0.6) * texels.resample(surface.at_neck) * (texels.facing > 0)
@@ -212,7 +211,7 @@ def paint_head(
         np.where(np.isfinite(depth), depth, 9).astype(np.float32), pixels
     )
     own = portrait.regions[..., SKIN] + portrait.regions[..., EYEWEAR]
-    pure = cv2.erode(portrait.regions[..., SKIN], np.ones((11, 11)))
+    pure = cv2.erode(portrait.regions[..., SKIN], np.ones((7, 7)))
     inner = cv2.erode(portrait.regions[..., SKIN], np.ones((13, 13))) ** 2
     known = smoothstep(facing, *SEEN) * (behind < BEHIND) * portrait.sample(inner, pixels)
     inside = ((pixels > 1) & (pixels < portrait.size - 1)).all(1)

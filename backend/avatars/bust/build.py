@@ -116,8 +116,8 @@ def _fitted(
 def _ended(portrait: Portrait, vertices: np.ndarray) -> np.ndarray:
     """Points (V, 3) of which those below the photo's end lie on it: a straight cut."""
     pixels = portrait.camera.project(vertices)
-    ended = np.column_stack([pixels[:, 0], np.minimum(pixels[:, 1], portrait.bottom - 1)])
-    below = pixels[:, 1] > portrait.bottom - 1
+    ended = np.column_stack([pixels[:, 0], np.minimum(pixels[:, 1], portrait.bottom)])
+    below = pixels[:, 1] > portrait.bottom
     return np.where(
         below[:, None], portrait.camera.unproject(ended, portrait.camera.to_camera(vertices)[:, 2]), vertices
     )
