@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -116,3 +117,8 @@ def _bump(time: np.ndarray, centre: float, half: float) -> np.ndarray:
 
 def _ease(share: np.ndarray) -> np.ndarray:
     return share * share * (3 - 2 * share)
+
+
+if __name__ == "__main__":
+    # The sample of docs/performance.md: `python -m backend.evaluation.acting FILE FRAMES`.
+    script(int(sys.argv[2])).save(sys.argv[1])

@@ -1,12 +1,14 @@
 """What is measured of a tracked performance: nothing where it is what was played, and what was done to it otherwise."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from backend.evaluation.acting import FRAMES, STILL, YAW, script, still
 from backend.evaluation.performance import ACTIONS, compare
+from backend.protocol.performance import Performance
 from backend.tracking.clips import Costs
 
 COSTS = Costs(pictures=10, network_calls=10, network=1.0, whole=2.0)
@@ -49,3 +51,9 @@ def test_errors_are_measured():
     assert found.head_median == pytest.approx(3, abs=0.3)
     assert found.jitter == pytest.approx(0.5 * np.sqrt(3), rel=0.2)
     assert found.gaze_median > 4
+
+
+def test_the_sample_is_the_script():
+    sample = Performance.load(Path(__file__).parents[2] / "docs/performance/sample.jsonl")
+    assert np.allclose(sample.head, script(100).head, atol=1e-6)
+    assert np.allclose(sample.expression, script(100).expression, atol=1e-6)
