@@ -1,0 +1,80 @@
+"""`turboportrait track` and `perform`, as a user types them."""
+
+import json
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+from typer.testing import CliRunner
+
+from backend.commands.app import app
+from backend.protocol.performance import Performance
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tracking" / "clips"))
+from movies import RATE, leaning, write_movie
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    pictures = leaning(skimage.data.astronaut(), np.linspace(0, 9, 10))
+    return write_movie(tmp_path_factory.mktemp("video") / "lean.mp4", pictures, sound=True)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def seconds(stream) -> float:
+    return float(stream.duration * stream.time_base)
+
+
+@pytest.mark.slow
+def test_a_portrait_does_what_a_video_does_with_its_sound(video, tmp_path, monkeypatch):
+    """By a backend of the command's own, with the bust."""
+    monkeypatch.setenv("TURBOPORTRAIT_STATE", str(tmp_path / "state"))
+    Image.fromarray(skimage.data.astronaut()).save(tmp_path / "me.png")
+    output = tmp_path / "out.mp4"
+    result = run(
+        "perform",
+        video,
+        "--portrait",
+        tmp_path / "me.png",
+        "--output",
+        output,
+        "--raw",
+        "--size",
+        96,
+        "--camera",
+        "still",
+    )
+    assert result.exit_code == 0, result.output
+    with av.open(str(output)) as movie:
+        assert [stream.type for stream in movie.streams] == ["video", "audio"]
+        assert movie.streams.video[0].frames == 10
+        assert movie.streams.video[0].average_rate == RATE
+        assert seconds(movie.streams.audio[0]) == pytest.approx(10 / RATE, abs=0.15)
+        frames = [frame.to_ndarray(format="rgb24").astype(float) for frame in movie.decode(video=0)]
+    assert frames[0].shape == (96, 96, 3)
+    # It leans further and further.
+    assert np.abs(frames[9] - frames[0]).mean() > np.abs(frames[2] - frames[0]).mean() > 0
+
+
+def test_a_video_becomes_a_file_and_says_how_far_it_is(video, tmp_path):
+    result = run("track", video, "--output", tmp_path / "take.jsonl", "--json")
+    assert result.exit_code == 0, result.output
+    said = [json.loads(line) for line in result.stdout.splitlines()]
+    shares = [line["progress"] for line in said[:-1]]
+    assert shares == sorted(shares)
+    assert said[-1]["frames"] == 10
+    assert len(Performance.load(tmp_path / "take.jsonl")) == 10
+
+
+def test_what_is_wrong_is_said_in_json(tmp_path):
+    (tmp_path / "bad.mp4").write_bytes(b"nothing")
+    result = run("track", tmp_path / "bad.mp4", "--json")
+    assert result.exit_code == 2
+    assert json.loads(result.stdout.splitlines()[-1])["code"] == "bad_video"
