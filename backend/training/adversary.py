@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
 
 from backend.training.config import DiscriminatorConfig
-from backend.training.discriminator import build_discriminator, deceit, hinge_fake, hinge_real, mean_verdict
+from backend.training.discriminator import PatchDiscriminator, deceit, hinge_fake, hinge_real, mean_verdict
 
 
 class Adversary:
@@ -21,15 +20,12 @@ class Adversary:
     Attributes:
         optimizer: Adam without momentum, as hinge losses with spectral norm are trained (Miyato et al. 2018).
         parameters: what it trains.
-
-    Raises:
-        TurboPortraitError: `training_weights`: its backbone cannot be used.
     """
 
     def __init__(self, config: DiscriminatorConfig, device: torch.device) -> None:
         self.config = config
-        self.discriminator: nn.Module = build_discriminator(config).to(device)
-        self.parameters = [p for p in self.discriminator.parameters() if p.requires_grad]
+        self.discriminator = PatchDiscriminator(config.width, config.scales).to(device)
+        self.parameters = list(self.discriminator.parameters())
         self.optimizer = torch.optim.Adam(self.parameters, config.learning_rate, betas=(0.0, 0.99))
 
     def deceived(self, pictures: torch.Tensor, weight: torch.Tensor, step: int) -> torch.Tensor:
@@ -57,14 +53,11 @@ class Adversary:
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps: the weights that change, and the optimizer."""
-        return {"discriminator": self._own_state(), "optimizer": self.optimizer.state_dict()}
+        return {"discriminator": self.discriminator.state_dict(), "optimizer": self.optimizer.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take a checkpoint's state."""
-        if state["discriminator"].keys() != self._own_state().keys():
+        if state["discriminator"].keys() != self.discriminator.state_dict().keys():
             raise KeyError("the discriminator is another")
-        self.discriminator.load_state_dict(state["discriminator"], strict=False)
+        self.discriminator.load_state_dict(state["discriminator"])
         self.optimizer.load_state_dict(state["optimizer"])
-
-    def _own_state(self) -> dict[str, torch.Tensor]:
-        return {k: v for k, v in self.discriminator.state_dict().items() if not k.startswith("backbone.")}

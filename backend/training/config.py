@@ -111,18 +111,13 @@ class DiscriminatorConfig(Settings):
     """The discriminator of the adversarial term.
 
     Attributes:
-        backbone: empty for the patch discriminator that is trained from nothing; or a folder in transformers' format
-            with a vision transformer (DINOv2, CLIP), whose frozen features small heads then judge.
-        width, scales: of the patch discriminator: channels after its first layer, and pictures of how many sizes.
-        layers: of the backbone, how many hidden states get a head.
+        width, scales: channels after its first layer, and pictures of how many sizes.
         learning_rate: constant after the warm-up.
         start: the generator hears of the discriminator from this step on, which has learnt by then.
     """
 
-    backbone: str = ""
     width: Count = 64
     scales: Count = 2
-    layers: Count = 4
     learning_rate: Weight = 2e-4
     start: Whole = 0
 
@@ -172,7 +167,6 @@ class TrainingConfig(RunConfig):
 
     Attributes:
         preset: a preset's name or a refiner's folder; its architecture is trained.
-        afresh: networks that begin anew although `initial` has them.
         base: a diffusers folder or hub name in place of the base model that the preset names.
         accumulation: forward passes per step.
         optimizer: "adamw", or "muon" for the weights that are matrices, with AdamW for the rest; see `optimizers`.
@@ -187,7 +181,6 @@ class TrainingConfig(RunConfig):
     """
 
     preset: str = "compact"
-    afresh: tuple[Literal["unet", "vae"], ...] = ()
     base: str = ""
     accumulation: Count = 1
     optimizer: Literal["adamw", "muon"] = "adamw"

@@ -10,7 +10,6 @@ from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, relu
 from torch.nn.utils.parametrizations import spectral_norm
 
-from backend.training.config import DiscriminatorConfig
 from backend.training.losses import weighted_mean
 
 
@@ -44,19 +43,6 @@ def _patch_layers(width: int) -> nn.Sequential:
     for before, after in pairwise(channels):
         layers += [spectral_norm(nn.Conv2d(before, after, 4, stride=2, padding=1)), nn.LeakyReLU(0.2)]
     return nn.Sequential(*layers, spectral_norm(nn.Conv2d(channels[-1], 1, 3, padding=1)))
-
-
-def build_discriminator(config: DiscriminatorConfig) -> nn.Module:
-    """The discriminator of a config.
-
-    Raises:
-        TurboPortraitError: `training_weights`: the backbone's folder cannot be used.
-    """
-    if config.backbone:
-        from backend.training.feature_discriminator import FeatureDiscriminator
-
-        return FeatureDiscriminator.from_folder(config.backbone, config.layers)
-    return PatchDiscriminator(config.width, config.scales)
 
 
 def hinge_real(verdicts: Iterable[torch.Tensor], weight: torch.Tensor) -> torch.Tensor:

@@ -21,10 +21,6 @@ def refiner_to_train(config: TrainingConfig) -> Refiner:
     preset = known if known.is_dir() else Path(config.preset)
     try:
         architecture = RefinerConfig.load(preset)
-        if config.afresh and (architecture.base is not None or not config.initial):
-            raise ValueError(
-                "afresh begins networks anew that initial has whole: there are none such here; leave it out"
-            )
         if not config.initial:
             return Refiner.for_training(preset, config.base or None)
         if _apart_from_base(architecture) != _apart_from_base(RefinerConfig.load(config.initial)):
@@ -32,9 +28,7 @@ def refiner_to_train(config: TrainingConfig) -> Refiner:
         if architecture.base is not None:
             return Refiner.for_training(config.initial, config.base or None)
         refiner = Refiner.for_training(preset)
-        known = Refiner.from_pretrained(config.initial).state_dict()
-        kept = {name: value for name, value in known.items() if not name.startswith(tuple(config.afresh))}
-        refiner.load_state_dict(refiner.state_dict() | kept)
+        refiner.load_state_dict(Refiner.from_pretrained(config.initial).state_dict())
         return refiner
     except (OSError, ValueError, RuntimeError) as error:
         raise TurboPortraitError("training_weights", str(error)) from error

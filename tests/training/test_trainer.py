@@ -110,22 +110,6 @@ def test_a_second_stage_starts_from_the_first_ones_result(config, tmp_path):
     assert second.step == 0
 
 
-def test_a_network_can_begin_anew_beside_the_other(config, tmp_path):
-    first = Trainer(config)
-    first.run(quiet)
-    begun = {"initial": str(first.folder / "refiner"), "afresh": ("unet",), "unet_share": 0.0, "weight_decay": 0.0}
-    second = Trainer(replace(config, folder=str(tmp_path / "second"), **begun))
-    old = first.learner.average.values
-    start = {name: value.detach().clone() for name, value in second.learner.trained.items()}
-    assert all(torch.equal(start[name], value) for name, value in old.items() if not name.startswith("unet."))
-    assert not torch.equal(start["unet.conv_in.weight"], old["unet.conv_in.weight"])
-    # It has no share of the rate here, so it stays where it began; the autoencoder learns.
-    second.run(quiet)
-    moved = {name for name, value in second.learner.trained.items() if not torch.equal(value, start[name])}
-    assert "vae.encoder.conv_in.weight" in moved
-    assert not any(name.startswith("unet.") for name in moved)
-
-
 def test_biases_do_not_decay(config):
     decays = {}
     learner = Trainer(replace(config, weight_decay=0.1)).learner

@@ -79,13 +79,6 @@ def test_a_checkpoint_holds_the_adapters_and_not_the_base(turbo):
     assert all("lora_" in name for name in (*state["refiner"], *state["average"]))
 
 
-@pytest.mark.parametrize("initial", ["", "somewhere"])
-def test_nothing_begins_anew_where_initial_has_no_whole_networks(turbo, initial):
-    with pytest.raises(TurboPortraitError, match="afresh") as caught:
-        Trainer(replace(turbo, afresh=("unet",), initial=initial))
-    assert caught.value.code == "training_weights"
-
-
 def test_a_stage_of_another_preset_is_not_continued(turbo, config, tmp_path):
     first = Trainer(turbo)
     first.run(quiet, minutes=0.0)
