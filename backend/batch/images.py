@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from backend.batch.layers import Picture
+from backend.batch.layers import FramePicture
 from backend.batch.metadata import KEY, SYNTHETIC, as_json, xmp_packet
 from backend.protocol.files import atomic_file
 from backend.protocol.pictures import to_srgb
@@ -19,7 +19,7 @@ PNG_COMPRESSION = 3
 """Of 0 to 9: a third of the default's time, files 5 % larger."""
 
 
-def write_picture(path: Path, picture: Picture, metadata: dict[str, Any], parts: Path | None = None) -> int:
+def write_picture(path: Path, picture: FramePicture, metadata: dict[str, Any], parts: Path | None = None) -> int:
     """Write a frame as its suffix says; the bytes of the file.
 
     Args:
@@ -34,7 +34,7 @@ def write_picture(path: Path, picture: Picture, metadata: dict[str, Any], parts:
         return part.stat().st_size
 
 
-def _write_png(path: Path, picture: Picture, metadata: dict[str, Any]) -> None:
+def _write_png(path: Path, picture: FramePicture, metadata: dict[str, Any]) -> None:
     info = PngImagePlugin.PngInfo()
     info.add(b"sRGB", b"\0")
     info.add_itxt(KEY, as_json(metadata))
@@ -43,7 +43,7 @@ def _write_png(path: Path, picture: Picture, metadata: dict[str, Any]) -> None:
     Image.fromarray(picture.rgba).save(path, "PNG", pnginfo=info, compress_level=PNG_COMPRESSION)
 
 
-def _write_exr(path: Path, picture: Picture, metadata: dict[str, Any]) -> None:
+def _write_exr(path: Path, picture: FramePicture, metadata: dict[str, Any]) -> None:
     """R, G, B, A in half floats (linear Rec. 709, straight alpha), Z in float, a matte per head in half."""
     import OpenEXR
 

@@ -11,7 +11,7 @@ from backend.protocol.pictures import NO_DEPTH, TO_LINEAR, composite, straight_b
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class FramePicture:
     """One frame.
 
     Attributes:
@@ -34,7 +34,7 @@ class Picture:
 
 def stack(
     names: Sequence[str], frames: Sequence[np.ndarray], depths: Sequence[np.ndarray], width: int, height: int
-) -> Picture:
+) -> FramePicture:
     """Put heads over each other, the nearest on top at each pixel.
 
     Args:
@@ -43,10 +43,10 @@ def stack(
     """
     if not frames:
         shape = (height, width)
-        return Picture(np.zeros((*shape, 4), np.uint8), np.full(shape, NO_DEPTH, np.float32), {})
+        return FramePicture(np.zeros((*shape, 4), np.uint8), np.full(shape, NO_DEPTH, np.float32), {})
     if len(frames) == 1:
         alpha = frames[0][..., 3] * np.float32(1 / 255)
         depth = np.minimum(np.nan_to_num(depths[0], posinf=NO_DEPTH), NO_DEPTH).astype(np.float32)
-        return Picture(frames[0], depth, {names[0]: alpha})
+        return FramePicture(frames[0], depth, {names[0]: alpha})
     color, depth, seen = composite(frames, depths)
-    return Picture(straight_bytes(color), depth, dict(zip(names, seen, strict=True)))
+    return FramePicture(straight_bytes(color), depth, dict(zip(names, seen, strict=True)))

@@ -25,7 +25,7 @@ CHAIN = 24
 """Frames that follow each other in one worker where each sees the one before."""
 
 
-class Settings(msgspec.Struct, frozen=True):
+class BatchSettings(msgspec.Struct, frozen=True):
     """What holds for all shots of a job unless a shot says otherwise.
 
     Attributes:
@@ -85,7 +85,7 @@ class Plan:
         photos: SHA-256 -> bytes, the poses' and those that shots name.
     """
 
-    settings: Settings
+    settings: BatchSettings
     poses: PoseFile
     shots: tuple[Shot, ...]
     starts: np.ndarray
@@ -172,7 +172,7 @@ class Plan:
                 yield range(first, min(first + CHAIN, int(stop)))
 
 
-def make_plan(poses: PoseFile, settings: Settings, photos: Mapping[str, str], extra: Mapping[str, bytes]) -> Plan:
+def make_plan(poses: PoseFile, settings: BatchSettings, photos: Mapping[str, str], extra: Mapping[str, bytes]) -> Plan:
     """Plan all frames of the poses' shots.
 
     Args:

@@ -16,7 +16,7 @@ from backend.batch.checksums import software_version
 from backend.batch.evaluate import evaluate
 from backend.batch.job import POSES, Job
 from backend.batch.patterns import pattern_problem
-from backend.batch.plan import Plan, Settings, make_plan
+from backend.batch.plan import BatchSettings, Plan, make_plan
 from backend.batch.problems import BatchRefused, Problem
 from backend.batch.shot_list import ShotList
 from backend.batch.shot_lists import read_shot_list
@@ -48,7 +48,7 @@ class Request:
     shots: Path | None = None
     blend: Path | None = None
     poses: Path | None = None
-    settings: Settings = field(default_factory=Settings)
+    settings: BatchSettings = field(default_factory=BatchSettings)
     rate: Fraction | None = None
     scene: str = ""
     only: tuple[str, ...] = ()
@@ -108,7 +108,7 @@ def prepare(
     return make_plan(poses, request.settings, named, dict(extra.values())), job
 
 
-def _check_settings(settings: Settings) -> list[Problem]:
+def _check_settings(settings: BatchSettings) -> list[Problem]:
     problems = []
     if sentence := pattern_problem(settings.output):
         problems.append(Problem(0, sentence))

@@ -16,7 +16,7 @@ import numpy as np
 from backend.batch.checksums import preset_checksum, software_version
 from backend.batch.images import write_picture
 from backend.batch.job import PARTS, RECORDS, THUMBNAILS
-from backend.batch.layers import Picture, stack
+from backend.batch.layers import FramePicture, stack
 from backend.batch.metadata import SYNTHETIC
 from backend.batch.patterns import SUFFIXES, output_file
 from backend.batch.plan import FrameHead, FrameTask
@@ -222,7 +222,7 @@ def thumbnail_path(job: Path, key: str) -> Path:
     return job / THUMBNAILS / f"{key[:32]}.jpg"
 
 
-def _thumbnail(picture: Picture) -> bytes:
+def _thumbnail(picture: FramePicture) -> bytes:
     """A small JPEG over grey, for the contact sheet."""
     from PIL import Image
 

@@ -47,10 +47,10 @@ def astronaut_poses(frames: int, size: int) -> PoseFile:
 
 def _run(output: Path, poses: PoseFile, quality: str, tell=lambda event: None, **resources: Any) -> Any:
     from backend.batch.job import Job
-    from backend.batch.plan import Settings, make_plan
+    from backend.batch.plan import BatchSettings, make_plan
     from backend.batch.run import Resources, run_job
 
-    plan = make_plan(poses, Settings(quality), {}, {})
+    plan = make_plan(poses, BatchSettings(quality), {}, {})
     job = Job(output)
     job.prepare()
     return run_job(plan, job, Resources(**resources), tell=tell)
@@ -84,12 +84,12 @@ def measure_workers(frames: int) -> dict[str, Any]:
 
 def measure_batching(frames: int) -> dict[str, Any]:
     """Milliseconds a frame in one process with all its threads, by how many frames are refined together."""
-    from backend.batch.plan import Settings, make_plan
+    from backend.batch.plan import BatchSettings, make_plan
     from backend.batch.rendering import FrameRenderer
     from backend.pipeline import Pipeline
 
     poses = astronaut_poses(frames, 256)
-    plan = make_plan(poses, Settings(), {}, {})
+    plan = make_plan(poses, BatchSettings(), {}, {})
     result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         renderer = FrameRenderer(Pipeline(), Path(folder), Path(folder) / "job", plan.photos, {})

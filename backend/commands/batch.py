@@ -58,7 +58,7 @@ def batch(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from backend.batch.driver import Summary
     from backend.batch.movies import KINDS
-    from backend.batch.plan import Settings, split_done
+    from backend.batch.plan import BatchSettings, split_done
     from backend.batch.prepare import Request, prepare
     from backend.batch.problems import BatchRefused
     from backend.batch.run import Resources, planned, run_job
@@ -66,7 +66,7 @@ def batch(
     kinds = tuple(kind for kind in movies.split(",") if kind != "none")
     if unknown := [kind for kind in kinds if kind not in KINDS]:
         raise typer.BadParameter(f"{unknown[0]!r}; there are: {', '.join(KINDS)}, none", param_hint="--movies")
-    settings = Settings(quality, noise_level, pattern, temporal)
+    settings = BatchSettings(quality, noise_level, pattern, temporal)
     chosen = tuple(only or ())
     request = Request(output, shots, blend, poses, settings, given_rate(fps), scene, chosen, overlaps, blender)
     stop = _stop_on_signals()

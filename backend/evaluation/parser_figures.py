@@ -11,7 +11,7 @@ from backend.evaluation.parsing import Overlap, alpha_error, boundary_f, colour_
 from backend.people.parsing.backgrounds import draw_background
 from backend.people.parsing.crops import plain_sample
 from backend.people.parsing.folds import FOLDS, fold_of
-from backend.people.parsing.pictures import Picture
+from backend.people.parsing.pictures import LabelledPicture
 from backend.people.parsing.portraits import HairTeacher
 from backend.photos import decode_photo, read_photo
 from backend.tracking.faces import find_face
@@ -24,7 +24,7 @@ LEAST_HAIR = 0.02
 GOOD = 0.6
 
 
-def measure_people(parser: PortraitParser, pictures: list[Picture]) -> dict[str, float]:
+def measure_people(parser: PortraitParser, pictures: list[LabelledPicture]) -> dict[str, float]:
     """Figures over pictures with exact labels, each before a strong background that its number draws."""
     overlap, boundary, alphas, colours = Overlap(CLASSES), [], [], []
     eyewear = CLASSES.index("eyewear")

@@ -22,14 +22,14 @@ from flame import HeadModel, default_head_path, load_head_model
 if TYPE_CHECKING:
     from backend.avatars.base import Avatar, RenderedView
 
-Progress = Callable[[float, str], None]
+ReportProgress = Callable[[float, str], None]
 """Called with the fraction that is done, in [0, 1], and the stage in a few words; may raise to stop the work."""
 
 
 class Maker(Protocol):
     """Makes an avatar."""
 
-    def __call__(self, photo: bytes, model: HeadModel, progress: Progress, *, face: int) -> Avatar:
+    def __call__(self, photo: bytes, model: HeadModel, progress: ReportProgress, *, face: int) -> Avatar:
         """Of the bytes of an image file; `face` as in `Register`."""
 
 

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from backend.avatars.base import RenderedView
 from backend.models.runtime import best_device
 from backend.photos import start_decoder
-from backend.pipeline.catalog import SUCCESSORS, Catalog, Progress, Refiner
+from backend.pipeline.catalog import SUCCESSORS, Catalog, Refiner, ReportProgress
 from backend.pipeline.moments import Crops, Moment, reference_state, usable_square
 from backend.pipeline.parts import Parts, complete, rendering
 from backend.pipeline.store import AvatarStore, Registration
@@ -69,7 +69,7 @@ class Pipeline:
         photo: bytes,
         maker: str,
         head_model: str,
-        progress: Progress,
+        progress: ReportProgress,
         texture: np.ndarray | None = None,
         face: int = 0,
     ) -> Registration:

@@ -16,11 +16,11 @@ Weight = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
-class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class StrictSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of all settings; unknown names and wrong types are refused."""
 
 
-class SampleConfig(Settings):
+class SampleConfig(StrictSettings):
     """How samples are drawn.
 
     Attributes:
@@ -58,7 +58,7 @@ class SampleConfig(Settings):
     kept_weight: Share = 0.0
 
 
-class LossConfig(Settings):
+class LossConfig(StrictSettings):
     """The weights of the loss's terms, see `backend.training.losses`; a term of weight 0 is not computed.
 
     Attributes:
@@ -93,7 +93,7 @@ class LossConfig(Settings):
         return bool(self.face or self.likeness)
 
 
-class LpipsConfig(Settings):
+class LpipsConfig(StrictSettings):
     """The perceptual term.
 
     Attributes:
@@ -107,7 +107,7 @@ class LpipsConfig(Settings):
     required: bool = False
 
 
-class DiscriminatorConfig(Settings):
+class DiscriminatorConfig(StrictSettings):
     """The discriminator of the adversarial term.
 
     Attributes:
@@ -122,7 +122,7 @@ class DiscriminatorConfig(Settings):
     start: Whole = 0
 
 
-class RunConfig(Settings):
+class RunConfig(StrictSettings):
     """What every run has, whatever it trains.
 
     Attributes:

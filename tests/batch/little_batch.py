@@ -15,10 +15,10 @@ def main(output: str, workers: str, *flags: str) -> None:
     from little_shots import gated_pipeline, little_pipeline, little_poses
 
     from backend.batch.job import Job
-    from backend.batch.plan import Settings, make_plan
+    from backend.batch.plan import BatchSettings, make_plan
     from backend.batch.run import Resources, run_job
 
-    settings = Settings("compact", 0.1, temporal="temporal" in flags)
+    settings = BatchSettings("compact", 0.1, temporal="temporal" in flags)
     plan = make_plan(little_poses(), settings, {}, {})
     job = Job(Path(output))
     job.prepare()

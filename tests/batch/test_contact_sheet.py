@@ -11,7 +11,7 @@ from little_shots import little_pipeline, little_poses
 from PIL import Image
 
 from backend.batch.job import Job
-from backend.batch.plan import Settings, make_plan
+from backend.batch.plan import BatchSettings, make_plan
 from backend.batch.run import Resources, run_job
 from backend.protocol.shots import Shot
 
@@ -24,7 +24,7 @@ def rendered(output: Path, shots, movies=(), fps=(24, 1), break_frame=None):
         poses.columns["pose"][break_frame] = np.nan
     job = Job(output)
     job.prepare()
-    plan = make_plan(poses, Settings(), {}, {})
+    plan = make_plan(poses, BatchSettings(), {}, {})
     return run_job(plan, job, Resources(0, pipeline=little_pipeline), movies), plan
 
 

@@ -20,7 +20,7 @@ from little_shots import SHOTS, little_pipeline, little_poses
 from backend.batch import images, rendering
 from backend.batch.images import read_metadata, read_rgba
 from backend.batch.job import Job
-from backend.batch.plan import Settings, make_plan, split_done
+from backend.batch.plan import BatchSettings, make_plan, split_done
 from backend.batch.run import Resources, run_job
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.job_lock import LockWatch
@@ -31,7 +31,9 @@ SCRIPT = Path(__file__).parent / "little_batch.py"
 HERE = Resources(workers=0, batch=3, pipeline=little_pipeline)
 
 
-def run(output, poses, settings=Settings(), photos=None, resources=HERE, movies=(), tell=lambda event: None, **options):
+def run(
+    output, poses, settings=BatchSettings(), photos=None, resources=HERE, movies=(), tell=lambda event: None, **options
+):
     digests = {name: digest for name, (digest, _) in (photos or {}).items()}
     plan = make_plan(poses, settings, digests, dict((photos or {}).values()))
     job = Job(output)
@@ -75,18 +77,18 @@ def test_only_what_changed_is_rendered_again(tmp_path, poses):
     (tmp_path / plan.path(8)).write_bytes(b"half")
     summary, _, _ = run(tmp_path, moved)
     assert summary.done == 2
-    summary, _, _ = run(tmp_path, moved, Settings(noise_level=0.2))
+    summary, _, _ = run(tmp_path, moved, BatchSettings(noise_level=0.2))
     assert summary.done == 12
     bigger = msgspec.structs.replace(poses.header.shots[0], width=80)
     header = msgspec.structs.replace(poses.header, shots=(bigger, poses.header.shots[1]))
-    summary, _, _ = run(tmp_path, PoseFile(header, moved.columns, poses.portraits), Settings(noise_level=0.2))
+    summary, _, _ = run(tmp_path, PoseFile(header, moved.columns, poses.portraits), BatchSettings(noise_level=0.2))
     assert (summary.done, summary.kept) == (6, 6)
 
 
 @pytest.mark.parametrize("quality", ["raw", "compact"])
 def test_what_a_mirrored_camera_sees_has_left_and_right_exchanged(tmp_path, poses, quality):
-    _, plan, _ = run(tmp_path / "plain", poses, Settings(quality=quality))
-    run(tmp_path / "mirrored", changed(poses, slice(None), mirrored=1), Settings(quality=quality))
+    _, plan, _ = run(tmp_path / "plain", poses, BatchSettings(quality=quality))
+    run(tmp_path / "mirrored", changed(poses, slice(None), mirrored=1), BatchSettings(quality=quality))
     plain, mirrored = (read_rgba(tmp_path / name / plan.path(1)) for name in ("plain", "mirrored"))
     np.testing.assert_array_equal(mirrored, plain[:, ::-1])
     assert (plain != mirrored).any()
@@ -109,7 +111,7 @@ def test_a_texture_of_the_file_is_rendered_but_not_on_another_portrait(tmp_path,
     painted = PoseFile(header, poses.columns, poses.portraits, {digest: green})
     other = photo((10, 20, 30))
     extra = {"nod": (hashlib.sha256(other).hexdigest(), other)}
-    _, plan, _ = run(tmp_path, painted, Settings(quality="raw"), photos=extra)
+    _, plan, _ = run(tmp_path, painted, BatchSettings(quality="raw"), photos=extra)
     for number in (0, len(plan) - 1):
         rgba = read_rgba(tmp_path / plan.path(number))
         assert (rgba[rgba[..., 3] == 255] == (0, 200, 0, 255)).all() == (number == 0)
@@ -186,7 +188,7 @@ def test_a_frame_without_finite_numbers_does_not_pass_for_refined(tmp_path, pose
         return sound(self, moments, reference, noise_level, seed, warn)
 
     monkeypatch.setattr(Brighten, "refine_batch", refine_batch)
-    summary, _, _ = run(tmp_path, poses, settings=Settings("compact", 0.1, temporal=temporal))
+    summary, _, _ = run(tmp_path, poses, settings=BatchSettings("compact", 0.1, temporal=temporal))
     assert [failure.code for failure in summary.failures] == ["not_refined"] * 3
     assert summary.done == 9
 
@@ -222,7 +224,7 @@ def test_a_reader_never_sees_half_a_picture(tmp_path, poses, monkeypatch):
     reader = threading.Thread(target=read)
     reader.start()
     for level in (0.2, 0.3, 0.4):
-        run(tmp_path, poses, Settings(noise_level=level))
+        run(tmp_path, poses, BatchSettings(noise_level=level))
     ended.set()
     reader.join()
     assert len(seen) >= 12
@@ -350,7 +352,7 @@ def test_a_long_run_holds_no_more_than_a_short_one(tmp_path):
 
     tracemalloc.start()
     try:
-        summary, _, _ = run(tmp_path, poses, Settings("raw"), tell=tell)
+        summary, _, _ = run(tmp_path, poses, BatchSettings("raw"), tell=tell)
     finally:
         tracemalloc.stop()
     assert summary.done == 500

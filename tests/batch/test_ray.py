@@ -14,7 +14,7 @@ from little_shots import gated_pipeline, little_pipeline
 
 from backend.batch.images import read_rgba
 from backend.batch.job import Job
-from backend.batch.plan import Settings, make_plan
+from backend.batch.plan import BatchSettings, make_plan
 from backend.batch.run import Resources, run_job
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.job_lock import LockWatch
@@ -67,7 +67,7 @@ def cluster(workers_find_the_tests, monkeypatch):
 def job_of(output, poses):
     job = Job(output)
     job.prepare()
-    return make_plan(poses, Settings(), {}, {}), job
+    return make_plan(poses, BatchSettings(), {}, {}), job
 
 
 @pytest.mark.slow

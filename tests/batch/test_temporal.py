@@ -7,7 +7,7 @@ from little_shots import little_pipeline, little_poses
 
 from backend.batch.images import read_rgba
 from backend.batch.job import Job
-from backend.batch.plan import CHAIN, Settings, make_plan, split_done
+from backend.batch.plan import CHAIN, BatchSettings, make_plan, split_done
 from backend.batch.run import Resources, run_job
 from backend.geometry.posing import pixels_before
 from backend.pipeline import Pipeline
@@ -83,7 +83,7 @@ def test_the_frame_before_is_shown_where_it_was_seen():
 
 
 def run(output, poses):
-    plan = make_plan(poses, Settings(temporal=True), {}, {})
+    plan = make_plan(poses, BatchSettings(temporal=True), {}, {})
     job = Job(output)
     job.prepare()
     return run_job(plan, job, Resources(0, pipeline=little_pipeline)), plan, job
@@ -106,6 +106,6 @@ def test_what_changes_one_frame_changes_those_that_saw_it(tmp_path):
     poses = little_poses((Shot("long", 1, CHAIN + 3, "Cam", width=48, height=48),))
     _, _, job = run(tmp_path, poses)
     poses.columns["pose"][10, 4] += 0.01
-    plan = make_plan(poses, Settings(temporal=True), {}, {})
+    plan = make_plan(poses, BatchSettings(temporal=True), {}, {})
     _, missing = split_done(plan, job.records(), tmp_path)
     assert missing == list(range(10, CHAIN))

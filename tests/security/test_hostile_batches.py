@@ -22,7 +22,7 @@ from backend.batch.checks import check_shots
 from backend.batch.job import Job
 from backend.batch.movies import MovieTask, make_movie
 from backend.batch.patterns import frame_path
-from backend.batch.plan import Settings, make_plan
+from backend.batch.plan import BatchSettings, make_plan
 from backend.batch.prepare import Request, prepare
 from backend.batch.problems import BatchRefused
 from backend.batch.rendering import FrameRenderer
@@ -142,7 +142,7 @@ def refused(output: Path, poses: PoseFile) -> str:
     header = msgspec.structs.replace(poses.header, heads=heads)
     PoseFile(header, poses.columns, poses.portraits).save(output.parent / "poses.npz")
     with pytest.raises(BatchRefused) as error:
-        prepare(Request(output, poses=output.parent / "poses.npz", settings=Settings("raw")))
+        prepare(Request(output, poses=output.parent / "poses.npz", settings=BatchSettings("raw")))
     assert [path.name for path in output.iterdir()] == ["job"]
     (problem,) = error.value.problems
     return problem.sentence
@@ -190,7 +190,7 @@ def test_links_in_the_output_folder_lead_nowhere(tmp_path):
     (output / "turn").symlink_to(elsewhere)
     job = Job(output)
     job.prepare()
-    plan = make_plan(little_poses(), Settings("raw"), {}, {})
+    plan = make_plan(little_poses(), BatchSettings("raw"), {}, {})
     renderer = FrameRenderer(little_pipeline(), output, job.folder, plan.photos, {})
     records = renderer.render([plan.task(0), plan.task(len(plan) - 1)])
     assert [record.code for record in records] == ["cannot_write", ""]
@@ -204,7 +204,7 @@ def test_a_file_of_another_kind_is_never_overwritten(tmp_path):
     """Whatever a worker is told, by whoever: it writes pictures below its folder."""
     job = Job(tmp_path / "out")
     job.prepare()
-    plan = make_plan(little_poses(), Settings("raw"), {}, {})
+    plan = make_plan(little_poses(), BatchSettings("raw"), {}, {})
     renderer = FrameRenderer(little_pipeline(), job.output, job.folder, plan.photos, {})
     kept = tmp_path / "kept.txt"
     kept.write_text("mine")

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from backend.people.parsing.pictures import SIZE, Picture, write_picture
+from backend.people.parsing.pictures import SIZE, LabelledPicture, write_picture
 from backend.tracking.landmarks import FACE_OVAL
 from backend.tracking.parser import CLASSES
 
 COLOURS = {"background": (90, 140, 90), "skin": (220, 170, 140), "hair": (60, 40, 20), "clothing": (40, 60, 160)}
 
 
-def drawn_person(name: str, group: str, seed: int) -> Picture:
+def drawn_person(name: str, group: str, seed: int) -> LabelledPicture:
     """A person whose every pixel is known."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:SIZE, :SIZE] / SIZE
@@ -26,7 +26,7 @@ def drawn_person(name: str, group: str, seed: int) -> Picture:
     landmarks[list(FACE_OVAL)] = SIZE * (np.c_[0.13 * np.sin(angle), -0.16 * np.cos(angle)] + [middle, 0.5])
     for corner, place in {33: -0.08, 133: -0.03, 362: 0.03, 263: 0.08, 127: -0.12, 356: 0.12}.items():
         landmarks[corner] = SIZE * (middle + place), 0.45 * SIZE
-    return Picture(
+    return LabelledPicture(
         name, group, foreground, np.ones((SIZE, SIZE), bool), labels, np.where(labels > 0, 255, 0).astype(np.uint8),
         foreground, landmarks,
     )  # fmt: skip

@@ -21,7 +21,7 @@ from PIL import Image
 
 from backend.people.captures.files import decode, matrix, read_json, read_member
 from backend.people.captures.source import choose_moments
-from backend.people.captures.subject import Capture, Picture, SourceCamera, Unusable
+from backend.people.captures.subject import Capture, CapturedPicture, SourceCamera, Unusable
 from backend.photos.formats import DATA_FORMATS
 
 FULL_WIDTH, FULL_HEIGHT = 2668, 4096
@@ -95,7 +95,7 @@ def _capture(identity: str, decoder: Path, segment: str, frame: int) -> Capture:
     return Capture("ava256", identity, f"{segment}/{frame:06d}", tuple(pictures), notes=tuple(notes))
 
 
-def _picture(archive: Path, entry: dict, frame: int) -> Picture:
+def _picture(archive: Path, entry: dict, frame: int) -> CapturedPicture:
     member = f"{archive.stem}/{frame:06d}.avif"
     width, height = _size(archive, member)
     K = matrix(entry.get("K"), 3, 3, what="K").T
@@ -108,8 +108,8 @@ def _picture(archive: Path, entry: dict, frame: int) -> Picture:
     label = f"{archive.stem}/{frame:06d}.png"
     read = partial(_read, archive, member)
     if not parts.is_file():
-        return Picture(archive.stem, camera, read)
-    return Picture(archive.stem, camera, read, partial(_mask, parts, label, (BACKGROUND, CHAIR)),
+        return CapturedPicture(archive.stem, camera, read)
+    return CapturedPicture(archive.stem, camera, read, partial(_mask, parts, label, (BACKGROUND, CHAIR)),
                    partial(_mask, parts, label, (BACKGROUND, CHAIR, APPAREL)))  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from backend.avatars.bust import register_bust
 from backend.geometry.similarity import Similarity, fit_similarity
 from backend.people import shards
 from backend.people.captures.split import is_held_out
-from backend.people.captures.subject import Subject, Unusable, View
+from backend.people.captures.subject import CapturedView, Subject, Unusable
 from backend.people.shards import Identity, write_identity
 from backend.protocol.camera import Camera
 from backend.protocol.errors import TurboPortraitError
@@ -140,7 +140,7 @@ def _reference_camera(subject: Subject, avatar) -> Camera:
     return tracked.camera.crop(x, y, scale * subject.photo_side, subject.reference.image.shape[0])
 
 
-def _with_mask(view: View) -> np.ndarray:
+def _with_mask(view: CapturedView) -> np.ndarray:
     mask = view.mask
     if mask is None:
         fine = cv2.resize(view.image, (512, 512), interpolation=cv2.INTER_CUBIC)

@@ -13,7 +13,7 @@ from backend.people.captures.ava256 import Ava256
 from backend.people.captures.nersemble import NeRSemble
 from backend.people.captures.panohead import PanoHead
 from backend.people.captures.source import Source, dice
-from backend.people.captures.subject import Capture, Picture, Subject, Unusable, View
+from backend.people.captures.subject import Capture, CapturedPicture, CapturedView, Subject, Unusable
 from backend.people.captures.triangulation import triangulate
 from backend.protocol.errors import TurboPortraitError
 
@@ -166,11 +166,13 @@ def assemble(capture: Capture, size: int, most_views: int, summary: Summary) -> 
     )
 
 
-def _view(picture: Picture, image: np.ndarray, frame: HeadFrame, size: int, angles: tuple[float, float]) -> View:
+def _view(
+    picture: CapturedPicture, image: np.ndarray, frame: HeadFrame, size: int, angles: tuple[float, float]
+) -> CapturedView:
     camera = aligned_camera(picture.camera, frame, size)
 
     def mask(read) -> np.ndarray | None:
         return None if read is None else cut(read(), picture.camera, frame, camera, border=0)
 
     aligned = cut(image, picture.camera, frame, camera)
-    return View(picture.name, aligned, mask(picture.read_mask), mask(picture.read_head), camera, *angles)
+    return CapturedView(picture.name, aligned, mask(picture.read_mask), mask(picture.read_head), camera, *angles)

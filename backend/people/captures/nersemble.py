@@ -23,7 +23,7 @@ import numpy as np
 
 from backend.people.captures.files import matrix, picture_size, read_frame, read_json, read_picture, video_facts
 from backend.people.captures.source import choose_moments
-from backend.people.captures.subject import Capture, Picture, SourceCamera, Unusable
+from backend.people.captures.subject import Capture, CapturedPicture, SourceCamera, Unusable
 
 FULL_WIDTH, FULL_HEIGHT = 2200, 3208
 WITHOUT_A_FACE = ("BACKGROUND",)
@@ -100,21 +100,21 @@ def _capture(identity: str, params: dict, sequence: Path, frame: int) -> Capture
     return Capture("nersemble", identity, moment, tuple(pictures), flame, (*notes, *note))
 
 
-def _movie_picture(path: Path, params: dict, frame: int) -> Picture:
+def _movie_picture(path: Path, params: dict, frame: int) -> CapturedPicture:
     frames, width, height = video_facts(path)
     if frame >= frames:
         raise Unusable(f"has only {frames} frames")
     alpha = path.parents[1] / "alpha_maps" / path.name
     mask = partial(_alpha_frame, alpha, frame) if alpha.is_file() else None
     camera = _camera(params, path.stem.removeprefix("cam_"), width, height)
-    return Picture(path.stem, camera, partial(read_frame, path, frame), mask)
+    return CapturedPicture(path.stem, camera, partial(read_frame, path, frame), mask)
 
 
-def _frame_picture(path: Path, params: dict) -> Picture:
+def _frame_picture(path: Path, params: dict) -> CapturedPicture:
     masks = (path.parents[1] / name / path.name for name in ALPHAS)
     alpha = next((mask for mask in masks if mask.is_file()), None)
     camera = _camera(params, path.stem.removeprefix("cam_"), *picture_size(path))
-    return Picture(path.stem, camera, partial(read_picture, path),
+    return CapturedPicture(path.stem, camera, partial(read_picture, path),
                    partial(read_picture, alpha, labels=True) if alpha else None)  # fmt: skip
 
 

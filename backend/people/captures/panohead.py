@@ -18,7 +18,7 @@ import numpy as np
 
 from backend.people.captures.alignment import BESIDE, EYE_REACH
 from backend.people.captures.files import matrix, picture_size, read_json, read_picture
-from backend.people.captures.subject import Capture, Picture, SourceCamera, Unusable
+from backend.people.captures.subject import Capture, CapturedPicture, SourceCamera, Unusable
 from backend.people.captures.triangulation import EYE_DISTANCE
 
 LABELS = "dataset.json"
@@ -64,7 +64,7 @@ class PanoHead:
                 notes.append(str(reason))
         return [Capture(self.name, identity, "0", tuple(pictures), notes=tuple(notes))]
 
-    def _picture(self, name: str, numbers: object) -> Picture:
+    def _picture(self, name: str, numbers: object) -> CapturedPicture:
         if "mirror" in PurePosixPath(name).stem:
             raise Unusable(f"{name} is a mirrored copy")
         label = matrix(numbers, 25, what=f"the label of {name}")
@@ -77,7 +77,7 @@ class PanoHead:
         K = np.diag([width, height, 1.0]) @ label[16:].reshape(3, 3)
         mask = self.folder.with_name(self.folder.name.replace("img", "seg")) / Path(name).with_suffix(".png")
         has_mask = mask.is_file() and mask != path
-        return Picture(
+        return CapturedPicture(
             name,
             SourceCamera(K, np.linalg.inv(to_world), width, height),
             partial(read_picture, path),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from backend.people.captures.subject import Subject, View
+from backend.people.captures.subject import CapturedView, Subject
 
 TILE, COLUMNS = 128, 8
 BACKGROUND = 40
@@ -29,7 +29,7 @@ def contact_sheet(subjects: Sequence[Subject]) -> np.ndarray:
     return np.vstack(rows)
 
 
-def _tile(view: View, words: str, frame: bool = False) -> np.ndarray:
+def _tile(view: CapturedView, words: str, frame: bool = False) -> np.ndarray:
     image = view.image.astype(np.float32)
     if view.mask is not None:
         image *= 0.35 + 0.65 * view.mask[..., None].astype(np.float32) / 255

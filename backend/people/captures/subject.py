@@ -43,7 +43,7 @@ class SourceCamera:
 
 
 @dataclass(frozen=True)
-class Picture:
+class CapturedPicture:
     """One camera's picture of a moment, not read yet.
 
     Attributes:
@@ -75,13 +75,13 @@ class Capture:
     source: str
     identity: str
     moment: str
-    pictures: tuple[Picture, ...]
+    pictures: tuple[CapturedPicture, ...]
     flame: Mapping[str, np.ndarray] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class View:
+class CapturedView:
     """An aligned picture, S x S.
 
     Attributes:
@@ -122,8 +122,8 @@ class Subject:
     source: str
     identity: str
     moment: str
-    reference: View
-    targets: tuple[View, ...]
+    reference: CapturedView
+    targets: tuple[CapturedView, ...]
     photo: np.ndarray
     photo_margin: tuple[float, float]
     photo_side: float

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from backend.people.parsing.pictures import FACE_HEIGHTS, SIZE, UNKNOWN, Picture
+from backend.people.parsing.pictures import FACE_HEIGHTS, SIZE, UNKNOWN, LabelledPicture
 from backend.tracking.parser import CLASSES
 from backend.tracking.parser import SIZE as CROP_SIZE
 from backend.tracking.photo import FACE_HEIGHTS as CROP_HEIGHTS
@@ -29,7 +29,7 @@ class Sample:
     foreground: np.ndarray
 
 
-def plain_sample(picture: Picture, background: np.ndarray | None = None, size: int = CROP_SIZE) -> Sample:
+def plain_sample(picture: LabelledPicture, background: np.ndarray | None = None, size: int = CROP_SIZE) -> Sample:
     """A picture in the tracker's own crop, unchanged, or before another background (C, C, 3) uint8."""
     matrix = placed(0.0, 1.0, np.zeros(2), size)
     image, foreground, alpha, labels, valid = warped(picture, matrix, size)
@@ -46,7 +46,7 @@ def placed(turn: float, scale: float, shift: np.ndarray, size: int) -> np.ndarra
     return matrix
 
 
-def warped(picture: Picture, matrix: np.ndarray, size: int) -> tuple[np.ndarray, ...]:
+def warped(picture: LabelledPicture, matrix: np.ndarray, size: int) -> tuple[np.ndarray, ...]:
     """Image, foreground, alpha, labels and valid pixels of a picture, through a matrix (2, 3)."""
 
     def warp(image: np.ndarray, flags: int = cv2.INTER_LINEAR, border: int = cv2.BORDER_CONSTANT, value: int = 0):

@@ -21,7 +21,7 @@ UNKNOWN = 255
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class LabelledPicture:
     """One picture.
 
     Attributes:
@@ -44,7 +44,7 @@ class Picture:
     landmarks: np.ndarray
 
 
-def write_picture(folder: Path, picture: Picture) -> None:
+def write_picture(folder: Path, picture: LabelledPicture) -> None:
     """Write a picture whole or not at all.
 
     Raises:
@@ -54,7 +54,7 @@ def write_picture(folder: Path, picture: Picture) -> None:
     write_file(folder / f"{picture.name}.npz", npz_bytes(group=np.array(picture.group), **arrays))
 
 
-def read_picture(path: Path) -> Picture:
+def read_picture(path: Path) -> LabelledPicture:
     """Read and check a picture.
 
     Raises:
@@ -73,10 +73,10 @@ def read_picture(path: Path) -> Picture:
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
             raise TurboPortraitError("bad_corpus", f"{path}: {name} is {arrays[name].shape} in place of {shape}")
-    return Picture(path.stem, group, **arrays)
+    return LabelledPicture(path.stem, group, **arrays)
 
 
-def read_pictures(folder: Path) -> list[Picture]:
+def read_pictures(folder: Path) -> list[LabelledPicture]:
     """All pictures of a folder, by name.
 
     Raises:

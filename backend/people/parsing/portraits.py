@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from scipy import ndimage
 
-from backend.people.parsing.pictures import FACE_HEIGHTS, SIZE, UNKNOWN, Picture
+from backend.people.parsing.pictures import FACE_HEIGHTS, SIZE, UNKNOWN, LabelledPicture
 from backend.protocol.errors import TurboPortraitError
 from backend.tracking.landmarks import FACE_OVAL
 from backend.tracking.parser import CLASSES, PortraitParser
@@ -85,7 +85,9 @@ def read_notes(path: Path) -> dict[str, Notes]:
         raise TurboPortraitError("bad_training_config", f"{path}: {error}") from error
 
 
-def label_portrait(name: str, photo: np.ndarray, landmarks: np.ndarray, teacher: HairTeacher, notes: Notes) -> Picture:
+def label_portrait(
+    name: str, photo: np.ndarray, landmarks: np.ndarray, teacher: HairTeacher, notes: Notes
+) -> LabelledPicture:
     """Label a photo.
 
     Args:
@@ -97,7 +99,7 @@ def label_portrait(name: str, photo: np.ndarray, landmarks: np.ndarray, teacher:
     alpha, foreground = _matte(crop, hair)
     labels = _labels(crop, places, hair, alpha, notes)
     small = (SIZE, SIZE)
-    return Picture(
+    return LabelledPicture(
         name=name,
         group=name,
         image=cv2.resize(crop.image, small, interpolation=cv2.INTER_AREA),

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from backend.people.parsing.pictures import FACE_HEIGHTS, SIZE, Picture
+from backend.people.parsing.pictures import FACE_HEIGHTS, SIZE, LabelledPicture
 from backend.people.synthesis.files import read_person
 from backend.tracking.parser import CLASSES
 from backend.tracking.photo import crop_around
@@ -17,7 +17,7 @@ MOST_YAW = 75
 """Degrees off the front beyond which no portrait is taken."""
 
 
-def label_person(folder: Path) -> Iterator[Picture]:
+def label_person(folder: Path) -> Iterator[LabelledPicture]:
     """The views of a person, from the front and from the sides, as pictures.
 
     Raises:
@@ -40,7 +40,7 @@ def label_person(folder: Path) -> Iterator[Picture]:
         cover = alpha[..., None] / np.float32(255)
         image = crop.image * cover + warp(background) * (1 - cover)
         places = landmarks @ crop.from_photo[:, :2].T + crop.from_photo[:, 2]
-        yield Picture(
+        yield LabelledPicture(
             name=f"{person.seed:06d}_{view:02d}",
             group=str(person.seed),
             image=np.clip(np.rint(image), 0, 255).astype(np.uint8),

@@ -9,7 +9,7 @@ from backend.people.synthesis.light import Surroundings
 from backend.people.synthesis.person import Person
 from backend.people.synthesis.scene import Scene
 from backend.people.synthesis.surface import rigid_motion
-from backend.people.synthesis.views import View, first_of_moment, moments_of
+from backend.people.synthesis.views import SyntheticView, first_of_moment, moments_of
 
 PARTS = (
     body.add_body, body.add_arms, body.add_eyes, body.add_teeth, growth.add_hair, growth.add_facial_hair,
@@ -17,7 +17,7 @@ PARTS = (
 )  # fmt: skip
 
 
-def build_scene(person: Person, shapes: ShapeSource, views: list[View], surroundings: Surroundings) -> Scene:
+def build_scene(person: Person, shapes: ShapeSource, views: list[SyntheticView], surroundings: Surroundings) -> Scene:
     """Everything that is seen in a person's views.
 
     Args:

@@ -12,7 +12,7 @@ from backend.people.synthesis.identity import ShapeSource
 from backend.people.synthesis.motions import Motions
 from backend.people.synthesis.person import Person
 from backend.people.synthesis.scene import Scene
-from backend.people.synthesis.views import View, moments_of
+from backend.people.synthesis.views import SyntheticView, moments_of
 from flame import HeadModel
 
 if TYPE_CHECKING:
@@ -36,14 +36,14 @@ class Figure:
     person: Person
     model: HeadModel
     anatomy: Anatomy
-    moments: list[View]
+    moments: list[SyntheticView]
     motions: list[Motions]
     bases: list[np.ndarray]
     base_vertex: np.ndarray
     base_body: Body | None
 
     @classmethod
-    def of(cls, person: Person, shapes: ShapeSource, views: list[View]) -> Figure:
+    def of(cls, person: Person, shapes: ShapeSource, views: list[SyntheticView]) -> Figure:
         """A figure to which nothing is added yet."""
         model, anatomy = shapes.model, anatomy_of(shapes.model)
         moments = [views[k] for k in moments_of(views)]

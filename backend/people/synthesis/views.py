@@ -21,7 +21,7 @@ SMALLEST = 256
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class SyntheticView:
     """One picture to take.
 
     Attributes:
@@ -38,7 +38,7 @@ class View:
     landmarks: np.ndarray
 
 
-def draw_views(person: Person, model: HeadModel, count: int, size: int) -> list[View]:
+def draw_views(person: Person, model: HeadModel, count: int, size: int) -> list[SyntheticView]:
     """The portrait and `count` other views; of every six the first three show its moment, the others one of their own.
 
     Args:
@@ -48,7 +48,7 @@ def draw_views(person: Person, model: HeadModel, count: int, size: int) -> list[
     anatomy = anatomy_of(model)
     front = (anatomy.template[:, 1] > anatomy.chin) & (anatomy.template[:, 1] < anatomy.landmarks[10, 1])
     front &= anatomy.template[:, 2] > anatomy.landmarks[234, 2]
-    views: list[View] = []
+    views: list[SyntheticView] = []
     for k in range(count + 1):
         rng = np.random.default_rng([person.seed, 2000, k])
         play, parameters = draw_performance(rng, model, portrait=k == 0)
@@ -60,7 +60,7 @@ def draw_views(person: Person, model: HeadModel, count: int, size: int) -> list[
         camera, angles = draw_camera(
             rng, head[front], skull.rotation, size if k == 0 else max(SMALLEST, size // 2), person.seed, k
         )
-        views.append(View(camera, angles, play, parameters, head, model.landmark_positions(head)))
+        views.append(SyntheticView(camera, angles, play, parameters, head, model.landmark_positions(head)))
     return views
 
 
@@ -70,6 +70,6 @@ def first_of_moment(view: int) -> int:
     return 0 if view == 0 or place < TOGETHER else group * 2 * TOGETHER + TOGETHER + 1
 
 
-def moments_of(views: list[View]) -> list[int]:
+def moments_of(views: list[SyntheticView]) -> list[int]:
     """The first views of all moments, in their order."""
     return sorted({first_of_moment(k) for k in range(len(views))})

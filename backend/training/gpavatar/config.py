@@ -10,10 +10,10 @@ import msgspec
 
 from backend.avatars.gpavatar.config import GPAvatarConfig
 from backend.protocol.errors import TurboPortraitError
-from backend.training.config import Count, LpipsConfig, RunConfig, Settings, Share, Weight, Whole
+from backend.training.config import Count, LpipsConfig, RunConfig, Share, StrictSettings, Weight, Whole
 
 
-class GPAvatarLossConfig(Settings):
+class GPAvatarLossConfig(StrictSettings):
     """The weights of the loss's terms (the published code's calc_metrics, commit 3ca7d44).
 
     Attributes:

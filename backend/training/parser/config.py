@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from backend.people.parsing.folds import FOLDS
-from backend.training.config import Count, RunConfig, Settings, Share, Weight, Whole
+from backend.training.config import Count, RunConfig, Share, StrictSettings, Weight, Whole
 
 
-class AugmentationConfig(Settings):
+class AugmentationConfig(StrictSettings):
     """How often each change is made, and how far it goes.
 
     Attributes:
@@ -34,7 +34,7 @@ class AugmentationConfig(Settings):
     compressed: Share = 0.5
 
 
-class ParserLossConfig(Settings):
+class ParserLossConfig(StrictSettings):
     """The weights of the loss's terms.
 
     Attributes:

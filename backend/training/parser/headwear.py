@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 
 from backend.people.parsing.backgrounds import draw_background
-from backend.people.parsing.pictures import Picture
+from backend.people.parsing.pictures import LabelledPicture
 from backend.tracking.parser import CLASSES
 
 FOREHEAD, NOSE_ROOT = 10, 168
 
 
-def put_on_headwear(picture: Picture, rng: np.random.Generator) -> Picture:
+def put_on_headwear(picture: LabelledPicture, rng: np.random.Generator) -> LabelledPicture:
     """The picture with cloth in place of its hair, down to a line across the forehead or, as a scarf, all of it."""
     skin, hair = (CLASSES.index(name) for name in ("skin", "hair"))
     size = len(picture.image)

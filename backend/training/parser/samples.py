@@ -14,7 +14,7 @@ from torch import Tensor
 
 from backend.people.parsing.backgrounds import draw_background
 from backend.people.parsing.crops import Sample, labelled, over, placed, warped
-from backend.people.parsing.pictures import Picture
+from backend.people.parsing.pictures import LabelledPicture
 from backend.tracking.parser import CLASSES
 from backend.tracking.parser import SIZE as CROP_SIZE
 from backend.training.parser.config import AugmentationConfig
@@ -51,7 +51,11 @@ class Batch:
 
 
 def draw_sample(
-    picture: Picture, others: Sequence[Picture], config: AugmentationConfig, size: int, rng: np.random.Generator
+    picture: LabelledPicture,
+    others: Sequence[LabelledPicture],
+    config: AugmentationConfig,
+    size: int,
+    rng: np.random.Generator,
 ) -> Sample:
     """A picture changed by chance, size x size pixels; the others lend it what is behind them."""
     if EYEWEAR not in picture.labels and rng.random() < config.spectacles:
@@ -75,7 +79,7 @@ def draw_sample(
     return labelled(_developed(image, config, rng), valid, labels, alpha, foreground)
 
 
-def _background(others: Sequence[Picture], size: int, rng: np.random.Generator) -> np.ndarray:
+def _background(others: Sequence[LabelledPicture], size: int, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.6:
         return draw_background(rng, size)
     # A true room or street, without its person: the place is filled from around.

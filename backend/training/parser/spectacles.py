@@ -7,7 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from backend.people.parsing.pictures import Picture
+from backend.people.parsing.pictures import LabelledPicture
 from backend.tracking.parser import CLASSES
 
 RIGHT_EYE, LEFT_EYE = (33, 133), (263, 362)
@@ -17,7 +17,7 @@ FINE = 4
 """Painted so many times larger, then averaged."""
 
 
-def put_on_spectacles(picture: Picture, rng: np.random.Generator) -> Picture:
+def put_on_spectacles(picture: LabelledPicture, rng: np.random.Generator) -> LabelledPicture:
     """The picture with frames, lenses, bridge and temples before the eyes, in image, foreground and labels."""
     size = len(picture.image)
     points = picture.landmarks * FINE

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy, one_hot, softmax
 
 from backend.people.parsing.crops import plain_sample
 from backend.people.parsing.folds import fold_of
-from backend.people.parsing.pictures import UNKNOWN, Picture, read_pictures
+from backend.people.parsing.pictures import UNKNOWN, LabelledPicture, read_pictures
 from backend.people.shards import is_held_out
 from backend.protocol.errors import TurboPortraitError
 from backend.tracking.export_parser import export_parser
@@ -125,7 +125,9 @@ class ParserTrainer(Run):
                 mean.copy_(value)
 
 
-def load_corpus(folder: Path, folds: int, fold: int) -> tuple[list[Picture], list[Picture], list[Picture]]:
+def load_corpus(
+    folder: Path, folds: int, fold: int
+) -> tuple[list[LabelledPicture], list[LabelledPicture], list[LabelledPicture]]:
     """People and portraits to learn from, and what is left out: held-out people and the fold's portraits.
 
     Raises:
@@ -166,7 +168,7 @@ def parser_loss(logits: Tensor, alpha: Tensor, batch: Batch, weights: ParserLoss
     return terms | {"total": sum(getattr(weights, name) * value for name, value in terms.items())}
 
 
-def _shows_rare(picture: Picture) -> bool:
+def _shows_rare(picture: LabelledPicture) -> bool:
     return bool(np.isin(picture.labels, RARE).any())
 
 
