@@ -18,15 +18,14 @@ LIST = "runtime.json"
 """In the packed folder: the Python that the wheels are for, their sizes unpacked, and their checksums."""
 LAUNCHER = "turboportrait_backend.py"
 _LAUNCH = """\
+import importlib
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from backend.commands.app import main
-
 if __name__ == "__main__":
-    main()
+    importlib.import_module("backend.commands.app").main()
 """
 _KEPT_DATA = ("purelib", "platlib")
 _SPARE = 64 << 20
