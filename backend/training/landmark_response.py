@@ -83,7 +83,7 @@ def act(photo: bytes, model: HeadModel, rng: np.random.Generator, pictures: int 
                 return
             actor = Actor(picture, found, model, response=Response.geometric(model))
             rest = actor.fit(found)
-        if found is not None:
+        if found is not None and actor is not None and rest is not None:
             yield Sample(actor, rest, found.astype(float), head, expression, gaze)
 
 
@@ -145,7 +145,8 @@ def _parameters(model: HeadModel, rng: np.random.Generator) -> tuple[np.ndarray,
         if rng.uniform() < 0.25:
             expression[[names.index(name) for name in pair]] = rng.uniform()
     yaw, pitch, roll = rng.uniform(-1, 1, 3) * (YAW, PITCH, ROLL)
-    turn = axis_angle_to_matrix([0, yaw, 0]) @ axis_angle_to_matrix([pitch, 0, 0]) @ axis_angle_to_matrix([0, 0, roll])
+    about_x, about_y, about_z = axis_angle_to_matrix(np.diag([pitch, yaw, roll]))
+    turn = about_y @ about_x @ about_z
     return matrix_to_axis_angle(turn), expression, rng.uniform(-1, 1, 2) * (LOOK_UP, LOOK_ASIDE)
 
 
@@ -155,7 +156,8 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=PICTURES, help="of each")
     parser.add_argument("--output", type=Path, default=FILE)
     options = parser.parse_args()
-    model, rng, samples = with_landmarks(load_head_model()), np.random.default_rng(0), []
+    model, rng = with_landmarks(load_head_model()), np.random.default_rng(0)
+    samples: list[Sample] = []
     for path in with_bar(options.portraits, "people"):
         try:
             samples += act(read_photo(path), model, rng, options.pictures)

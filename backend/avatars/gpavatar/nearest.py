@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backend.avatars.gpavatar.nearest_blocks import boxes, sorted_blocks
+
 BRUTE_FORCE_ELEMENTS = 1 << 26
 """Distances held at once by brute force."""
 BLOCK = 16
@@ -55,35 +57,12 @@ def culled_search(coordinates: Tensor, points: Tensor, neighbours: int) -> tuple
     """
     order, blocks = sorted_blocks(points, BLOCK)
     ordered = points.detach().float()[order].T.contiguous().numpy()
-    groups = _boxes(points.detach().float()[order], BLOCK * BLOCK).numpy()
+    groups = boxes(points.detach().float()[order], BLOCK * BLOCK).numpy()
     queries = coordinates.detach().float().contiguous().numpy()
     distances = np.empty((len(queries), neighbours), np.float32)
     indices = np.empty((len(queries), neighbours), np.int64)
     _search(queries, ordered, blocks.numpy(), groups, distances, indices, 8 * numba.get_num_threads())
     return torch.from_numpy(distances), order[torch.from_numpy(indices)]
-
-
-def sorted_blocks(points: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """The order (P,) of points (P, 3) along a space-filling curve, and the boxes (B, 6) of every `size` of them."""
-    points = points.detach().float()
-    order = _morton_codes(points).argsort(stable=True)
-    return order, _boxes(points[order], size)
-
-
-def _morton_codes(points: Tensor) -> Tensor:
-    """Places (P,) along a Z-shaped curve of 1024 cells a side."""
-    low, high = points.amin(0), points.amax(0)
-    cells = ((points - low) / (high - low).clamp(min=1e-9) * 1023).long()
-    bits = torch.arange(10, device=points.device)
-    spread = ((cells[:, :, None] >> bits) & 1) << (3 * bits)
-    return (spread.sum(-1) << torch.arange(3, device=points.device)).sum(-1)
-
-
-def _boxes(points: Tensor, size: int) -> Tensor:
-    """Lower and upper corners (B, 6) of every `size` points; the last point fills up the last box."""
-    missing = -len(points) % size
-    blocks = torch.cat([points, points[-1:].expand(missing, -1)]).unflatten(0, (-1, size))
-    return torch.cat([blocks.amin(1), blocks.amax(1)], -1)
 
 
 @numba.njit(cache=True, fastmath=True, inline="always")

@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from backend.avatars.gpavatar.nearest import sorted_blocks
+from backend.avatars.gpavatar.nearest_blocks import sorted_blocks
 
 TILE = 64
 """Samples per program."""

@@ -39,7 +39,9 @@ class Response:
 
     @classmethod
     def geometric(cls, model: HeadModel) -> Response:
-        """That of a network that shows the head model's own landmarks."""
+        """That of a network that shows the head model's own landmarks; the model must have them."""
+        if model.landmarks is None:
+            raise ValueError("the head model has no landmarks: see `with_landmarks`")
         basis = model.landmark_positions(model.expressiondirs.reshape(len(model.v_template), -1))
         basis = basis.reshape(-1, 3, model.num_expression)[:MESH, :, cls.fitted(model)].astype(float)
         weight = np.maximum(model.landmarks.weight[:MESH].astype(float), 0.01)
