@@ -132,6 +132,7 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     # That the photo shows hair counts sooner than that it shows none.
     hidden = texels.resample(surface.hidden) * (1 - smoothstep(texels.facing, 0.2, 0.45) * texels.inside)
     alpha = np.maximum(hidden, shown * smoothstep(texels.facing, 0.12, 0.3) * texels.inside)
+    alpha = _without_islands(alpha, ISLAND / 4)
     return Layer(np.dstack([color, 255 * alpha]).astype(np.float32), known * (alpha > 0.5))
 
 
@@ -181,7 +182,7 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     alpha = np.where(below, 0, alpha)
     # Beside the neck there is no chest, but for slivers of the neck's own outline.
     alpha *= 1 - smoothstep(chest + neck, 0.3, 0.6) * texels.resample(surface.at_neck) * (texels.facing > 0)
-    alpha = smoothstep(alpha, 0.25, 0.75)
+    alpha = _without_islands(smoothstep(alpha, 0.25, 0.75), ISLAND)
     return Layer(np.dstack([color, 255 * alpha]).astype(np.float32), known)
 
 

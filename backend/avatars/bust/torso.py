@@ -27,8 +27,8 @@ BLEND = 0.015
 """Metres below the neck's end over which it goes under a bare chest."""
 OVER_NECK = 0.002
 """Metres that cloth keeps from the neck under it."""
-CLEAR = 0.015
-"""Metres over the neck, and above its lower end, within which bare skin is the neck's."""
+CLOSE, CLEAR = 0.006, 0.015
+"""Metres over the neck within which, and above its lower end from which on, bare skin is the neck's."""
 MAX_SHIFT, SHIFT_COST = 0.07, 0.4
 """Metres that shoulders may be higher or lower than the head model's, and what a metre counts beside misfit."""
 SHOULDERS = 0.05
@@ -95,7 +95,7 @@ def build_torso(
     # A little too wide, then cut by the outline: so the surface reaches it everywhere.
     radius = np.minimum(ndimage.grey_dilation(smooth(radius, 0.6), (5, 3)), np.maximum(hull, 0.5 * radius))
     high = np.arange(chart.shape[0])[:, None] * chart.step < ABOVE - CLEAR
-    at_neck = smooth(((neck > 0) & (radius < neck + CLEAR) & high).astype(float), 0.7)
+    at_neck = smooth(((neck > 0) & (radius < neck + CLOSE) & high).astype(float), 0.7)
     return TorsoSurface(chart, radius, collar, np.clip(2 * share - 1, 0, 1), at_neck)
 
 
