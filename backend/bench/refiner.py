@@ -23,6 +23,7 @@ from backend.refiner import Refiner
 from backend.refiner.autoencoder import decode
 from backend.refiner.config import RefinerConfig, preset_folder
 from backend.refiner.images import network_views
+from backend.refiner.runtime.onnx_refiner import OnnxRefiner, folder_of
 from backend.refiner.runtime.static_runner import StaticRunner, can_compile
 from backend.refiner.runtime.views import stack_moments
 from backend.tracking.embedding import with_landmarks
@@ -72,6 +73,9 @@ class Case:
         device = self.model.device
         reference = self.model.encode_reference(self.portrait, self.place)
         forms: dict[str, Callable] = {"ours": partial(self.model.refine, self.views, reference)}
+        if light := self._light_form():
+            encoded = light.encode_reference(self.portrait, self.place)
+            forms["onnx"] = partial(light.refine, self.views, encoded)
         if plain:
             forms["plain"] = partial(plain.refine, self.views, self.portrait, place=self.place)
         if self.framing is Framing.FULL:
@@ -96,6 +100,10 @@ class Case:
             "ours": _figures(taken["ours"]),
             "peak_memory_gb": round(self.memory / 1e9, 2),
         }
+        if light:
+            figures["onnx"] = _figures(taken["onnx"])
+            figures["onnx_times_faster"] = round(figures["ours"]["p50_ms"] / figures["onnx"]["p50_ms"], 2)
+            figures["onnx_largest_difference"] = _largest_difference(pictures["ours"], pictures["onnx"])
         if self.framing is Framing.FULL:
             flop = refining_flop(preset_folder(self.preset), self.count, self.size)
             figures["stages_ms"] = {name: percentiles(taken[name])["p50_ms"] for name in STAGES}
@@ -111,6 +119,15 @@ class Case:
             figures["largest_difference"] = int(difference.max())
             figures["mean_difference"] = round(float(difference.mean()), 4)
         return figures
+
+    def _light_form(self) -> OnnxRefiner | None:
+        """The same weights on ONNX Runtime, where they were exported and torch computes on the CPU as well."""
+        folder = preset_folder(self.preset)
+        if self.model.device.type != "cpu" or not folder_of(folder).is_dir():
+            return None
+        light = OnnxRefiner(folder)
+        light.config = dataclasses.replace(light.config, size=self.size)
+        return light
 
     def _use_size(self) -> None:
         self.model.config = dataclasses.replace(self.model.config, size=self.size)
@@ -141,6 +158,11 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"cpu, {torch.get_num_threads()} threads"
+
+
+def _largest_difference(first: list[np.ndarray], second: list[np.ndarray]) -> int:
+    """Grey levels."""
+    return int(np.abs(np.stack(first).astype(int) - np.stack(second)).max())
 
 
 def _figures(seconds: list[float]) -> dict[str, float]:
