@@ -281,7 +281,7 @@ def _hidden(
         reach = np.maximum(long, low * np.clip((beside - side.ear_azimuth - 10) / 15, 0, 1)[None])
         hangs = np.where(side.half, hangs * behind * reach, hangs)
         if not side.ear_covered:
-            ears += ndimage.gaussian_filter(ndimage.binary_dilation(side.ear_mask, iterations=1).astype(float), 0.7)
+            ears += ndimage.gaussian_filter(side.ear_mask.astype(float), 0.5)
     hangs = ndimage.gaussian_filter(hangs * along, (0, 1), mode=("nearest", "wrap"))
     return np.maximum(grows, hangs) * (1 - np.clip(ears, 0, 1))
 
