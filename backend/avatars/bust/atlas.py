@@ -38,7 +38,7 @@ FOLDS, STRANDS = (5.0, 0.3), (12.0, 0.8)
 made-up ones have: what is invented should not draw the eye."""
 STRANDS_PER_DEPTH = 3500.0
 """Texels of Gaussian along strands for each metre that hair stands off the skull."""
-HALF, WORN = 0.5, 0.7
+HALF, WORN = 0.5, 0.84
 SHAVEN_DEPTH, SHAVEN_CHROMA, SHAVEN_LIGHT = (0.022, 0.032), (28.0, 42.0), (0.75, 0.95)
 """See `_shaven`: depths of hair, its colours' spread over red, green and blue, its brightness as a share of skin's."""
 STUBBLE = 0.72
