@@ -263,7 +263,7 @@ def random_lpips(seed=0):
 def test_the_perceptual_term_is_the_published_one(monkeypatch):
     """Unit features' squared differences summed over channels, averaged over places, added over layers."""
     loaded = random_lpips()
-    monkeypatch.setattr(Lpips, "load", classmethod(lambda cls, config: loaded))
+    monkeypatch.setattr(Lpips, "load", classmethod(lambda cls, *config: loaded))
     term = published_perceptual(LpipsConfig(net="alex"))
     a, b = torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)
     mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])

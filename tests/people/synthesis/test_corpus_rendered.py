@@ -54,7 +54,8 @@ def test_the_matte_holds_the_landmarks_and_the_picture_shows_skin(person):
         if abs(person.angles[k, 0]) > 60:
             continue
         inside = np.clip(person.landmarks[k].astype(int), 0, SIZE - 1)
-        assert (person.images[k][inside[:, 1], inside[:, 0], 3] > 200).mean() > 0.95
+        # Those of the face's oval lie on its outline from the side.
+        assert (person.images[k][inside[:, 1], inside[:, 0], 3] > 200).mean() > 0.93
         assert (person.images[k][..., 3] == 0).mean() > 0.1
         assert {LABELS["skin"], LABELS["clothing"]} <= set(np.unique(person.labels[k]))
         skin = person.images[k][(person.labels[k] == LABELS["skin"]) & (person.images[k][..., 3] == 255)]
