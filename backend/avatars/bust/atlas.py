@@ -43,6 +43,8 @@ SHAVEN_DEPTH, SHAVEN_CHROMA, SHAVEN_LIGHT = (0.022, 0.032), (28.0, 42.0), (0.75,
 """See `_shaven`: depths of hair, its colours' spread over red, green and blue, its brightness as a share of skin's."""
 STUBBLE = 0.72
 """A shaven scalp's brightness as a share of skin's."""
+STRIP = 13
+"""Pixels of width up to which skin beside the fitted head is the head's."""
 LEAST_SEEN, ISLAND = 0.1, 0.02
 """How far a texel is seen to count for an island, and the share of the largest one's area below which one is noise."""
 RIM = (1.5, 8.0)
@@ -144,14 +146,17 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     """
     texels = ChartTexels(surface.chart.points(surface.radius), surface.chart.centre, portrait, TORSO_BOX)
     regions = portrait.regions
+    # Along the head's outline a thin strip of its skin lies beside it: no chest.
     own_skin = regions[..., SKIN] * ~head_covered
+    own_skin = np.minimum(own_skin, cv2.morphologyEx(own_skin, cv2.MORPH_OPEN, np.ones((STRIP, STRIP))))
     worn = regions[..., CLOTHING] + regions[..., HEADWEAR]
-    here = np.stack([worn, own_skin, regions[..., BACKGROUND], regions[..., SKIN] * head_covered], -1)
+    here = np.stack([worn, own_skin, regions[..., BACKGROUND], regions[..., SKIN] - own_skin], -1)
     cloth, chest, nothing, neck = np.moveaxis(portrait.sample(here, texels.pixels), -1, 0)
     pure = portrait.sample(cv2.erode(1 - regions[..., BACKGROUND], np.ones((7, 7))), texels.pixels)
-    known = (texels.seen * smoothstep(pure, 0.5, 0.85)).astype(np.float32)
+    # What lies behind the chin is not known.
+    known = (texels.seen * smoothstep(pure, 0.5, 0.85) * (1 - smoothstep(neck, 0.2, 0.6))).astype(np.float32)
     photo = portrait.sample(portrait.color, texels.pixels)
-    cloth_lends, skin_lends = (known * smoothstep(part, 0.4, 0.8) for part in (cloth, chest + neck))
+    cloth_lends, skin_lends = (known * smoothstep(part, 0.4, 0.8) for part in (cloth, chest))
     folds = (cloth_lends > 0.8) & (texels.facing > LENDS)
     filled = _continued(photo, cloth_lends, cloth_lends, folds, texels, FOLDS, continue_detail)
     skin = pull_push(photo, skin_lends * typical(photo, skin_lends))
@@ -169,7 +174,7 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     front = (
         np.cos(texels.resample(np.broadcast_to(surface.chart.azimuth, surface.chart.shape)) - portrait.azimuth) > 0.4
     )
-    bare = smoothstep(chest + neck, 0.4, 0.8) * smoothstep(texels.facing, 0.0, 0.06) * texels.inside * front
+    bare = smoothstep(chest, 0.4, 0.8) * smoothstep(texels.facing, 0.0, 0.06) * texels.inside * front
     known = np.maximum(known, bare).astype(np.float32)
     color = photo * known[..., None] + filled * (1 - known[..., None])
     collar = np.interp(texels.column, np.arange(len(surface.collar)), surface.collar)

@@ -27,8 +27,9 @@ BLEND = 0.015
 """Metres below the neck's end over which it goes under a bare chest."""
 OVER_NECK = 0.002
 """Metres that cloth keeps from the neck under it."""
-CLOSE, CLEAR = 0.006, 0.015
-"""Metres over the neck within which, and above its lower end from which on, bare skin is the neck's."""
+CLOSE, CLOSE_BEFORE = ((0.015, 0.016), (0.0, 0.006)), ((0.025, 0.04), (0.0, 0.024))
+"""Metres above the neck's lower end, and metres over the neck within which bare skin is the neck's own there; and how
+much farther before it."""
 MAX_SHIFT, SHIFT_COST = 0.07, 0.4
 """Metres that shoulders may be higher or lower than the head model's, and what a metre counts beside misfit."""
 SHOULDERS = 0.05
@@ -94,8 +95,12 @@ def build_torso(
     hull = portrait.hull(portrait.alpha > 0.5, *chart.rays(), REACH)
     # A little too wide, then cut by the outline: so the surface reaches it everywhere.
     radius = np.minimum(ndimage.grey_dilation(smooth(radius, 0.6), (5, 3)), np.maximum(hull, 0.5 * radius))
-    high = np.arange(chart.shape[0])[:, None] * chart.step < ABOVE - CLEAR
-    at_neck = smooth(((neck > 0) & (radius < neck + CLOSE) & high).astype(float), 0.7)
+    above_end = ABOVE - np.arange(chart.shape[0])[:, None] * chart.step
+    stands_off = np.where(neck > 0, radius - neck, np.inf)
+    # At its sides a neck is wider than the head model's.
+    before = np.clip((np.cos(portrait.turned(chart.azimuth)) - 0.7) / 0.15, 0, 1)[None]
+    near = np.interp(above_end, *CLOSE) + before * np.interp(above_end, *CLOSE_BEFORE)
+    at_neck = smooth((stands_off < near).astype(float), 0.7)
     return TorsoSurface(chart, radius, collar, np.clip(2 * share - 1, 0, 1), at_neck)
 
 
