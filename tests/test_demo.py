@@ -42,8 +42,8 @@ def test_the_demo_makes_all_that_it_promises(tmp_path):
     assert Image.open(output / "sheet.png").size[0] == 6 * 128
     assert (output / "demo.blend").stat().st_size > 100_000
     report = json.loads((output / "report.json").read_text())
-    assert report["frontal_inside_matte_256"]["raw"]["psnr_db"] >= 24
-    assert report["frontal_inside_matte_256"]["refined"]["psnr_db"] >= 24
+    assert report["frontal_inside_matte_256"]["raw"]["psnr_db"] >= 22
+    assert report["frontal_inside_matte_256"]["refined"]["psnr_db"] >= 22
     assert report["registration_seconds"] > 0
     assert set(report["latency_256"]) == {"one_raw_view", "two_refined_views"}
 

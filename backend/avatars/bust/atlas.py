@@ -43,8 +43,6 @@ SHAVEN_DEPTH, SHAVEN_CHROMA, SHAVEN_LIGHT = (0.022, 0.032), (28.0, 42.0), (0.75,
 """See `_shaven`: depths of hair, its colours' spread over red, green and blue, its brightness as a share of skin's."""
 STUBBLE = 0.72
 """A shaven scalp's brightness as a share of skin's."""
-STRIP = 13
-"""Pixels of width up to which skin beside the fitted head is the head's."""
 LEAST_SEEN, ISLAND = 0.1, 0.02
 """How far a texel is seen to count for an island, and the share of the largest one's area below which one is noise."""
 RIM = (1.5, 8.0)
@@ -146,9 +144,7 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     """
     texels = ChartTexels(surface.chart.points(surface.radius), surface.chart.centre, portrait, TORSO_BOX)
     regions = portrait.regions
-    # Along the head's outline a thin strip of its skin lies beside it: no chest.
     own_skin = regions[..., SKIN] * ~head_covered
-    own_skin = np.minimum(own_skin, cv2.morphologyEx(own_skin, cv2.MORPH_OPEN, np.ones((STRIP, STRIP))))
     worn = regions[..., CLOTHING] + regions[..., HEADWEAR]
     here = np.stack([worn, own_skin, regions[..., BACKGROUND], regions[..., SKIN] - own_skin], -1)
     cloth, chest, nothing, neck = np.moveaxis(portrait.sample(here, texels.pixels), -1, 0)
