@@ -19,6 +19,7 @@ from ..connection.requests import register_again
 from ..scene import compositing, head_requests
 from ..scene.camera import render_size
 from ..scene.camera_image import update_image
+from ..scene.handlers import register_handlers_factory
 from ..scene.head_requests import HeadRequest
 from ..scene.render_options import RenderOptions
 from . import card, viewport
@@ -249,18 +250,17 @@ HANDLERS = {
     "frame_change_post": _evaluated,
     "load_post": _loaded,
 }
+_register_handlers, _unregister_handlers = register_handlers_factory(HANDLERS)
 
 
 def register() -> None:
-    for name, handler in HANDLERS.items():
-        getattr(bpy.app.handlers, name).append(handler)
+    _register_handlers()
     # While Blender registers an extension it shows it no scenes.
     bpy.app.timers.register(_loaded)
 
 
 def unregister() -> None:
-    for name, handler in HANDLERS.items():
-        getattr(bpy.app.handlers, name).remove(handler)
+    _unregister_handlers()
     for timer in (tick, _loaded):
         if bpy.app.timers.is_registered(timer):
             bpy.app.timers.unregister(timer)

@@ -24,6 +24,7 @@ from ..live.card import card_of, follow
 from ..scene import compositing, head_requests
 from ..scene.camera import render_size
 from ..scene.camera_image import update_image
+from ..scene.handlers import register_handlers_factory
 from ..scene.head import is_shown
 from ..scene.render_options import RenderOptions
 from .engine import TurboPortraitEngine, render_in_thread
@@ -85,14 +86,13 @@ def _render_ended(*_: object) -> None:
 
 
 HANDLERS = {"frame_change_post": _frame_evaluated, "render_complete": _render_ended, "render_cancel": _render_ended}
+_register_handlers, _unregister_handlers = register_handlers_factory(HANDLERS)
 
 
 def register() -> None:
-    for name, handler in HANDLERS.items():
-        getattr(bpy.app.handlers, name).append(handler)
+    _register_handlers()
 
 
 def unregister() -> None:
-    for name, handler in HANDLERS.items():
-        getattr(bpy.app.handlers, name).remove(handler)
+    _unregister_handlers()
     session.release()

@@ -25,6 +25,7 @@ from ..live.meter import meter
 from ..live.viewport import ViewportView
 from ..scene.camera import render_window
 from ..scene.compositing import world_color
+from ..scene.handlers import register_handlers_factory
 from ..scene.head_requests import HeadRequest
 from ..scene.render_options import RenderOptions
 from ..scene.unsupported import unsupported_in_scene
@@ -183,11 +184,11 @@ def _render_ended(*_: object) -> None:
 
 
 HANDLERS = {"render_init": _render_begins, "render_complete": _render_ended, "render_cancel": _render_ended}
+_register_handlers, _unregister_handlers = register_handlers_factory(HANDLERS)
 
 
 def register() -> None:
-    for name, handler in HANDLERS.items():
-        getattr(bpy.app.handlers, name).append(handler)
+    _register_handlers()
     _leaving.clear()
     if bpy.app.timers.is_registered(_unregister_after_the_render):
         bpy.app.timers.unregister(_unregister_after_the_render)
@@ -197,8 +198,7 @@ def register() -> None:
 
 def unregister() -> None:
     """Let a render's thread give up, then let the class go; Blender crashes if it goes before its render does."""
-    for name, handler in HANDLERS.items():
-        getattr(bpy.app.handlers, name).remove(handler)
+    _unregister_handlers()
     _leaving.set()
     if _at_work.acquire(timeout=GIVE_UP_SECONDS):
         _at_work.release()

@@ -106,11 +106,11 @@ class MeshProperties(bpy.types.PropertyGroup):
 
 
 CLASSES = (HeadProperties, MeshProperties)
+_register_classes, _unregister_classes = bpy.utils.register_classes_factory(CLASSES)
 
 
 def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
+    _register_classes()
     bpy.types.Object.turboportrait = bpy.props.PointerProperty(type=HeadProperties)
     bpy.types.Mesh.turboportrait = bpy.props.PointerProperty(type=MeshProperties)
 
@@ -118,5 +118,4 @@ def register() -> None:
 def unregister() -> None:
     for owner in (bpy.types.Mesh, bpy.types.Object):
         del owner.turboportrait
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+    _unregister_classes()

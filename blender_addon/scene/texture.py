@@ -11,6 +11,7 @@ import bpy
 import numpy as np
 from bpy.app.handlers import persistent
 
+from .handlers import register_handlers_factory
 from .head import mesh_of
 from .material import pixels_of
 
@@ -89,12 +90,4 @@ def _forget(*_: object) -> None:
 
 HANDLERS = {"save_pre": _keep_paint, "depsgraph_update_post": _notice_paint, "load_post": _forget}
 
-
-def register() -> None:
-    for name, handler in HANDLERS.items():
-        getattr(bpy.app.handlers, name).append(handler)
-
-
-def unregister() -> None:
-    for name, handler in HANDLERS.items():
-        getattr(bpy.app.handlers, name).remove(handler)
+register, unregister = register_handlers_factory(HANDLERS)

@@ -53,15 +53,14 @@ class ShotListProperties(bpy.types.PropertyGroup):
 
 
 CLASSES = (ShotItem, ShotListProperties)
+_register_classes, _unregister_classes = bpy.utils.register_classes_factory(CLASSES)
 
 
 def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
+    _register_classes()
     bpy.types.Scene.turboportrait_shots = bpy.props.PointerProperty(type=ShotListProperties)
 
 
 def unregister() -> None:
     del bpy.types.Scene.turboportrait_shots
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+    _unregister_classes()

@@ -201,6 +201,7 @@ def _draw_state(context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
 
 
 CLASSES = (BackendPanel, PortraitPanel, PreviewPanel, FiguresPanel, RenderPanel, MotionBlurPanel)
+_register_classes, _unregister_classes = bpy.utils.register_classes_factory(CLASSES)
 BUILT_IN_PANELS_LEFT_OUT = {"VIEWLAYER_PT_filter", "VIEWLAYER_PT_layer_passes"}
 
 
@@ -213,8 +214,7 @@ def _built_in_panels():
 
 
 def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
+    _register_classes()
     for engines in _built_in_panels():
         engines.add(TurboPortraitEngine.bl_idname)
 
@@ -222,5 +222,4 @@ def register() -> None:
 def unregister() -> None:
     for engines in _built_in_panels():
         engines.discard(TurboPortraitEngine.bl_idname)
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+    _unregister_classes()

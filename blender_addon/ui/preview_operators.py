@@ -156,14 +156,13 @@ class LogFigures(bpy.types.Operator):
 
 
 CLASSES = (AddCard, ShowImage, ShowRendered, RenderView, UsePhotoColors, LogFigures)
+_register_classes, _unregister_classes = bpy.utils.register_classes_factory(CLASSES)
 
 
 def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
+    _register_classes()
 
 
 def unregister() -> None:
     meter.log_to(None)
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+    _unregister_classes()

@@ -135,12 +135,4 @@ class ShowContactSheet(bpy.types.Operator):
 
 CLASSES = (ShotsFromMarkers, LoadShots, RenderShots, StopShots, ShowContactSheet)
 
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -70,12 +70,4 @@ class ShotsPanel(Sidebar, bpy.types.Panel):
 
 CLASSES = (ShotList, ShotsPanel)
 
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)
