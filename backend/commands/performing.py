@@ -11,15 +11,12 @@ import av
 
 from backend.commands.session import backend_client
 from backend.commands.sound import Sound
-from backend.protocol.files import atomic_file
+from backend.photos.movie_files import h264_movie
 from backend.protocol.messages import View
 from backend.protocol.performance import Performance
 from backend.protocol.pictures import bytes_over_grey
 from backend.protocol.retargeting import conformed, parameters_of, retargeted
 from flame import load_head_model
-
-CRF = "16"
-"""x264's constant quality: hardly to be told from the pictures."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +80,7 @@ def render_film(
         side = film.size - film.size % 2
         camera = registered.camera.crop(0, 0, registered.camera.width, side)
         rate = Fraction(*performance.header.fps)
-        with atomic_file(output) as part, av.open(str(part), "w", format="mp4") as movie:
-            stream = movie.add_stream("h264", rate=rate)
-            stream.pix_fmt, stream.options = "yuv420p", {"crf": CRF}
-            stream.width = stream.height = side
+        with h264_movie(output, rate, side, side) as (movie, stream):
             carried = Sound(sound, movie, len(performance) / float(rate)) if sound else None
             for number, pose in enumerate(poses):
                 done = client.render(
@@ -105,6 +99,5 @@ def render_film(
                 if carried:
                     carried.carry((number + 1) / float(rate))
                 progress(0.1 + 0.9 * (number + 1) / len(poses), "rendering")
-            movie.mux(stream.encode())
             if carried:
                 carried.finish()

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from backend.demo.measure import SheetView
+from backend.photos.movie_files import h264_movie
 from backend.photos.saving import save_picture
-from backend.protocol.files import atomic_file
 from backend.protocol.pictures import bytes_over_grey
 
 LABEL_HEIGHT = 28
@@ -47,14 +47,13 @@ def contact_sheet(portrait: np.ndarray, views: Sequence[SheetView], path: Path) 
 
 
 def movie(frames: Sequence[Path], path: Path, frames_per_second: int = 24) -> None:
-    """An H.264 movie (MP4) of pictures of one size with even sides; raises as `atomic_file`."""
+    """An H.264 movie (MP4) of pictures of one size with even sides; raises as `h264_movie`."""
     import av
 
-    with atomic_file(path) as part, av.open(str(part), "w", format="mp4") as container:
-        stream = container.add_stream("h264", rate=Fraction(frames_per_second))
-        stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": "16"}
-        stream.width, stream.height = Image.open(frames[0], formats=["PNG"]).size
+    with h264_movie(path, Fraction(frames_per_second), *_opened(frames[0]).size) as (container, stream):
         for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_image(Image.open(frame, formats=["PNG"]).convert("RGB"))))
-        container.mux(stream.encode())
+            container.mux(stream.encode(av.VideoFrame.from_image(_opened(frame).convert("RGB"))))
+
+
+def _opened(frame: Path) -> Image.Image:
+    return Image.open(frame, formats=["PNG"])

@@ -11,9 +11,9 @@ import av
 import numpy as np
 
 from backend.avatars.base import Avatar
+from backend.photos.movie_files import h264_movie
 from backend.protocol.arkit import ACTIONS
 from backend.protocol.camera import Camera
-from backend.protocol.files import atomic_file
 from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.performance import Header, Performance
 from backend.protocol.pictures import bytes_over_grey
@@ -98,16 +98,13 @@ def film(
     """
     rng = np.random.default_rng(0)
     names = avatar.mesh().expression_names
-    with atomic_file(path) as part, av.open(str(part), "w", format="mp4") as container:
-        stream = container.add_stream("h264", rate=Fraction(*performance.header.fps))
-        stream.pix_fmt, stream.options = "yuv420p", {"crf": "18"}
-        stream.width, stream.height = camera.width, camera.height
+    rate = Fraction(*performance.header.fps)
+    with h264_movie(path, rate, camera.width, camera.height, crf=18) as (container, stream):
         for parameters in parameters_of(performance, names, HeadParameters()):
             picture = bytes_over_grey(avatar.render([camera], parameters)[0].rgba)
             noisy = picture + rng.normal(0, noise, picture.shape)
             frame = av.VideoFrame.from_ndarray(np.clip(noisy, 0, 255).astype(np.uint8), format="rgb24")
             container.mux(stream.encode(frame))
-        container.mux(stream.encode())
 
 
 def _bump(time: np.ndarray, centre: float, half: float) -> np.ndarray:
