@@ -13,7 +13,7 @@ from scipy import ndimage
 from backend.avatars.bust.fill import continue_detail, fill_vertices, pull_push, strands, typical
 from backend.avatars.bust.hair import HairSurface
 from backend.avatars.bust.islands import Box
-from backend.avatars.bust.portrait import BACKGROUND, CLOTHING, EYEWEAR, HEADWEAR, SKIN, TURNED, Portrait
+from backend.avatars.bust.portrait import BACKGROUND, CLOTHING, EYEWEAR, HEADWEAR, SKIN, Portrait
 from backend.avatars.bust.torso import TorsoSurface
 from backend.geometry.rasterizer import interpolate, rasterize
 
@@ -38,7 +38,9 @@ FOLDS, STRANDS = (5.0, 0.3), (12.0, 0.8)
 made-up ones have: what is invented should not draw the eye."""
 STRANDS_PER_DEPTH = 3500.0
 """Texels of Gaussian along strands for each metre that hair stands off the skull."""
-HALF, WORN = 0.5, 0.84
+HALF = 0.5
+WORN = 0.84
+"""Share of what covers a head from which on it is headwear, not hair."""
 SHAVEN_DEPTH, SHAVEN_CHROMA, SHAVEN_LIGHT = (0.022, 0.032), (28.0, 42.0), (0.75, 0.95)
 """See `_shaven`: depths of hair, its colours' spread over red, green and blue, its brightness as a share of skin's."""
 STUBBLE = 0.72
@@ -110,16 +112,15 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     known *= trusted
     depth = surface.radius - surface.skull
     longest = STRANDS_PER_DEPTH * (depth * surface.hidden).sum() / max(surface.hidden.sum(), 1e-6)
-    grown = partial(strands, longest=max(longest, 2.0))
+    grown = STRANDS, partial(strands, longest=max(longest, 2.0))
     within = cv2.distanceTransform((portrait.alpha > HALF).astype(np.uint8), cv2.DIST_L2, 3)
     own = known * (LEAST_WEIGHT + smoothstep(portrait.sample(within, texels.pixels), *RIM))
-    color = _continued(
-        photo, known, own, lends, texels, *((FOLDS, continue_detail) if worn > WORN else (STRANDS, grown))
-    )
-    shaven = _shaven(portrait, surface, (color * own[..., None]).sum((0, 1)) / max(own.sum(), 1e-6)) * (
-        1 - known[..., None]
-    )
-    color = color * (1 - shaven) + STUBBLE * _skin_color(portrait) * shaven
+    kind, invent = (FOLDS, continue_detail) if worn > WORN else grown
+    color = _continued(photo, known, own, lends, texels, kind, invent)
+    mean = (color * own[..., None]).sum((0, 1)) / max(own.sum(), 1e-6)
+    skin = _skin_color(portrait)
+    shaven = _shaven(surface.depth, mean, skin) * (1 - known[..., None])
+    color = color * (1 - shaven) + STUBBLE * skin * shaven
     # Towards the outline a pixel is a wide strip of the surface: its neighbours count as well.
     wide = portrait.sample(cv2.dilate(cover, np.ones((5, 5))), texels.pixels)
     shown = shown * square_on + wide * (1 - square_on)
@@ -158,7 +159,7 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     skin = pull_push(photo, skin_lends * typical(photo, skin_lends))
     # What the outline shows goes on behind it: an open collar does not.
     turned = portrait.turned(np.interp(texels.column, np.arange(surface.chart.columns), surface.chart.azimuth))
-    aside = np.sin(turned) * np.sign(portrait.azimuth) if abs(portrait.azimuth) > TURNED else np.abs(np.sin(turned))
+    aside = np.sin(turned) * portrait.seen_side if portrait.seen_side else np.abs(np.sin(turned))
     beside = 0.05 + smoothstep(aside - 2 * (np.cos(turned) < 0), 0.5, 0.9)[None]
     beside = (known * beside).astype(np.float32)
     usual = (cloth * beside).sum() / max(beside.sum(), 1e-6)
@@ -167,9 +168,7 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     clothed = np.maximum(smoothstep(clothed, 0.35, 0.65), smoothstep(usual, 0.6, 0.9))
     filled = filled * clothed + skin * (1 - clothed)
     # Bare skin is never filled with cloth, however steeply it is seen.
-    front = (
-        np.cos(texels.resample(np.broadcast_to(surface.chart.azimuth, surface.chart.shape)) - portrait.azimuth) > 0.4
-    )
+    front = np.cos(turned)[None] > 0.4
     bare = smoothstep(chest, 0.4, 0.8) * smoothstep(texels.facing, 0.0, 0.06) * texels.inside * front
     known = np.maximum(known, bare).astype(np.float32)
     color = photo * known[..., None] + filled * (1 - known[..., None])
@@ -276,11 +275,15 @@ def _continued(
     return np.clip(photo * known[..., None] + made * (1 - known[..., None]), 0, 255)
 
 
-def _shaven(portrait: Portrait, surface: HairSurface, color: np.ndarray) -> float:
+def _shaven(depth: float, color: np.ndarray, skin: np.ndarray) -> float:
     """In [0, 1]: whether what looks like hair is the sky's light on a shaven head: a thin rim of it, coloured unlike
-    grey hair, and as bright as skin."""
-    thin = 1 - smoothstep(surface.depth, *SHAVEN_DEPTH)
-    light = color.mean() / max(_skin_color(portrait).mean(), 1.0)
+    grey hair, and as bright as skin.
+
+    Args:
+        depth: see `HairSurface`. color, skin: (3,) sRGB 0..255.
+    """
+    thin = 1 - smoothstep(depth, *SHAVEN_DEPTH)
+    light = color.mean() / max(skin.mean(), 1.0)
     return float(thin * smoothstep(np.ptp(color), *SHAVEN_CHROMA) * smoothstep(light, *SHAVEN_LIGHT))
 
 

@@ -127,13 +127,14 @@ def _openness(
     vertices: np.ndarray, normals: np.ndarray, faces: np.ndarray, hair: HairSurface | None, torso: TorsoSurface
 ) -> np.ndarray:
     """(V,) in [0, 1]: the sky's light at a head's vertices among hair and clothing."""
+    surfaces = [(torso, torso.chart.faces())]
+    if hair is not None:
+        own = hair.chart.faces()
+        surfaces.insert(0, (hair, own[(hair.hidden.ravel()[own] >= 0.5).all(1)]))
     points, triangles = [vertices], [faces]
-    for surface, shown in ((hair, 0.5), (torso, 0.0)):
-        if surface is not None:
-            covers = (surface.hidden if surface is hair else surface.worn).ravel()
-            own = surface.chart.faces()
-            triangles.append(own[(covers[own] >= shown).all(1)] + sum(map(len, points)))
-            points.append(surface.chart.points(surface.radius).reshape(-1, 3))
+    for surface, own in surfaces:
+        triangles.append(own + sum(map(len, points)))
+        points.append(surface.chart.points(surface.radius).reshape(-1, 3))
     openness = ambient_occlusion(vertices, normals, np.concatenate(points), np.concatenate(triangles))
     return smooth_vertices(faces, openness, OPENNESS_ROUNDS)
 

@@ -215,9 +215,14 @@ def _grown(faces: np.ndarray, values: np.ndarray, rings: int) -> np.ndarray:
     return values
 
 
+def _edges(faces: np.ndarray) -> np.ndarray:
+    """(3 F, 2): the ends of each face's sides."""
+    return np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+
+
 def _neighbours(faces: np.ndarray, count: int) -> sparse.csr_matrix:
     """(count, count): how many faces' edges join two vertices."""
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    edges = _edges(faces)
     joined = sparse.coo_matrix((np.ones(len(edges)), edges.T), (count, count))
     return (joined + joined.T).tocsr()
 
@@ -249,7 +254,7 @@ def fill_vertices(
     coefficients = np.linalg.solve(scaled.T @ basis + ridge, scaled.T @ logs)
     lit = coefficients[0] + np.clip(basis[:, 1:] @ coefficients[1:], *SHADE)
     residual = logs - lit
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    edges = _edges(faces)
     length = np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)
     conductance = _neighbours(faces, len(vertices))
     mean = float(np.median(length))

@@ -11,7 +11,7 @@ from scipy.sparse.linalg import factorized
 from backend.avatars.bust.anatomy import Anatomy
 from backend.avatars.bust.chart import REACH as CHART_REACH
 from backend.avatars.bust.chart import RadialChart, round_pole, smooth
-from backend.avatars.bust.portrait import SKIN, TURNED, Portrait, smooth_rows
+from backend.avatars.bust.portrait import SKIN, Portrait, smooth_rows
 
 CAP_ROWS, COLUMNS, STEP = 36, 145, 0.005
 LEAST = 0.0015
@@ -146,9 +146,9 @@ class _Side:
 
 def _lend(chart: RadialChart, portrait: Portrait, right: _Side, left: _Side) -> None:
     """Of a head that is turned away, the outline on one side is a cheek: there, what the other side shows is taken."""
-    if abs(portrait.azimuth) < TURNED:
+    if not portrait.seen_side:
         return
-    seen, unseen = (left, right) if portrait.azimuth > 0 else (right, left)
+    seen, unseen = (left, right) if portrait.seen_side > 0 else (right, left)
     unseen.column = (chart.columns - 1) - seen.column
     unseen.covered, unseen.thickness, unseen.last = seen.covered, seen.thickness, seen.last
     unseen.ear_covered, unseen.lender = seen.ear_covered, seen

@@ -64,6 +64,12 @@ class Portrait:
         return (azimuth - self.azimuth + np.pi) % (2 * np.pi) - np.pi
 
     @property
+    def seen_side(self) -> int:
+        """Of a turned head the side, 1 for the person's left and -1, whose outline tells of hair and shoulders; 0 where
+        both do."""
+        return int(np.sign(self.azimuth)) if abs(self.azimuth) >= TURNED else 0
+
+    @property
     def cover(self) -> np.ndarray:
         """(S, S): how much hair or headwear a pixel shows."""
         return self.regions[..., HAIR] + self.regions[..., HEADWEAR]

@@ -10,7 +10,7 @@ from scipy import ndimage
 from backend.avatars.bust.anatomy import Anatomy
 from backend.avatars.bust.chart import REACH as CHART_REACH
 from backend.avatars.bust.chart import RadialChart, smooth
-from backend.avatars.bust.portrait import CLOTHING, SKIN, TURNED, Portrait, smooth_rows
+from backend.avatars.bust.portrait import CLOTHING, SKIN, Portrait, smooth_rows
 from flame import HeadModel, default_head_path, load_head_model
 
 COLUMNS, STEP = 145, 0.003
@@ -199,8 +199,8 @@ def _meet_outline(chart: RadialChart, base: np.ndarray, widths: list, portrait: 
         ratio = far / base[:, int(np.argmax(cosine))]
         grown.append(np.where(np.isnan(ratio), INSIDE, np.clip(ratio, 0.4, 2.5)))
     # The far side of somebody who is turned away tells nothing of the shoulder behind it.
-    if abs(portrait.azimuth) > TURNED:
-        grown = [grown[int(portrait.azimuth > 0)]] * 2
+    if portrait.seen_side:
+        grown = [grown[int(portrait.seen_side > 0)]] * 2
     middle = np.clip(1 + DEPTH_SHARE * (np.mean(grown, 0) - 1), 0.92, 1.15)
     # Beside the neck the outline is that of the shoulders' far side, which leaves the front of the neck free.
     height = np.clip((ABOVE - np.arange(len(base)) * chart.step) / SHOULDERS, 0, 1)[:, None]
