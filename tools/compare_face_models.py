@@ -22,6 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from mediapipe.python.solutions.face_detection import FaceDetection
 from mediapipe.python.solutions.face_mesh import FaceMesh
 
+from backend.photos import find_photos
 from backend.tracking.face_mesh import LEAST_DETECTION, find_irises, find_mesh
 from backend.tracking.landmarks import LEAST_SCORES
 
@@ -104,7 +105,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512, help="pixels to which portraits are scaled")
     parser.add_argument("--limit", type=int, help="so many of them only")
     options = parser.parse_args()
-    paths = sorted(p for p in options.folder.rglob("*") if p.suffix in (".jpg", ".png", ".webp"))[: options.limit]
+    paths = list(find_photos(options.folder).values())[: options.limit]
     whole, small = Comparison(), Comparison()
     for path in paths:
         portrait = Image.open(path).convert("RGB").resize((options.size,) * 2, Image.Resampling.LANCZOS)

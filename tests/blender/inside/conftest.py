@@ -7,10 +7,13 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
+from mathutils import Matrix
+from watching import stop_backend
 
 import blender_addon
 from backend.client import BackendProcess
 from backend.protocol.rigged_mesh import RiggedMesh
+from blender_addon.connection import preferences
 from flame import load_head_model
 
 
@@ -128,3 +131,22 @@ def little_photos():
 def little_photo(little_photos) -> bytes:
     """One of them."""
     return little_photos()
+
+
+@pytest.fixture(scope="module")
+def own_backend(tmp_path_factory):
+    """The backend of a file's tests is nobody else's, and ends with them."""
+    os.environ["TURBOPORTRAIT_STATE"] = str(tmp_path_factory.mktemp("state"))
+    yield
+    stop_backend()
+
+
+@pytest.fixture
+def little_head(scene, little_command, little_photo, tmp_path, monkeypatch):
+    """A registered little head, one metre before the camera."""
+    monkeypatch.setattr(preferences, "backend_command", lambda python: tuple(little_command))
+    path = tmp_path / "Ada.png"
+    path.write_bytes(little_photo)
+    bpy.ops.turboportrait.register_portrait(filepath=str(path), maker="little")
+    scene.camera.matrix_world = Matrix.Translation((0, -1, 0)) @ Matrix.Rotation(np.pi / 2, 4, "X")
+    return bpy.context.object

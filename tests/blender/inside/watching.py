@@ -25,6 +25,12 @@ def turn_until(done: Callable[[], object], what: str = "") -> None:
         time.sleep(0.002)
 
 
+def stop_backend() -> None:
+    """Stop it, or disconnect from it, as the button does."""
+    link.stop()
+    link.run(link.until_stopped())
+
+
 def idle(scene: bpy.types.Scene) -> bool:
     """The scene's preview shows what it shall."""
     current = session.session_of(scene)

@@ -11,7 +11,7 @@ import bpy
 import numpy as np
 import pytest
 from mathutils import Matrix
-from watching import PATIENCE_SECONDS, idle, middle, settle, shown, turn_until
+from watching import PATIENCE_SECONDS, idle, middle, settle, shown, stop_backend, turn_until
 
 from backend.protocol.messages import ViewPixels
 from backend.protocol.pictures import straight_bytes
@@ -28,12 +28,7 @@ from blender_addon.scene.camera_image import image_name
 OTHER_BLENDER = Path(__file__).parents[1] / "other_blender.py"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def state(tmp_path_factory):
-    """The backend of this file's tests is nobody else's, and ends with them."""
-    os.environ["TURBOPORTRAIT_STATE"] = str(tmp_path_factory.mktemp("state"))
-    yield
-    stop_backend()
+pytestmark = pytest.mark.usefixtures("own_backend")
 
 
 @pytest.fixture
@@ -44,11 +39,6 @@ def chosen(addon, little_command, monkeypatch):
     for scene in bpy.data.scenes:
         scene.turboportrait.live = False
     link._restarts.clear()
-
-
-def stop_backend():
-    link.stop()
-    link.run(link.until_stopped())
 
 
 def register(little_photo, tmp_path, name, **options):

@@ -1,41 +1,27 @@
 """What Blender's users expect of a renderer, measured on Cycles: one scene by both engines, their outlines compared."""
 
-import os
-
 import bpy
 import numpy as np
 import pytest
 from mathutils import Matrix
 from watching import pixels_of
 
-from blender_addon.connection import preferences
 from blender_addon.connection.link import link
 from blender_addon.scene.head import mesh_of
 
 SIZE = 64
 
 
-@pytest.fixture(scope="module", autouse=True)
-def state(tmp_path_factory):
-    """The backend of this file's tests is nobody else's, and ends with them."""
-    os.environ["TURBOPORTRAIT_STATE"] = str(tmp_path_factory.mktemp("state"))
-    yield
-    if bpy.ops.turboportrait.stop_backend.poll():
-        bpy.ops.turboportrait.stop_backend()
+pytestmark = pytest.mark.usefixtures("own_backend")
 
 
 @pytest.fixture
-def head(scene, little_command, little_photo, tmp_path, monkeypatch):
+def head(scene, little_head):
     """A head beside the middle of a camera's frame, one metre away."""
-    monkeypatch.setattr(preferences, "backend_command", lambda python: tuple(little_command))
-    path = tmp_path / "Ada.png"
-    path.write_bytes(little_photo)
-    bpy.ops.turboportrait.register_portrait(filepath=str(path), maker="little")
-    head = bpy.context.object
+    head = little_head
     # Cycles has no transparency to trace where the shader is plain.
     mesh_of(head).data.materials.clear()
     head.location = (0.09, 0, 0.05)
-    scene.camera.matrix_world = Matrix.Translation((0, -1, 0)) @ Matrix.Rotation(np.pi / 2, 4, "X")
     scene.render.film_transparent = True
     scene.render.image_settings.color_mode = "RGBA"
     scene.render.resolution_x = scene.render.resolution_y = SIZE

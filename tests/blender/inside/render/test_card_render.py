@@ -1,14 +1,10 @@
 """A card in another engine's render: each frame shows its own moment, by a real backend process and real Cycles."""
 
-import os
-
 import bpy
 import numpy as np
 import pytest
-from mathutils import Matrix
 from watching import middle, pixels_of, settle, shown
 
-from blender_addon.connection import preferences
 from blender_addon.connection.link import link
 from blender_addon.live.card import add_card
 from blender_addon.scene.camera import render_size
@@ -18,23 +14,13 @@ from blender_addon.scene.head import mesh_of
 SIZE = 64
 
 
-@pytest.fixture(scope="module", autouse=True)
-def state(tmp_path_factory):
-    """The backend of this file's tests is nobody else's, and ends with them."""
-    os.environ["TURBOPORTRAIT_STATE"] = str(tmp_path_factory.mktemp("state"))
-    yield
-    bpy.ops.turboportrait.stop_backend()
+pytestmark = pytest.mark.usefixtures("own_backend")
 
 
 @pytest.fixture
-def head(scene, little_command, little_photo, tmp_path, monkeypatch):
+def head(scene, little_head):
     """A head that moves from the left to the right in frames 1 and 2; Cycles sees it by a card alone."""
-    monkeypatch.setattr(preferences, "backend_command", lambda python: tuple(little_command))
-    path = tmp_path / "Ada.png"
-    path.write_bytes(little_photo)
-    bpy.ops.turboportrait.register_portrait(filepath=str(path), maker="little")
-    head = bpy.context.object
-    scene.camera.matrix_world = Matrix.Translation((0, -1, 0)) @ Matrix.Rotation(np.pi / 2, 4, "X")
+    head = little_head
     scene.render.engine = "CYCLES"
     scene.cycles.samples = 1
     scene.render.film_transparent = True

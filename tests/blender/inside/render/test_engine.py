@@ -30,12 +30,7 @@ def photo(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module", autouse=True)
-def state(tmp_path_factory, addon):
-    """The backend of this file's tests is nobody else's, and ends with them."""
-    os.environ["TURBOPORTRAIT_STATE"] = str(tmp_path_factory.mktemp("state"))
-    yield
-    bpy.ops.turboportrait.stop_backend()
+pytestmark = pytest.mark.usefixtures("own_backend")
 
 
 @pytest.fixture

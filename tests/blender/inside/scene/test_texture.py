@@ -1,13 +1,11 @@
 """The texture in the .blend is what the backend films: painted on, saved, sent to another backend."""
 
-import os
-
 import bpy
 import numpy as np
 import pytest
-from mathutils import Matrix
+from watching import stop_backend
 
-from blender_addon.connection import preferences, requests
+from blender_addon.connection import requests
 from blender_addon.connection.link import link
 from blender_addon.render.view import render_view, request_view
 from blender_addon.scene import head_requests
@@ -19,31 +17,16 @@ from blender_addon.shots.pose_export import collect
 GREEN = (0, 200, 0, 255)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def state(tmp_path_factory):
-    """The backend of this file's tests is nobody else's, and ends with them."""
-    os.environ["TURBOPORTRAIT_STATE"] = str(tmp_path_factory.mktemp("state"))
-    yield
-    stop_backend()
-
-
-def stop_backend():
-    link.stop()
-    link.run(link.until_stopped())
+pytestmark = pytest.mark.usefixtures("own_backend")
 
 
 @pytest.fixture
-def head(scene, little_command, little_photo, tmp_path, monkeypatch):
+def head(scene, little_head):
     """A registered little head before the camera."""
-    monkeypatch.setattr(preferences, "backend_command", lambda python: tuple(little_command))
-    path = tmp_path / "Ada.png"
-    path.write_bytes(little_photo)
-    bpy.ops.turboportrait.register_portrait(filepath=str(path), maker="little")
-    scene.camera.matrix_world = Matrix.Translation((0, -1, 0)) @ Matrix.Rotation(np.pi / 2, 4, "X")
     scene.render.resolution_x = scene.render.resolution_y = 64
     scene.turboportrait.output = "RAW"
     bpy.context.view_layer.update()
-    return bpy.context.object
+    return little_head
 
 
 def paint(head, color=GREEN) -> None:
