@@ -65,19 +65,20 @@ def test_the_aligned_cameras_see_what_the_aligned_pictures_show(loaded, rig, lay
 
 @pytest.mark.slow
 def test_all_layouts_are_aligned_alike(loaded):
-    references = [subjects[0].reference for subjects, _ in loaded.values()]
-    for other in references[1:]:
-        inside = (references[0].mask > 250) & (other.mask > 250)
+    first, *others = (subjects[0] for subjects, _ in loaded.values())
+    for other in others:
+        inside = (first.reference.mask > 250) & (other.reference.mask > 250)
         assert inside.mean() > 0.3
-        assert psnr(references[0].image, other.image, inside) > 23
+        # Two pixels: landmarks are triangulated from two to four cameras.
+        assert _eyes(other) == pytest.approx(_eyes(first), abs=2 / SIZE)
+        assert psnr(first.reference.image, other.reference.image, inside) > 20
 
 
 @pytest.mark.slow
 def test_eyes_lie_where_panohead_puts_them(loaded):
-    # FFHQ: the eyes a little above the square's middle; PanoHead: 10 % more above, nothing below.
-    subject = loaded["ava256"][0][0]
-    eyes = subject.reference.camera.project(subject.landmarks[[33, 133, 362, 263]]).mean(0) / SIZE
-    assert eyes == pytest.approx([0.5, 0.51], abs=0.04)
+    # FFHQ: the eyes a little above the square's middle; PanoHead: 10 % more above, nothing below. A smile lifts the
+    # mouth's corners back, which tips the head by some degrees.
+    assert _eyes(loaded["ava256"][0][0]) == pytest.approx([0.5, 0.51], abs=0.05)
 
 
 @pytest.mark.slow
@@ -91,6 +92,11 @@ def test_what_the_layouts_have_besides_is_kept(loaded):
     assert (view.head <= view.mask).all()
     assert not view.head[-1].any()
     assert view.mask[-1].any()
+
+
+def _eyes(subject) -> np.ndarray:
+    """(2,) the middle of the eyes in the reference, in parts of its side."""
+    return subject.reference.camera.project(subject.landmarks[[33, 133, 362, 263]]).mean(0) / SIZE
 
 
 def _onto_the_head(subject, rig) -> np.ndarray:
