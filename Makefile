@@ -15,7 +15,7 @@ export OMP_WAIT_POLICY := PASSIVE
 QUICK := tests/test_import_rules.py tests/flame tests/geometry tests/protocol tests/client tests/photos tests/batch \
 	tests/models tests/metrics
 
-.PHONY: demo test quick fuzz lint setup open-head extension clean
+.PHONY: demo test quick fuzz lint setup open-head extension lock clean
 
 demo: $(VENV)/.light
 	$(BIN)/turboportrait demo
@@ -68,6 +68,10 @@ open-head: $(VENV)/.build
 # The zips that Blender installs, in dist/; RUNTIME names those that bring their backend (tools/build_extension.py).
 extension: setup
 	$(BIN)/python tools/build_extension.py $(RUNTIME)
+
+# What *Install full backend* fetches, after any change of constraints.txt; TORCH_WHEELS: see tools/lock_full_backend.py.
+lock: setup
+	$(BIN)/python tools/lock_full_backend.py $(TORCH_WHEELS)
 
 clean:
 	rm -rf $(VENV) .bpy build dist *.egg-info

@@ -30,35 +30,23 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-from packaging.requirements import Requirement
-from packaging.utils import parse_wheel_filename
+from platform_wheels import PLATFORMS, ROOT, fetch, lock, pip, wanted, wheel_names
 
-ROOT = Path(__file__).parents[1]
 BUILD, DIST = ROOT / "build", ROOT / "dist"
 LAYOUT = BUILD / "extension"
 
 PYTHONS = ("311", "313", "314")
 """Blender 4.2 to 5.0 has 3.11, 5.1 and 5.2 have 3.13; distributions build theirs with newer ones."""
-PLATFORMS = {
-    "windows-x64": ("win_amd64",),
-    "macos-arm64": ("macosx_11_0_arm64",),
-    "macos-x64": ("macosx_10_9_x86_64", "macosx_10_13_x86_64", "macosx_10_15_x86_64", "macosx_10_15_universal2"),
-    "linux-x64": ("manylinux2014_x86_64", "manylinux_2_26_x86_64", "manylinux_2_28_x86_64"),
-}
-"""Blender's name to pip's."""
 BUNDLED = ("pyzmq", "msgspec")
 BLENDERS = {"311": ("4.2.0", "5.1.0"), "313": ("5.1.0", None), "314": ("5.0.0", None)}
 """By Python the first Blender that has it, and the first that has it no more."""
-RUNTIMES = (*((platform, python) for platform in PLATFORMS for python in ("311", "313")), ("linux-x64", "314"))
-MORE_TAGS = {
-    "linux-x64": ("manylinux_2_27_x86_64", "manylinux_2_31_x86_64"),
-    "macos-arm64": ("macosx_11_0_universal2", "macosx_12_0_arm64", "macosx_13_0_arm64", "macosx_14_0_arm64"),
-    "macos-x64": ("macosx_11_0_x86_64", "macosx_12_0_x86_64", "macosx_13_0_x86_64", "macosx_14_0_x86_64"),
-}
-"""What the light backend's wheels ask for besides: ONNX Runtime is built for macOS 14."""
-SYSTEMS = {"windows-x64": "Windows", "macos-arm64": "Darwin", "macos-x64": "Darwin", "linux-x64": "Linux"}
-ONLY_THERE = {"windows-x64": ("colorama",)}
-"""What pip, which reads conditions as this machine's, leaves out."""
+RUNTIMES = (
+    *((platform, python) for platform in ("windows-x64", "macos-arm64", "linux-x64") for python in ("311", "313")),
+    ("linux-x64", "314"),
+)
+"""ONNX Runtime has no wheels for Macs with Intel's processors."""
+WITHOUT_WHEELS = {"314": ("OpenTimelineIO", "otio-cmx3600-adapter", "otio-fcp-adapter")}
+"""By Python what is left out: OpenTimelineIO has none for 3.14 yet, so edits are read from CSV there."""
 MAX_ZIP_BYTES = 250 << 20
 SPARE_BYTES = 8 << 20
 """Of these for all that is no wheel."""
@@ -100,11 +88,6 @@ def main() -> None:
             sys.exit(f"{archive.name} has {archive.stat().st_size >> 20} MB; {MAX_ZIP_BYTES >> 20} are allowed")
 
 
-def wheel_names(folder: Path) -> list[str]:
-    """Of a folder, in order."""
-    return sorted(path.name for path in folder.glob("*.whl"))
-
-
 def pack(archive: Path) -> None:
     """The layout as a zip, checked before and after by Blender's tool."""
     extension_tool("validate", LAYOUT)
@@ -117,19 +100,14 @@ def add_runtime(platform: str, python: str) -> None:
     """All wheels of the light backend for one platform and Python, and the list that `unpack_runtime` reads."""
     folder = LAYOUT / "runtime"
     folder.mkdir()
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["light"], *ONLY_THERE.get(platform, ())]
-    constraints = BUILD / f"constraints-{platform}-{python}.txt"
-    constraints.write_text("\n".join(pins_for(platform, python)))
-    tags = [argument for tag in PLATFORMS[platform] + MORE_TAGS.get(platform, ()) for argument in ("--platform", tag)]
-    options = ["--only-binary=:all:", *tags, "--python-version", python, "--constraint", constraints]
-    pip("download", *options, "--dest", folder, *wanted)
-    if wrong := [name for name in wheel_names(folder) if not fits(name, platform, python)]:
-        sys.exit(f"these wheels are not for {platform} and Python {python}: {', '.join(wrong)}")
+    locked = BUILD / f"light-{platform}-{python}.txt"
+    lock(wanted("light", without=WITHOUT_WHEELS.get(python, ())), platform, python, locked)
+    fetch(locked, platform, python, folder)
     wheels = [*sorted(folder.glob("*.whl")), *(LAYOUT / "environment").glob("*.whl")]
     squeeze(wheels, MAX_ZIP_BYTES - SPARE_BYTES)
     packed = {("" if path.parent == folder else "../environment/") + path.name: path for path in wheels}
     listed = {
+        "platform": platform,
         "python": [int(python[0]), int(python[1:])],
         "bytes": sum(member.file_size for wheel in wheels for member in zipfile.ZipFile(wheel).infolist()),
         "wheels": {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in packed.items()},
@@ -148,33 +126,6 @@ def squeeze(wheels: list[Path], limit: int) -> None:
                 sink.writestr(member.filename, source.read(member))
         print(f"{wheel.name}: {wheel.stat().st_size >> 20} MB, packed again {small.stat().st_size >> 20} MB")
         small.replace(wheel)
-
-
-def pins_for(platform: str, python: str) -> list[str]:
-    """The lines of constraints.txt that hold there."""
-    there = {"python_version": f"{python[0]}.{python[1:]}", "platform_system": SYSTEMS[platform]}
-    pins = []
-    for line in (ROOT / "constraints.txt").read_text().splitlines():
-        if not line or line.startswith("#"):
-            continue
-        requirement = Requirement(line)
-        if requirement.marker is None or requirement.marker.evaluate(there):
-            pins.append(f"{requirement.name}{requirement.specifier}")
-    return pins
-
-
-def fits(wheel: str, platform: str, python: str) -> bool:
-    """Whether a wheel is for a platform and a Python, by its file's name."""
-    system, _, machine = platform.partition("-")
-    prefixes = {"windows": ("win_",), "macos": ("macosx_",), "linux": ("manylinux",)}[system]
-    machines = {"x64": ("amd64", "x86_64", "universal2"), "arm64": ("arm64", "universal2")}[machine]
-    for tag in parse_wheel_filename(wheel)[3]:
-        here = tag.platform == "any" or (tag.platform.startswith(prefixes) and tag.platform.endswith(machines))
-        interpreter = tag.interpreter.removeprefix("cp").removeprefix("py")
-        stable = tag.abi == "abi3" and interpreter.startswith("3") and int(interpreter[1:] or 0) <= int(python[1:])
-        if here and (interpreter in (python, "3") or stable):
-            return True
-    return False
 
 
 def copy_addon(layout: Path) -> None:
@@ -206,17 +157,13 @@ def build_environment(folder: Path, *left_out: str) -> None:
 
 def download_wheels(folder: Path) -> None:
     """The bundled libraries in the pinned versions, for each platform and Python."""
-    wanted = [f"{name}=={pinned_versions()[name]}" for name in BUNDLED]
-    for tags in PLATFORMS.values():
+    for platform in PLATFORMS:
         for python in PYTHONS:
-            platforms = [argument for tag in tags for argument in ("--platform", tag)]
-            options = ["--no-deps", "--only-binary=:all:", *platforms, "--python-version", python]
-            pip("download", *options, "--dest", folder, *wanted)
-
-
-def pinned_versions() -> dict[str, str]:
-    """By package the version in constraints.txt."""
-    return dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
+            locked = BUILD / f"bundled-{platform}-{python}.txt"
+            lock(BUNDLED, platform, python, locked)
+            fetch(locked, platform, python, folder / locked.stem)
+    for wheel in folder.rglob("*.whl"):
+        wheel.replace(folder / wheel.name)
 
 
 def write_manifest(
@@ -242,12 +189,6 @@ def extension_tool(*arguments: object) -> None:
         sys.exit("bpy is missing: make setup")
     (tool,) = Path(found.origin).parent.glob("*/scripts/addons_core/bl_pkg/cli/blender_ext.py")
     subprocess.run([sys.executable, tool, *map(str, arguments)], check=True)
-
-
-def pip(*arguments: object) -> None:
-    """Run this Python's pip."""
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *map(str, arguments)]
-    subprocess.run(command, check=True)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
 import ast
 import json
-import runpy
 import subprocess
 import sys
 import zipfile
 from importlib.metadata import distribution, version
 from pathlib import Path
 
+import build_extension
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -41,16 +41,10 @@ wheels = ["./wheels/other-1.0-py3-none-any.whl"]
 
 
 @pytest.fixture(scope="module")
-def builder() -> dict:
-    """tools/build_extension.py, as a dictionary of its names."""
-    return runpy.run_path(str(ROOT / "tools" / "build_extension.py"))
-
-
-@pytest.fixture(scope="module")
-def layout(builder, tmp_path_factory) -> Path:
+def layout(tmp_path_factory) -> Path:
     """What the builder packs of ours; the libraries are this Python's own."""
     folder = tmp_path_factory.mktemp("layout") / "extension"
-    builder["copy_addon"](folder)
+    build_extension.copy_addon(folder)
     (folder / "blender_manifest.toml").write_text((ROOT / "blender_manifest.toml").read_text())
     return folder
 
@@ -100,9 +94,9 @@ def test_all_of_ours_is_imported_from_the_extensions_own_package(layout):
     assert not list(layout.rglob("torch_model.py"))
 
 
-def test_what_is_bundled_has_a_pinned_version(builder):
-    pinned = builder["pinned_versions"]()
-    assert all(version(name) == pinned[name] for name in builder["BUNDLED"])
+def test_what_is_bundled_has_the_tested_version():
+    pins = (ROOT / "constraints.txt").read_text().splitlines()
+    assert all(f"{name}=={version(name)}" in pins for name in build_extension.BUNDLED)
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import runpy
 import subprocess
 import sys
 import zipfile
@@ -12,12 +11,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "blender_addon" / "connection" / "unpack_runtime.py"
-
-
-@pytest.fixture(scope="module")
-def builder() -> dict:
-    """tools/build_extension.py, as a dictionary of its names."""
-    return runpy.run_path(str(ROOT / "tools" / "build_extension.py"))
 
 
 def packed(folder: Path, members: dict[str, str], python=sys.version_info[:2], size: int = 100) -> Path:
@@ -108,33 +101,3 @@ def test_another_python_and_a_full_disk_are_told_with_numbers(tmp_path):
     large = unpack(packed(tmp_path / "large", LITTLE, size=1 << 60), tmp_path / "new")
     assert "make room" in large.stderr
     assert not (tmp_path / "new").exists()
-
-
-@pytest.mark.parametrize(
-    ("wheel", "platform", "python", "fit"),
-    [
-        ("numpy-1.26.4-cp311-cp311-win_amd64.whl", "windows-x64", "311", True),
-        ("numpy-1.26.4-cp311-cp311-win_amd64.whl", "windows-x64", "313", False),
-        ("numpy-1.26.4-cp311-cp311-win_amd64.whl", "linux-x64", "311", False),
-        ("opencv_python_headless-4.11.0.86-cp37-abi3-macosx_13_0_arm64.whl", "macos-arm64", "313", True),
-        ("opencv_python_headless-4.11.0.86-cp37-abi3-macosx_13_0_arm64.whl", "macos-x64", "313", False),
-        ("safetensors-0.8.0-cp38-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl", "linux-x64", "314", True),
-        ("safetensors-0.8.0-cp312-abi3-win_amd64.whl", "windows-x64", "311", False),
-        ("rich-15.0.0-py3-none-any.whl", "windows-x64", "313", True),
-        ("psutil-7.2.2-cp36-abi3-win_arm64.whl", "windows-x64", "313", False),
-        ("x-1-cp313-cp313-macosx_10_13_universal2.whl", "macos-arm64", "313", True),
-    ],
-)
-def test_wheels_are_for_their_platform_and_python(builder, wheel, platform, python, fit):
-    assert builder["fits"](wheel, platform, python) is fit
-
-
-@pytest.mark.parametrize("runtime", ["linux-x64:311", "windows-x64:313", "linux-x64:314"])
-def test_one_version_of_each_package_is_pinned(builder, runtime):
-    pins = builder["pins_for"](*runtime.split(":"))
-    names = [pin.split("==")[0].lower() for pin in pins]
-    assert len(names) == len(set(names))
-    assert all("==" in pin and ";" not in pin for pin in pins)
-    assert [pin for pin in pins if pin.startswith("numpy==")] == [
-        "numpy==1.26.4" if runtime.endswith("311") else "numpy==2.4.6"
-    ]
