@@ -2,6 +2,7 @@
 
 from .connection import link, preferences
 from .live import overlay, session
+from .performance import following
 from .performance import properties as performance_properties
 from .render import card_render, engine
 from .scene import properties as scene_properties
@@ -11,6 +12,7 @@ from .shots import properties as shots_properties
 from .ui import (
     backend_operators,
     camera_operators,
+    capture_operators,
     head_operators,
     head_panels,
     menu,
@@ -32,6 +34,7 @@ OPERATORS = (
     preview_operators,
     shots_operators,
     performance_operators,
+    capture_operators,
 )
 MODULES = (
     preferences,
@@ -48,6 +51,7 @@ MODULES = (
     shots_panel,
     menu,
     batch_runs,
+    following,
     session,
     card_render,
     overlay,

@@ -11,6 +11,7 @@ import typer
 
 from backend.client.isolation import SAFE_PATH
 from backend.commands.batch import batch
+from backend.commands.capture import capture
 from backend.commands.doctor import doctor
 from backend.commands.inspect import inspect
 from backend.commands.models import models
@@ -26,7 +27,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for _command in (serve, register, render, inspect, track, perform, batch, doctor):
+for _command in (serve, register, render, inspect, track, capture, perform, batch, doctor):
     app.command()(_command)
 app.add_typer(models, name="models")
 app.add_typer(shots, name="shots")

@@ -42,7 +42,7 @@ def track(
     """Track the face of a video: pose, ARKit's 52 actions and gaze of each frame, as a performance file."""
     target = output or video.with_suffix(".jsonl")
     if as_json:
-        with _errors_as_json():
+        with errors_as_json():
             performance = _tracked(video, face, neutral, fps, smoothing, _say_as_json())
             performance.save(target)
             _say({"performance": str(target.absolute()), "frames": len(performance), "notes": performance.header.notes})
@@ -148,7 +148,8 @@ def _say_as_json() -> Callable[[float, str], None]:
 
 
 @contextmanager
-def _errors_as_json() -> Iterator[None]:
+def errors_as_json() -> Iterator[None]:
+    """What is wrong becomes a line of JSON on standard output, and exit status 2."""
     try:
         yield
     except Exception as error:

@@ -315,6 +315,18 @@ class BackendLost(TurboPortraitError):
         super().__init__("backend_lost", detail)
 
 
+def said_error(said: dict) -> TurboPortraitError:
+    """What a command with --json says is wrong, as its line has it.
+
+    Raises:
+        ValueError: it has no code, sentence and hint.
+    """
+    match said:
+        case {"code": str(code), "sentence": str(sentence), "hint": str(hint)}:
+            return TurboPortraitError(code, sentence=sentence, hint=hint)
+    raise ValueError("an error without its code, sentence and hint")
+
+
 _STORAGE = {
     errno.ENOSPC: "disk_full",
     errno.EDQUOT: "disk_full",

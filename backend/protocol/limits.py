@@ -55,6 +55,10 @@ MAX_HEADS = 1000
 MAX_PERFORMANCE_BYTES = 256 * MIB
 """The file of a performance or of a face-capture take: two hours at 60 frames per second."""
 MAX_PERFORMANCE_SECONDS = 86_400.0
+MAX_CLOCK_SECONDS = 1e11
+"""Since 1970."""
+MAX_PERFORMANCE_LINE = 1 << 16
+"""Bytes of a frame's line."""
 MAX_FRAME_RATE = 1000
 
 MAX_CLIENTS = 64

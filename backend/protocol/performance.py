@@ -36,6 +36,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             already.
         notes: sentences on what was met on the way.
         actions: the names that `expression` counts.
+        started: seconds since 1970 at time 0, of a capture; 0 where that is unknown.
     """
 
     fps: tuple[int, int]
@@ -45,6 +46,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     actions: tuple[str, ...] = ACTIONS
     format: str = FORMAT
     version: int = VERSION
+    started: Annotated[float, msgspec.Meta(ge=0, le=limits.MAX_CLOCK_SECONDS)] = 0.0
 
     @property
     def rate(self) -> float:

@@ -110,6 +110,17 @@ def conformed(performance: Performance, rate: Fraction) -> Performance:
     )
 
 
+def from_frame(performance: Performance, first: int) -> Performance:
+    """A performance that is relative to rest without the frames before `first`; time begins there."""
+    columns = {
+        name: getattr(performance, name)[first:]
+        for name in ("head", "translation", "expression", "gaze", "confidence", "cut")
+    }
+    started = performance.header.started and performance.header.started + float(performance.time[first])
+    header = msgspec.structs.replace(performance.header, neutral=-1, started=started)
+    return replace(performance, header=header, time=performance.time[first:] - performance.time[first], **columns)
+
+
 def parameters_of(
     performance: Performance, names: Sequence[str], base: HeadParameters, still: bool = True
 ) -> list[HeadParameters]:

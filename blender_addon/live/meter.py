@@ -21,12 +21,13 @@ KEPT = 500
 class Meter:
     """Durations in seconds by kind, and counts; main thread only.
 
-    Kinds of calls: handler, timer, draw, upload. Kinds of latency: raw and refined, from the change of a pose or a
-    camera to the uploaded pixels, and raw_drawn, refined_drawn to the end of the redraw that shows them.
+    Kinds of calls: handler, timer, draw, upload. Kinds of latency: camera, from a picture before the camera to the head
+    that does what it shows; raw and refined, from the change of a pose or a camera to the uploaded pixels, and
+    raw_drawn, refined_drawn to the end of the redraw that shows them.
     """
 
     CALLS = ("handler", "timer", "draw")
-    LATENCIES = ("raw", "raw_drawn", "refined", "refined_drawn")
+    LATENCIES = ("camera", "raw", "raw_drawn", "refined", "refined_drawn")
 
     def __init__(self) -> None:
         self.samples: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=KEPT))
@@ -45,7 +46,7 @@ class Meter:
         if worked > LIMIT_SECONDS:
             # Not for want of a core: where other programs take the cores, wall time says little about a call.
             self.counts[f"{kind} over 5 ms of work"] += 1
-        self._take(kind, time.perf_counter() - started - (self._uploading - before), work_ms=round(worked * 1000, 3))
+        self.take(kind, time.perf_counter() - started - (self._uploading - before), work_ms=round(worked * 1000, 3))
 
     @contextmanager
     def upload(self) -> Iterator[None]:
@@ -55,19 +56,19 @@ class Meter:
         seconds = time.perf_counter() - started
         self._uploading += seconds
         self._uploading_work += time.thread_time() - worked
-        self._take("upload", seconds)
+        self.take("upload", seconds)
 
     def shown(self, stage: str, changed_at: float) -> None:
         """Pixels of a stage ("raw", "refined") are uploaded, for a change at `changed_at` (time.perf_counter)."""
         seconds = time.perf_counter() - changed_at
-        self._take(stage, seconds)
+        self.take(stage, seconds)
         self._undrawn.append((stage, changed_at))
 
     def drawn(self) -> None:
         """A redraw has ended: what was uploaded before it is on screen."""
         now = time.perf_counter()
         for stage, changed_at in self._undrawn:
-            self._take(f"{stage}_drawn", now - changed_at)
+            self.take(f"{stage}_drawn", now - changed_at)
         self._undrawn.clear()
         self.samples["frame"].append(now)
 
@@ -125,7 +126,8 @@ class Meter:
         if self._log is not None:
             self._log.flush()
 
-    def _take(self, kind: str, seconds: float, **fields: object) -> None:
+    def take(self, kind: str, seconds: float, **fields: object) -> None:
+        """One more sample of a kind."""
         self.samples[kind].append(seconds)
         if kind in self.CALLS and seconds > LIMIT_SECONDS:
             self.counts[f"{kind} over 5 ms"] += 1

@@ -69,15 +69,11 @@ def put_onto(head_name: str, performance: Performance, keying: Keying) -> Task:
     rate = Fraction(scene.render.fps) / Fraction(scene.render.fps_base).limit_denominator(1001)
     yield "Setting keyframes"
     performance = conformed(retargeted(performance, keying.gains), rate)
-    head = _head(head_name)
-    names = mesh_of(head).data.turboportrait.expression_names.split("\n")
-    known = set(names) & set(performance.header.actions)
-    if not known:
-        raise ValueError(rpt_("The head '{head}' has none of ARKit's shape keys").format(head=head.name))
+    head = head_named(head_name)
     base = portrait_parameters(head) if keying.from_portrait else None
-    poses = parameters_of(performance, names, base or HeadParameters(), still=not keying.travels)
+    poses = poses_of(head, performance, base or HeadParameters(), keying.travels)
     yield "Setting keyframes"
-    jobs = list(_channels(head, names, poses, keying))
+    jobs = list(_channels(head, poses, keying))
     curves = []
     for number, (of_shape_keys, path, values, tolerance, group) in enumerate(jobs):
         rows, slope = needed_keys(values, tolerance), slopes(values)
@@ -91,13 +87,37 @@ def put_onto(head_name: str, performance: Performance, keying: Keying) -> Task:
     said = said.format(frames=len(performance), keys=keys, curves=len(curves))
 
     def set_keys() -> str:
-        _set(_head(head_name), curves, keying.start, performance.header.source or "Performance")
+        _set(head_named(head_name), curves, keying.start, performance.header.source or "Performance")
         return said
 
     return set_keys
 
 
-def _head(name: str) -> bpy.types.Object:
+def poses_of(
+    head: bpy.types.Object, performance: Performance, base: HeadParameters, travels: bool
+) -> list[HeadParameters]:
+    """What a head does in each frame of a performance that is relative to rest; `base` is what it does at rest.
+
+    Raises:
+        ValueError: it has no action of the performance's.
+    """
+    names = expression_names(head)
+    if not set(names) & set(performance.header.actions):
+        raise ValueError(rpt_("The head '{head}' has none of ARKit's shape keys").format(head=head.name))
+    return parameters_of(performance, names, base, still=not travels)
+
+
+def expression_names(head: bpy.types.Object) -> list[str]:
+    """The head model's expressions in its own order."""
+    return mesh_of(head).data.turboportrait.expression_names.split("\n")
+
+
+def head_named(name: str) -> bpy.types.Object:
+    """A head with its mesh.
+
+    Raises:
+        ValueError: it is gone, or has lost its mesh.
+    """
     head = bpy.data.objects.get(name)
     if head is None or not head.turboportrait.is_head:
         raise ValueError(rpt_("The head '{head}' is gone").format(head=name))
@@ -106,7 +126,7 @@ def _head(name: str) -> bpy.types.Object:
     return head
 
 
-def _channels(head: bpy.types.Object, names: list[str], poses: list[HeadParameters], keying: Keying):
+def _channels(head: bpy.types.Object, poses: list[HeadParameters], keying: Keying):
     """Per property: of the shape keys?, path, values (N, C), tolerance, group."""
     rotations = np.array([pose.pose for pose in poses]).reshape(len(poses), -1, 3)
     moved = np.array([pose.translation for pose in poses])
@@ -119,7 +139,7 @@ def _channels(head: bpy.types.Object, names: list[str], poses: list[HeadParamete
         places = bone_matrices(bone, np.zeros_like(moved), moved)[:, :3, 3]
         yield False, bone.path_from_id("location"), places, keying.tolerance / 10, "global"
     expression = np.array([pose.expression for pose in poses])
-    column = {name: k for k, name in enumerate(names)}
+    column = {name: k for k, name in enumerate(expression_names(head))}
     for key in expression_keys(head):
         if key.name in column:
             yield True, key.path_from_id("value"), expression[:, [column[key.name]]], keying.tolerance, ""

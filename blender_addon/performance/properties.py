@@ -62,11 +62,37 @@ class PerformanceProperties(bpy.types.PropertyGroup):
         return {region: getattr(self, region) for region in REGIONS}
 
 
+def _cameras(settings: bpy.types.PropertyGroup, context: bpy.types.Context, typed: str) -> list[tuple[str, str]]:
+    return [tuple(line.split("\t")) for line in settings.known.splitlines()]
+
+
+class CaptureProperties(bpy.types.PropertyGroup):
+    """On the window manager: cameras are the machine's, and no file of a stranger chooses one."""
+
+    source: bpy.props.StringProperty(
+        name="Camera",
+        description="The camera, empty for the first one; or a video, which plays as if it were one",
+        search=_cameras,
+        search_options={"SUGGESTION"},
+    )
+    known: bpy.props.StringProperty(
+        name="Known cameras",
+        description="The cameras that were found, one a line",
+        options={"HIDDEN"},
+    )
+
+
+CLASSES = (PerformanceProperties, CaptureProperties)
+_register_classes, _unregister_classes = bpy.utils.register_classes_factory(CLASSES)
+
+
 def register() -> None:
-    bpy.utils.register_class(PerformanceProperties)
+    _register_classes()
     bpy.types.Scene.turboportrait_performance = bpy.props.PointerProperty(type=PerformanceProperties)
+    bpy.types.WindowManager.turboportrait_capture = bpy.props.PointerProperty(type=CaptureProperties)
 
 
 def unregister() -> None:
+    del bpy.types.WindowManager.turboportrait_capture
     del bpy.types.Scene.turboportrait_performance
-    bpy.utils.unregister_class(PerformanceProperties)
+    _unregister_classes()

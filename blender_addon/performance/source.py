@@ -12,6 +12,7 @@ from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.client import TurboPortraitError
 from backend.client.isolation import isolated
+from backend.protocol.errors import said_error
 from backend.protocol.performance import Performance
 from backend.protocol.takes import READERS, read_performance
 
@@ -50,6 +51,32 @@ def load(path: str, face: int = 0, neutral: float = -1.0) -> Task:
     return _tracked[key]
 
 
+def find_cameras() -> Task:
+    """A task whose result is a line for each camera of this machine: its address and, after a tab, its name.
+
+    Raises:
+        TurboPortraitError: backend_not_started.
+    """
+    with tempfile.TemporaryFile() as said:
+        try:
+            process = subprocess.Popen(
+                **isolated([*base_command(), "capture", "--list"]),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.DEVNULL,
+            )
+        except OSError as error:
+            raise TurboPortraitError("backend_not_started", str(error)) from error
+        try:
+            while process.poll() is None:
+                yield "Looking for cameras"
+        finally:
+            process.kill()
+            process.wait()
+        said.seek(0)
+        return said.read().decode(errors="replace")
+
+
 def _track(path: str, face: int, neutral: float) -> Task:
     words = [*base_command(), "track", path, "--json", "--face", str(face)]
     words += ["--neutral", f"{neutral:.4f}"] if neutral >= 0 else []
@@ -74,7 +101,7 @@ def _track(path: str, face: int, neutral: float) -> Task:
             line = _last_line(Path(said.name))
         if process.returncode or not output.is_file():
             if "code" in line:
-                raise TurboPortraitError(line["code"], sentence=line["sentence"], hint=line["hint"])
+                raise said_error(line)
             raise TurboPortraitError("backend_not_started", _last_words(Path(folder) / "log", process.returncode))
         return Performance.load(output)
 

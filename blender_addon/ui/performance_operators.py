@@ -31,30 +31,19 @@ class ChoosePerformance(bpy.types.Operator, ImportHelper):
         return {"FINISHED"}
 
 
-class ApplyPerformance(bpy.types.Operator):
-    bl_idname = "turboportrait.apply_performance"
-    bl_label = "Put onto head"
-    bl_description = "Make keyframes of the video or take, in a new action; what the head did before goes into the NLA"
+class PutsKeys:
+    """What gives a head the keys of a performance: the user works on until they are computed."""
+
     bl_options = {"REGISTER", "UNDO"}
 
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        if link.busy:
-            cls.poll_message_set(rpt_("The backend is at work: wait until it is done"))
-            return False
-        if not context.scene.turboportrait_performance.file:
-            cls.poll_message_set(rpt_("Choose a video or a take first"))
-            return False
-        return active_head(cls, context) is not None
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def begin(self, context: bpy.types.Context, head: str, task: Task) -> set[str]:
+        """Put the performance that a task brings onto a head, by its name."""
         settings = context.scene.turboportrait_performance
         # Undo may happen while the backend works: a name survives it, a reference does not.
-        self._head = active_head(type(self), context).name
+        self._head = head
         self._keying = Keying(
             settings.start, settings.gains, settings.from_portrait, settings.travels, settings.tolerance
         )
-        task = source.load(bpy.path.abspath(settings.file), settings.face, settings.neutral)
         if bpy.app.background:
             return report(self, lambda: self._finish(link.run(self._work(task), timeout=source.SECONDS)))
         self._outcome, self._failure = [], []
@@ -91,6 +80,27 @@ class ApplyPerformance(bpy.types.Operator):
             self.report({"WARNING"}, sentence)
         link.say(said)
         self.report({"INFO"}, said)
+
+
+class ApplyPerformance(PutsKeys, bpy.types.Operator):
+    bl_idname = "turboportrait.apply_performance"
+    bl_label = "Put onto head"
+    bl_description = "Make keyframes of the video or take, in a new action; what the head did before goes into the NLA"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if link.busy:
+            cls.poll_message_set(rpt_("The backend is at work: wait until it is done"))
+            return False
+        if not context.scene.turboportrait_performance.file:
+            cls.poll_message_set(rpt_("Choose a video or a take first"))
+            return False
+        return active_head(cls, context) is not None
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        settings = context.scene.turboportrait_performance
+        task = source.load(bpy.path.abspath(settings.file), settings.face, settings.neutral)
+        return self.begin(context, active_head(type(self), context).name, task)
 
 
 CLASSES = (ChoosePerformance, ApplyPerformance)

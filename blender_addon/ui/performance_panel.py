@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import bpy
+from bpy.app.translations import pgettext_iface as iface_
 
 from backend.protocol.arkit import REGIONS
 
 from ..connection.link import link
+from ..performance import following
 from ..scene.head import head_of
-from .layout import CONTEXT, Sidebar, draw_progress
+from .layout import CONTEXT, Sidebar, draw_paragraph, draw_progress
+
+FACE = {None: "The camera starts, or shows no face yet", True: "The head follows", False: "The face is not seen"}
 
 
 class PerformancePanel(Sidebar, bpy.types.Panel):
@@ -40,6 +44,30 @@ class PerformancePanel(Sidebar, bpy.types.Panel):
         layout.operator("turboportrait.apply_performance", icon="ACTION")
 
 
+class CameraPanel(Sidebar, bpy.types.Panel):
+    bl_idname = "TURBOPORTRAIT_PT_capture"
+    bl_label = "From a camera"
+    bl_parent_id = "TURBOPORTRAIT_PT_performance"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, followed = self.layout, following.current
+        if followed is None:
+            row = layout.row(align=True)
+            row.prop(context.window_manager.turboportrait_capture, "source", text="", icon="OUTLINER_OB_CAMERA")
+            row.operator("turboportrait.find_cameras", text="", icon="FILE_REFRESH")
+            layout.operator("turboportrait.start_camera", icon="PLAY")
+            return
+        if followed.recording:
+            said = iface_("Recording {head}").format(head=followed.head_name)
+            layout.label(text=said, icon="REC", translate=False)
+            layout.operator("turboportrait.keep_recording", icon="ACTION")
+        else:
+            draw_paragraph(context, layout, FACE[followed.seen], "HIDE_OFF" if followed.seen else "HIDE_ON")
+            layout.operator("turboportrait.take_neutral", icon="HOME")
+            layout.operator("turboportrait.record", icon="REC")
+        layout.operator("turboportrait.stop_camera", icon="PAUSE")
+
+
 class PerformanceDetailsPanel(Sidebar, bpy.types.Panel):
     bl_idname = "TURBOPORTRAIT_PT_performance_details"
     bl_label = "Strength and cleaning"
@@ -57,6 +85,6 @@ class PerformanceDetailsPanel(Sidebar, bpy.types.Panel):
         layout.prop(settings, "neutral")
 
 
-CLASSES = (PerformancePanel, PerformanceDetailsPanel)
+CLASSES = (PerformancePanel, CameraPanel, PerformanceDetailsPanel)
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -17,7 +17,7 @@ from backend.tracking.fit import FOCAL, HEAD_TO_CAMERA, fit_head
 from backend.tracking.landmarks import LEFT_IRIS, RIGHT_IRIS
 from backend.tracking.photo import FACE_HEIGHTS, crop_around, to_crop
 from flame import HeadModel
-from flame.rotations import axis_angle_to_matrix, skew
+from flame.rotations import axis_angle_to_matrix, matrix_to_axis_angle, skew
 
 FITTED_AT = 512
 """Pixels of the crop in whose units everything below counts."""
@@ -145,6 +145,14 @@ class Actor:
         gaze, seen = self._gaze(found, rotation, translation, whole)
         rms = float(np.sqrt((missed**2).sum(1).mean()))
         return FrameFit(rotation, translation, whole, gaze, seen, rms)
+
+    def motion(self, fit: FrameFit, about: np.ndarray) -> np.ndarray:
+        """(6,) how the head is turned from `about` (3, 3), axis-angle, and where the neck joint is, metres.
+
+        About the neutral head axis-angle is smooth as long as no head turns half around.
+        """
+        turn = matrix_to_axis_angle(about.T @ fit.head)
+        return np.r_[turn, HEAD_TO_CAMERA.T @ (fit.rotation @ self.neck + fit.translation)]
 
     def place(
         self, landmarks: np.ndarray, rotation: np.ndarray, translation: np.ndarray, moved: np.ndarray

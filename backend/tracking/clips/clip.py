@@ -20,7 +20,6 @@ from backend.tracking.clips.following import FaceFollower, Found, upright
 from backend.tracking.clips.frames import VideoFrames
 from backend.tracking.clips.smoothing import smoothed
 from backend.tracking.embedding import with_landmarks
-from backend.tracking.fit import HEAD_TO_CAMERA
 from flame import HeadModel
 from flame.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
@@ -181,9 +180,7 @@ def _performance(
     looks = np.zeros(count)
     for row, fit in enumerate(fits):
         if fit is not None:
-            # About the neutral head: axis-angle is smooth as long as no head turns half around.
-            turn = matrix_to_axis_angle(about.T @ fit.head)
-            columns["head"][row] = np.r_[turn, HEAD_TO_CAMERA.T @ (fit.rotation @ actor.neck + fit.translation)]
+            columns["head"][row] = actor.motion(fit, about)
             columns["gaze"][row], looks[row] = fit.gaze, fit.gaze_seen
             columns["expression"][row] = fit.expression[order]
     shots = np.cumsum(cuts)

@@ -23,7 +23,7 @@ VARYING = 0.2
 
 
 class VideoFrames:
-    """The pictures of a video file.
+    """The pictures of a video file; see `CameraFrames` for those of a camera.
 
     Attributes:
         name: of the file.
@@ -31,6 +31,9 @@ class VideoFrames:
         count: how many there are about; 0 if nothing tells.
         notes: sentences about the file; complete after the last picture.
     """
+
+    problem = "bad_video"
+    """The code of what is wrong with it."""
 
     def __init__(self, path: str | Path) -> None:
         """Open a file.
@@ -40,15 +43,12 @@ class VideoFrames:
         """
         self.name = Path(path).name
         try:
-            # Not a name of a protocol or device, which FFmpeg would open, too.
-            if not Path(path).is_file():
-                raise TurboPortraitError("bad_video", f"{self.name}: there is no such file")
-            self._container = av.open(str(path), options={"protocol_whitelist": "file"})
+            self._container = self._open(str(path))
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise TurboPortraitError("bad_video", f"{self.name}: {_reason(error)}") from error
+            raise TurboPortraitError(self.problem, f"{self.name}: {_reason(error)}") from error
         if not self._container.streams.video:
             self.close()
-            raise TurboPortraitError("bad_video", f"{self.name}: it has no pictures")
+            raise TurboPortraitError(self.problem, f"{self.name}: it has no pictures")
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "AUTO"
         self.has_sound = bool(self._container.streams.audio)
@@ -56,6 +56,12 @@ class VideoFrames:
         seconds = self._container.duration / av.time_base if self._container.duration else 0
         self.count = self._stream.frames or round(seconds * float(self.rate))
         self.notes: list[str] = []
+
+    def _open(self, path: str) -> av.container.InputContainer:
+        # Not a name of a protocol or device, which FFmpeg would open, too.
+        if not Path(path).is_file():
+            raise TurboPortraitError(self.problem, f"{self.name}: there is no such file")
+        return av.open(path, options={"protocol_whitelist": "file"})
 
     def __enter__(self) -> VideoFrames:
         return self
@@ -73,13 +79,13 @@ class VideoFrames:
         A picture that is damaged is passed over; where the file ends too early, what came before it is kept.
 
         Raises:
-            TurboPortraitError: bad_video, where not one picture can be read.
+            TurboPortraitError: where not one picture can be read.
         """
         first, last, given, off = None, -1.0, 0, 0
         try:
             for number, frame in enumerate(self._container.decode(self._stream)):
                 if frame.width * frame.height > MAX_PIXELS:
-                    raise TurboPortraitError("bad_video", f"{self.name}: pictures of {frame.width} x {frame.height}")
+                    raise TurboPortraitError(self.problem, f"{self.name}: pictures of {frame.width} x {frame.height}")
                 time = number / float(self.rate) if frame.time is None else frame.time
                 if first is None:
                     first = time
@@ -95,10 +101,10 @@ class VideoFrames:
                 yield time, picture_of(frame)
         except av.FFmpegError as error:
             if first is None:
-                raise TurboPortraitError("bad_video", f"{self.name}: {_reason(error)}") from error
+                raise TurboPortraitError(self.problem, f"{self.name}: {_reason(error)}") from error
             self.notes.append(f"The video cannot be read beyond frame {given}, second {last:.2f}: {_reason(error)}.")
         if first is None:
-            raise TurboPortraitError("bad_video", f"{self.name}: it has no pictures")
+            raise TurboPortraitError(self.problem, f"{self.name}: it has no pictures")
         if self.count > 1.05 * given + 2 and not self.notes:
             self.notes.append(f"The video ends after {given} of {self.count} frames: it may have been cut off.")
         if off > 0.05 * given:

@@ -1,4 +1,4 @@
-"""Smoothing that does not lag: a Kalman smoother over a whole shot, which also fills its gaps (Rauch et al. 1965)."""
+"""Smoothing: a Kalman smoother over a whole shot, which lags nowhere and fills gaps, and a filter for what is live."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ DAMPING = 0.15
 
 
 def smoothed(time: np.ndarray, values: np.ndarray, trust: np.ndarray, seconds: float) -> np.ndarray:
-    """Values (N, C) without their noise.
+    """Values (N, C) without their noise, by Rauch et al.'s smoother (1965).
 
     The model is a place with a speed that white noise changes and friction slows; all channels share it, so the gains
     are computed once. Forward in time it filters, backward it smooths: no frame is late.
@@ -68,3 +68,35 @@ def smoothed(time: np.ndarray, values: np.ndarray, trust: np.ndarray, seconds: f
     end = count - 1 - int(np.argmax(known[::-1]))
     result[:start], result[end + 1 :] = result[start], result[end]
     return result
+
+
+class OneEuro:
+    """The one-euro filter (Casiez et al. 2012): a low pass that opens as a value moves, so that motion hardly lags."""
+
+    SPEED_CUTOFF = 1.0
+    """Hz, of the filter of the speeds, as in the paper."""
+
+    def __init__(self, cutoff: np.ndarray, slope: np.ndarray) -> None:
+        """Both (C,): Hz at rest, and Hz more per unit a second."""
+        self._cutoff, self._slope = cutoff, slope
+        self._at = 0.0
+        self._value: np.ndarray | None = None
+        self._speed = np.zeros(len(cutoff))
+
+    def next(self, time: float, values: np.ndarray) -> np.ndarray:
+        """(C,) the values at a later time (seconds), filtered."""
+        if self._value is None:
+            self._at, self._value = time, values
+            return values
+        step = max(time - self._at, 1e-4)
+        speed = (values - self._value) / step
+        self._speed = self._speed + _share(self.SPEED_CUTOFF, step) * (speed - self._speed)
+        cutoff = self._cutoff + self._slope * np.abs(self._speed)
+        self._value = self._value + _share(cutoff, step) * (values - self._value)
+        self._at = time
+        return self._value
+
+
+def _share(cutoff: np.ndarray | float, step: float) -> np.ndarray | float:
+    """Of a new value in a low pass of first order: cutoff in Hz, step in seconds."""
+    return 1 / (1 + 1 / (2 * np.pi * cutoff * step))
