@@ -56,7 +56,14 @@ class StartCamera(bpy.types.Operator):
 class _Follows:
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return following.current is not None
+        return follows(cls)
+
+
+def follows(operator: type[bpy.types.Operator]) -> bool:
+    """A head follows the camera; where none does, the operator's poll message says so."""
+    if following.current is None:
+        operator.poll_message_set(rpt_("No head follows the camera"))
+    return following.current is not None
 
 
 class StopCamera(_Follows, bpy.types.Operator):
@@ -79,7 +86,7 @@ class TakeNeutral(_Follows, bpy.types.Operator):
         if following.current is not None and following.current.recording:
             cls.poll_message_set(rpt_("Not while it is recorded"))
             return False
-        return following.current is not None
+        return follows(cls)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         if following.current is not None:
@@ -105,7 +112,10 @@ class KeepRecording(PutsKeys, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return following.current is not None and following.current.recording
+        if following.current is not None and not following.current.recording:
+            cls.poll_message_set(rpt_("Nothing is recorded: press Record first"))
+            return False
+        return follows(cls)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         followed = following.current

@@ -26,6 +26,7 @@ GROUPS = (
     ("add_camera", "frame_head", "turntable", "dolly", "cut_to_camera"),
     ("show_rendered", "show_image", "add_card", "render_view", "use_photo_colors", "log_figures"),
     ("choose_performance", "apply_performance"),
+    ("find_cameras", "start_camera", "stop_camera", "take_neutral", "record", "keep_recording"),
     ("shots_from_markers", "load_shots", "render_shots", "stop_shots", "show_contact_sheet"),
 )
 PLACES = ("VIEW3D_MT_object", "VIEW3D_MT_pose")

@@ -70,6 +70,11 @@ WITHOUT_A_TRACE_IN_THE_FILE = {
     "render_shots",
     "stop_shots",
     "show_contact_sheet",
+    "find_cameras",
+    "start_camera",
+    "stop_camera",
+    "take_neutral",
+    "record",
 }
 
 
