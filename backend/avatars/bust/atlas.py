@@ -163,13 +163,16 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     beside = 0.05 + smoothstep(aside - 2 * (np.cos(turned) < 0), 0.5, 0.9)[None]
     beside = (known * beside).astype(np.float32)
     usual = (cloth * beside).sum() / max(beside.sum(), 1e-6)
-    cloth = cloth * known + usual * (1 - known)
-    clothed = pull_push(np.dstack([cloth, cloth]), np.maximum(beside, LEAST_WEIGHT))[..., :1]
+    likely = cloth * known + usual * (1 - known)
+    clothed = pull_push(np.dstack([likely, likely]), np.maximum(beside, LEAST_WEIGHT))[..., :1]
     clothed = np.maximum(smoothstep(clothed, 0.35, 0.65), smoothstep(usual, 0.6, 0.9))
+    # In front, hollows of a throat are what shows around them.
+    front = smoothstep(np.cos(turned), 0.2, 0.5)[None] * np.ones_like(known)
+    around = smoothstep(pull_push(np.dstack([cloth, cloth]), known)[..., :1], 0.35, 0.65)
+    clothed = clothed + (around - clothed) * front[..., None]
     filled = filled * clothed + skin * (1 - clothed)
     # Bare skin is never filled with cloth, however steeply it is seen.
-    front = np.cos(turned)[None] > 0.4
-    bare = smoothstep(chest, 0.4, 0.8) * smoothstep(texels.facing, 0.0, 0.06) * texels.inside * front
+    bare = smoothstep(chest, 0.4, 0.8) * texels.inside * front
     known = np.maximum(known, bare).astype(np.float32)
     color = photo * known[..., None] + filled * (1 - known[..., None])
     collar = np.interp(texels.column, np.arange(len(surface.collar)), surface.collar)

@@ -27,13 +27,16 @@ BLEND = 0.015
 """Metres below the neck's end over which it goes under a bare chest."""
 OVER_NECK = 0.002
 """Metres that cloth keeps from the neck under it."""
-CLOSE, CLOSE_BEFORE = ((0.015, 0.016), (0.0, 0.006)), ((0.025, 0.04), (0.0, 0.024))
-"""Metres above the neck's lower end, and metres over the neck within which bare skin is the neck's own there; and how
-much farther before it."""
+CLOSE = (0.015, 0.025, 0.04), (0.0, 0.006, 0.03)
+"""Metres above the neck's lower end, and metres before the neck within which bare skin is the neck's own there."""
+WRAPS, RISE = (40.0, 55.0), 0.012
+"""Degrees from the camera's azimuth between which a collar shows how high it is, and metres that it rises behind."""
 MAX_SHIFT, SHIFT_COST = 0.07, 0.4
 """Metres that shoulders may be higher or lower than the head model's, and what a metre counts beside misfit."""
 SHOULDERS = 0.05
 """Metres above the neck's lower end over which shoulders narrow to a neck."""
+SLIVER = 9
+"""Pixels up to which skin beside the head model's is an inexact outline."""
 DEPTH_SHARE = 0.35
 """How much of what the outline adds to the width is added to the depth as well."""
 
@@ -84,12 +87,15 @@ def build_torso(
     points = chart.points(np.maximum(radius, neck) + OVER_NECK)
     pixels = portrait.camera.project(points)
     cloth = portrait.sample(portrait.regions[..., CLOTHING], pixels) > 0.5
-    # A collar hangs on the rest; what shows above it beside the neck is the far side of the shoulders.
-    cloth = ndimage.binary_opening(cloth, np.ones((9, 5)))
+    # A collar hangs on the rest and goes round the neck; what shows above it beside the neck is the far side.
+    cloth = _round_the_neck(ndimage.binary_opening(cloth, np.ones((9, 5))), portrait.turned(chart.azimuth))
     front = np.cos(chart.azimuth - portrait.azimuth) > 0.2
     inside = ((pixels > 0) & (pixels < portrait.size)).all(-1)
     cloth = np.where(front[None] & inside, cloth, np.arange(chart.shape[0])[:, None] >= collar[None])
     under = np.where(skin > 0, np.minimum(radius, skin - OVER_NECK), radius)
+    # The slopes from neck to shoulders are the torso's, bare or not; a throat is the neck's.
+    throat = np.clip((np.cos(portrait.turned(chart.azimuth)) - 0.2) / 0.3, 0, 1)[None]
+    under = throat * under + (1 - throat) * radius
     share = smooth(cloth.astype(float), 1.0)
     radius = share * np.maximum(radius, neck + OVER_NECK) + (1 - share) * under
     hull = portrait.hull(portrait.alpha > 0.5, *chart.rays(), REACH)
@@ -99,9 +105,24 @@ def build_torso(
     stands_off = np.where(neck > 0, radius - neck, np.inf)
     # At its sides a neck is wider than the head model's.
     before = np.clip((np.cos(portrait.turned(chart.azimuth)) - 0.7) / 0.15, 0, 1)[None]
-    near = np.interp(above_end, *CLOSE) + before * np.interp(above_end, *CLOSE_BEFORE)
+    near = before * np.interp(above_end, *CLOSE)
     at_neck = smooth((stands_off < near).astype(float), 0.7)
     return TorsoSurface(chart, radius, collar, np.clip(2 * share - 1, 0, 1), at_neck)
+
+
+def _round_the_neck(cloth: np.ndarray, turned: np.ndarray) -> np.ndarray:
+    """What a photo shows as cloth (rows, columns), without what lies much higher than the collar in front of it.
+
+    Args:
+        turned: (columns,) radians from the camera's azimuth.
+    """
+    degrees, rows = np.degrees(turned), np.arange(len(cloth))[:, None]
+    allowed = np.ones(cloth.shape, bool)
+    for sign in (-1, 1):
+        before = cloth[:, (degrees * sign > WRAPS[0]) & (degrees * sign < WRAPS[1])].any(1)
+        top = before.argmax() if before.any() else len(cloth)
+        allowed &= (rows >= top - int(RISE / STEP)) | (degrees * sign < WRAPS[1])[None]
+    return cloth & allowed
 
 
 def _reach(chart: RadialChart, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -155,10 +176,16 @@ def _rows_below(base: np.ndarray, body: np.ndarray, chart: RadialChart) -> np.nd
     return np.concatenate([base, rest])
 
 
+def _bare(portrait: Portrait, head_covered: np.ndarray) -> np.ndarray:
+    """(S, S) bool: skin that is not the head model's, without slivers along its outline."""
+    chest = (portrait.regions[..., SKIN] > 0.5) & ~head_covered
+    return ndimage.binary_opening(chest, np.ones((SLIVER, SLIVER)))
+
+
 def _outline(chart: RadialChart, portrait: Portrait, head_covered: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """For the right side and the left: cosines (columns,) to it, and the person's reach there (rows,), metres."""
     origins, directions = chart.rays()
-    chest = portrait.regions[..., SKIN] * ~ndimage.binary_dilation(head_covered, iterations=3)
+    chest = _bare(portrait, ndimage.binary_dilation(head_covered, iterations=3))
     person = (portrait.alpha > 0.5) & (portrait.regions[..., CLOTHING] + chest > 0.4)
     turned = portrait.turned(chart.azimuth)
     found = []
