@@ -41,8 +41,9 @@ STRANDS_PER_DEPTH = 3500.0
 HALF = 0.5
 WORN = 0.84
 """Share of what covers a head from which on it is headwear, not hair."""
-SHAVEN_DEPTH, SHAVEN_CHROMA, SHAVEN_LIGHT = (0.022, 0.032), (28.0, 42.0), (0.75, 0.95)
-"""See `_shaven`: depths of hair, its colours' spread over red, green and blue, its brightness as a share of skin's."""
+SHAVEN_DEPTH, SHAVEN_CHROMA, SHAVEN_LIGHT, GREY_LIGHT = (0.022, 0.032), (0.1, 0.16), (0.75, 0.95), (1.25, 1.45)
+"""See `_shaven`: depths of hair, its spread over red, green and blue as a share of their mean, its
+brightness as a share of skin's, and from where on it is grey hair's."""
 STUBBLE = 0.72
 """A shaven scalp's brightness as a share of skin's."""
 LEAST_SEEN, ISLAND = 0.1, 0.02
@@ -280,14 +281,15 @@ def _continued(
 
 def _shaven(depth: float, color: np.ndarray, skin: np.ndarray) -> float:
     """In [0, 1]: whether what looks like hair is the sky's light on a shaven head: a thin rim of it, coloured unlike
-    grey hair, and as bright as skin.
+    grey hair, and about as bright as skin.
 
     Args:
         depth: see `HairSurface`. color, skin: (3,) sRGB 0..255.
     """
     thin = 1 - smoothstep(depth, *SHAVEN_DEPTH)
     light = color.mean() / max(skin.mean(), 1.0)
-    return float(thin * smoothstep(np.ptp(color), *SHAVEN_CHROMA) * smoothstep(light, *SHAVEN_LIGHT))
+    as_bright = smoothstep(light, *SHAVEN_LIGHT) * (1 - smoothstep(light, *GREY_LIGHT))
+    return float(thin * smoothstep(np.ptp(color) / max(color.mean(), 1.0), *SHAVEN_CHROMA) * as_bright)
 
 
 def _skin_color(portrait: Portrait) -> np.ndarray:
