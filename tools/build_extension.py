@@ -1,6 +1,6 @@
 """Builds the extension's zips: the add-on, what it imports of ours, wheels, and the backend.
 
-    make extension                                  one zip for all; it installs its backend from the network
+    make extension                                  one zip for all; it fetches its backend from the network
     make extension RUNTIME="linux-x64:311 ..."      zips for one platform and Python, with the light backend in them
     make extension RUNTIME=all                      all of those
 
@@ -9,7 +9,7 @@
         *.py, scene/, ui/ ...   blender_addon
         backend/, flame/        what the add-on imports: `backend.client`, `backend.protocol`, the head model
         wheels/                 what they need: pyzmq and msgspec for each platform and Python
-        environment/            the whole backend as a wheel, and the pinned versions of its dependencies
+        environment/            the whole backend as a wheel, and the locked packages of the full one
         runtime/                with RUNTIME: all wheels of the light backend, which Blender itself does not see
     dist/                       the zips
 
@@ -47,8 +47,8 @@ RUNTIMES = (
 """ONNX Runtime has no wheels for Macs with Intel's processors."""
 WITHOUT_WHEELS = {"314": ("OpenTimelineIO", "otio-cmx3600-adapter", "otio-fcp-adapter")}
 """By Python what is left out: OpenTimelineIO has none for 3.14 yet, so edits are read from CSV there."""
-MAX_ZIP_BYTES = 250 << 20
-SPARE_BYTES = 8 << 20
+MAX_ZIP_BYTES = 250_000_000
+SPARE_BYTES = 8_000_000
 """Of these for all that is no wheel."""
 TORCH_WEIGHTS = "*.safetensors"
 """Of what ships as ONNX as well: with a runtime in the zip there is no room for both."""
@@ -85,7 +85,7 @@ def main() -> None:
         archive = DIST / f"turboportrait3d-{version}-{platform}-py{python}.zip"
         pack(archive)
         if archive.stat().st_size > MAX_ZIP_BYTES:
-            sys.exit(f"{archive.name} has {archive.stat().st_size >> 20} MB; {MAX_ZIP_BYTES >> 20} are allowed")
+            sys.exit(f"{archive.name} has {archive.stat().st_size / 1e6:.0f} MB; {MAX_ZIP_BYTES / 1e6:.0f} are allowed")
 
 
 def pack(archive: Path) -> None:
@@ -93,7 +93,7 @@ def pack(archive: Path) -> None:
     extension_tool("validate", LAYOUT)
     extension_tool("build", "--source-dir", LAYOUT, "--output-filepath", archive)
     extension_tool("validate", archive)
-    print(f"{archive.name}: {archive.stat().st_size / 2**20:.0f} MB")
+    print(f"{archive.name}: {archive.stat().st_size / 1e6:.0f} MB")
 
 
 def add_runtime(platform: str, python: str) -> None:
@@ -145,14 +145,13 @@ def copy_addon(layout: Path) -> None:
 
 
 def build_environment(folder: Path, *left_out: str) -> None:
-    """What `Install backend` installs: the whole backend as a wheel, and the versions that it was tested with."""
+    """The whole backend as a wheel: what a runtime unpacks and `Install full backend` installs."""
     source = BUILD / "source"
     for name in ("flame", "backend"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", *left_out))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     pip("wheel", "--no-deps", "--wheel-dir", folder, source)
-    shutil.copy(ROOT / "constraints.txt", folder)
 
 
 def download_wheels(folder: Path) -> None:

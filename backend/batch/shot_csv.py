@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-import opentimelineio as otio
-
 from backend.batch.rates import exact_rate, rate_text
 from backend.batch.shot_list import ShotList, decode_text
 from backend.protocol.files import write_file
@@ -111,6 +109,13 @@ def _frame(name: str, cell: str, line: int, found: ShotList, rate: Fraction | No
     elif rate is None:
         found.complain(line, f"'{name}' is the timecode {cell}: give its frame rate in a column 'fps', or by --fps")
     else:
+        try:
+            import opentimelineio as otio
+        except ModuleNotFoundError:
+            found.complain(
+                line, f"'{name}' is the timecode {cell} and OpenTimelineIO is missing: give the frame's number"
+            )
+            return None
         try:
             return otio.opentime.from_timecode(cell, float(rate)).to_frames()
         except ValueError as error:

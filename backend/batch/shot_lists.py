@@ -30,9 +30,12 @@ def read_shot_list(path: Path, rate: Fraction | None = None) -> ShotList:
     if path.suffix.lower() in (".csv", ".tsv"):
         read_csv(path, data, found, rate)
     else:
-        # OpenTimelineIO loads slowly.
-        from backend.batch.shot_timelines import read_timeline
-
+        try:
+            # OpenTimelineIO loads slowly.
+            from backend.batch.shot_timelines import read_timeline
+        except ModuleNotFoundError:
+            found.complain(0, "needs OpenTimelineIO, which the backend for this Python lacks: make it a CSV file")
+            return found
         read_timeline(path, data, found, rate)
     if not found.shots and not found.problems:
         found.complain(0, "has no shots")

@@ -12,6 +12,7 @@ import typer
 from backend.client.isolation import SAFE_PATH
 from backend.commands.batch import batch
 from backend.commands.capture import capture
+from backend.commands.compile import compile_ahead
 from backend.commands.doctor import doctor
 from backend.commands.inspect import inspect
 from backend.commands.models import models
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 for _command in (serve, register, render, inspect, track, capture, perform, batch, doctor):
     app.command()(_command)
+app.command("compile", hidden=True)(compile_ahead)
 app.add_typer(models, name="models")
 app.add_typer(shots, name="shots")
 

@@ -72,7 +72,8 @@ def _starting(wanted: preferences.Connection, allowed: bool) -> Task:
         raise TurboPortraitError("backend_unreachable", said)
     if wanted.command is None:
         raise TurboPortraitError("backend_not_started", hint="Choose the backend's Python in the preferences.")
-    if bundled.is_packed() and wanted.command == bundled.command("serve"):
+    brought = bundled.is_packed() and wanted.command == bundled.command("serve")
+    if brought:
         yield from bundled.unpacked()
     with _process_lock:
         if _process is None or not _process.running:
@@ -86,12 +87,20 @@ def _starting(wanted: preferences.Connection, allowed: bool) -> Task:
             )
         process = _process
     deadline = time.monotonic() + START_SECONDS
-    while (endpoint := process.endpoint) is None:
+    while (endpoint := _endpoint(process, brought)) is None:
         if time.monotonic() > deadline:
             waited = rpt_("no answer in {seconds:g} seconds").format(seconds=START_SECONDS)
             raise TurboPortraitError("backend_not_started", waited)
         yield "Starting the backend"
     return endpoint
+
+
+def _endpoint(process: BackendProcess, brought: bool) -> Endpoint | None:
+    """Where it listens; raises with what the user can do where it came in the zip and ended by itself."""
+    try:
+        return process.endpoint
+    except TurboPortraitError as error:
+        raise bundled.explained(error, process) if brought else error from None
 
 
 def can_reach(wanted: preferences.Connection) -> bool:

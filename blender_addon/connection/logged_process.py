@@ -21,8 +21,20 @@ def clear_install_log() -> None:
     install_log_path().write_bytes(b"")
 
 
-def run_logged(command: Sequence[str], progress: Callable[[str], TaskProgress]) -> Task:
-    """Run a process to its end; `progress` tells from what it has said how far it is."""
+def run_logged(
+    command: Sequence[str],
+    progress: Callable[[str], TaskProgress],
+    failed: str = "Installing the backend failed: {reason}.",
+) -> Task:
+    """Run a process to its end.
+
+    Args:
+        progress: tells from what it has said how far it is.
+        failed: the sentence for the user, with the `reason`, which is the last line that it said.
+
+    Raises:
+        TurboPortraitError: backend_not_started.
+    """
     flags = {"creationflags": 0x08000000} if sys.platform == "win32" else {}
     if not install_log_path().exists():
         clear_install_log()
@@ -33,7 +45,11 @@ def run_logged(command: Sequence[str], progress: Callable[[str], TaskProgress]) 
                 **isolated(list(command)), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, **flags
             )
         except OSError as error:
-            raise TurboPortraitError("backend_not_started", f"{command[0]}: {error.strerror}") from error
+            raise TurboPortraitError(
+                "backend_not_started",
+                f"{command[0]}: {error.strerror}",
+                hint=rpt_("Give this user the right to run that file, or install Blender again."),
+            ) from error
     try:
         while process.poll() is None:
             yield progress(_said(begin))
@@ -41,14 +57,15 @@ def run_logged(command: Sequence[str], progress: Callable[[str], TaskProgress]) 
         if process.poll() is None:
             process.terminate()
     if process.returncode:
-        words = install_log_path().read_text(errors="replace").strip().splitlines()
-        failed = rpt_("Installing the backend failed: {reason}.")
-        reason = words[-1][:200] if words else command[0]
-        raise TurboPortraitError("backend_not_started", sentence=failed.format(reason=reason))
+        words = _said(begin).strip().splitlines()
+        reason = words[-1][:500] if words else command[0]
+        raise TurboPortraitError(
+            "backend_not_started", sentence=rpt_(failed).format(reason=reason), hint=rpt_("Show log has all its words.")
+        )
 
 
 def _said(begin: int) -> str:
-    """The log since `begin` (bytes)."""
+    """The log's last megabyte, or all since `begin` (bytes)."""
     with install_log_path().open("rb") as file:
-        file.seek(begin)
+        file.seek(max(begin, file.seek(0, 2) - (1 << 20)))
         return file.read(1 << 20).decode(errors="replace")

@@ -56,7 +56,7 @@ class TurboPortraitPreferences(bpy.types.AddonPreferences):
     )
     environment: bpy.props.StringProperty(
         name="Environment",
-        description="The folder that Install backend fills with a Python environment of its own, 2.5 GB or more",
+        description="The folder that Install full backend fills with a Python environment of its own",
         subtype="DIR_PATH",
     )
     timeout: bpy.props.FloatProperty(

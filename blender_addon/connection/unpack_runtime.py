@@ -6,30 +6,26 @@ whole folder or none. The last line that it prints tells the user what went wron
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import platform
 import shutil
+import signal
 import sys
+import time
 import zipfile
 from pathlib import Path, PurePosixPath
 
 LIST = "runtime.json"
-"""In the packed folder: the Python that the wheels are for, their sizes unpacked, and their checksums."""
+"""In the packed folder: what the wheels are for, their sizes unpacked, and their checksums."""
 LAUNCHER = "turboportrait_backend.py"
-_LAUNCH = """\
-import importlib
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-if __name__ == "__main__":
-    importlib.import_module("backend.commands.app").main()
-"""
+_LAUNCHER_SOURCE, _FILES = Path(__file__).with_name("launcher.py"), "files.json"
 _KEPT_DATA = ("purelib", "platlib")
 _SPARE = 64 << 20
 """Bytes that are to be free besides what is unpacked: for what numba compiles."""
+STALE_SECONDS = 3600
 
 
 class NotUnpackedError(Exception):
@@ -43,12 +39,12 @@ def unpack(packed: Path, target: Path) -> None:
         NotUnpackedError.
     """
     told = json.loads((packed / LIST).read_text())
-    if list(sys.version_info[:2]) != told["python"]:
-        wanted, found = (".".join(map(str, v)) for v in (told["python"], sys.version_info[:2]))
-        raise NotUnpackedError(
-            f"This zip is for Blenders with Python {wanted}, this one has {found}: install the zip that is for it"
-        )
+    _require_fit(told)
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for rest in target.parent.glob("*.part"):
+        # Of an unpacking that was ended by force; a younger one may be at work.
+        if time.time() - rest.stat().st_mtime > STALE_SECONDS:
+            shutil.rmtree(rest, ignore_errors=True)
     free = shutil.disk_usage(target.parent).free
     if free < told["bytes"] + _SPARE:
         raise NotUnpackedError(
@@ -60,16 +56,48 @@ def unpack(packed: Path, target: Path) -> None:
         for number, (name, checksum) in enumerate(told["wheels"].items()):
             print(f"unpacking {number + 1} of {len(told['wheels'])}: {name}", flush=True)
             unpack_wheel(packed / name, checksum, staging)
-        (staging / LAUNCHER).write_text(_LAUNCH)
-        try:
-            staging.rename(target)
-        except OSError:
-            # Another Blender was faster.
-            if not (target / LAUNCHER).is_file():
-                raise
+        files = [path for path in staging.rglob("*") if path.is_file()]
+        sizes = {path.relative_to(staging).as_posix(): path.stat().st_size for path in files}
+        (staging / _FILES).write_text(json.dumps(sizes))
+        shutil.copyfile(_LAUNCHER_SOURCE, staging / LAUNCHER)
+        put_in_place(staging, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     forget_others(target)
+
+
+def put_in_place(staging: Path, target: Path) -> None:
+    """Make `target` what was unpacked, in place of one that has lost its launcher; another Blender may be faster."""
+    if target.exists() and not (target / LAUNCHER).is_file():
+        harmed = target.with_name(f"{staging.name}.harmed.part")
+        target.rename(harmed)
+        shutil.rmtree(harmed, ignore_errors=True)
+    try:
+        staging.rename(target)
+    except OSError:
+        if not (target / LAUNCHER).is_file():
+            raise
+
+
+def _require_fit(told: dict) -> None:
+    """Raises NotUnpackedError where the wheels are for another system or Python."""
+    here = this_platform()
+    if told["platform"] != here:
+        raise NotUnpackedError(
+            f"This zip is for {told['platform']}, this computer is {here}: install the zip that is for it"
+        )
+    if list(sys.version_info[:2]) != told["python"]:
+        wanted, found = (".".join(map(str, v)) for v in (told["python"], sys.version_info[:2]))
+        raise NotUnpackedError(
+            f"This zip is for Blenders with Python {wanted}, this one has {found}: install the zip that is for it"
+        )
+
+
+def this_platform(system: str = sys.platform, machine: str = "") -> str:
+    """This computer as Blender's manifests call it, such as windows-x64."""
+    name = {"win32": "windows", "darwin": "macos"}.get(system, system)
+    processor = (machine or platform.machine()).lower()
+    return f"{name}-{({'amd64': 'x64', 'x86_64': 'x64', 'aarch64': 'arm64'}).get(processor, processor)}"
 
 
 def unpack_wheel(path: Path, checksum: str, folder: Path) -> None:
@@ -122,12 +150,24 @@ def _sha256(path: Path) -> str:
 def main() -> None:
     """The command."""
     packed, target = map(Path, sys.argv[1:])
+    # Cancel ends this process; what it has unpacked shall go with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Cancelled"))
     try:
         unpack(packed, target)
     except NotUnpackedError as error:
         sys.exit(str(error))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    except OSError as error:
+        sys.exit(_sentence_of(error, target))
+    except (ValueError, KeyError, zipfile.BadZipFile) as error:
+        sys.exit(f"The packed backend is damaged ({type(error).__name__}: {error}): install the extension again")
+
+
+def _sentence_of(error: OSError, target: Path) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"The disk of {target.parent} is full: make room and try again"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{error.filename or target.parent} may not be written: give this user the right to, and try again"
+    return f"The backend was not unpacked ({error}): try again, or install the extension again"
 
 
 if __name__ == "__main__":

@@ -66,8 +66,8 @@ class ShowLog(bpy.types.Operator):
 
 class InstallBackend(bpy.types.Operator):
     bl_idname = "turboportrait.install_backend"
-    bl_label = "Install backend"
-    bl_description = "Download the backend's packages into an environment of its own, 2.5 GB on disk or more"
+    bl_label = "Install full backend"
+    bl_description = "Download torch, for GPUs, turbo and GPAvatar, into an environment of its own"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -76,9 +76,17 @@ class InstallBackend(bpy.types.Operator):
             cls.poll_message_set(rpt_(reason))
         return not reason
 
+    @classmethod
+    def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
+        if installer.can_install():
+            return rpt_(cls.bl_description)
+        return f"{rpt_(cls.bl_description)}. {installer.size_text(installer.offered())}"
+
     def execute(self, context: bpy.types.Context) -> set[str]:
-        task = installer.install(installer.folder(), installer.find_python())
+        packages = installer.offered()
+        task = installer.install(installer.folder(), installer.find_python().command, packages)
         if bpy.app.background:
+            print(installer.size_text(packages))
             return report(self, lambda: self._tell(link.run(task, INSTALL_SECONDS, report=print)))
         link.spawn(task, self._tell, timeout=INSTALL_SECONDS, cancellable=True)
         return {"FINISHED"}
@@ -86,6 +94,39 @@ class InstallBackend(bpy.types.Operator):
     @staticmethod
     def _tell(environment: Path) -> None:
         link.say(rpt_("The backend is installed in {folder}: start it").format(folder=environment))
+
+
+class RemoveBackend(bpy.types.Operator):
+    bl_idname = "turboportrait.remove_backend"
+    bl_label = "Remove full backend"
+    bl_description = "Take away what Install full backend has installed; what came in the zip is used again"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        reason = ""
+        if link.busy:
+            reason = "Something else is under way"
+        elif link.ready or link.owns_process:
+            reason = "The backend runs: stop it first"
+        elif not installer.installed_python():
+            reason = "The full backend is not installed"
+        if reason:
+            cls.poll_message_set(rpt_(reason))
+        return not reason
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        return context.window_manager.invoke_confirm(self, event)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        task = installer.remove(installer.folder())
+        if bpy.app.background:
+            return report(self, lambda: self._tell(link.run(task, INSTALL_SECONDS)))
+        link.spawn(task, self._tell, timeout=INSTALL_SECONDS)
+        return {"FINISHED"}
+
+    @staticmethod
+    def _tell(_: object) -> None:
+        link.say("The full backend was removed")
 
 
 class CancelTask(bpy.types.Operator):
@@ -120,6 +161,6 @@ class CopyMessage(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (StartBackend, StopBackend, ShowLog, InstallBackend, CancelTask, CopyMessage)
+CLASSES = (StartBackend, StopBackend, ShowLog, InstallBackend, RemoveBackend, CancelTask, CopyMessage)
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

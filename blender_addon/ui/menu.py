@@ -20,7 +20,7 @@ class TurboPortraitMenu(bpy.types.Menu):
 
 
 GROUPS = (
-    ("start_backend", "stop_backend", "install_backend", "show_log", "copy_message", "cancel"),
+    ("start_backend", "stop_backend", "install_backend", "remove_backend", "show_log", "copy_message", "cancel"),
     ("register_portrait", "add_head", "load_head"),
     ("match_portrait", "rest_head", "keyframe_head", "reset_expressions"),
     ("add_camera", "frame_head", "turntable", "dolly", "cut_to_camera"),

@@ -171,7 +171,7 @@ def _draw_missing(context: bpy.types.Context, layout: bpy.types.UILayout, wanted
         reason = installer.can_install()
         draw_paragraph(context, layout, reason or "The backend is not installed on this computer yet.", "INFO")
         if not reason:
-            layout.operator("turboportrait.install_backend", icon="IMPORT")
+            installer.draw_offer(layout)
         elif not bpy.app.online_access:
             mend = layout.operator("screen.userpref_show", icon="INTERNET", text="Open its preferences")
             mend.section = "SYSTEM"

@@ -1,6 +1,7 @@
 """Shot lists from every kind of file, and everything that can be wrong with them, each with its line."""
 
 import os
+import sys
 from fractions import Fraction
 
 import opentimelineio as otio
@@ -131,6 +132,18 @@ def test_a_spreadsheets_tabs_columns_and_timecodes(tmp_path):
     assert read_shot_list(path, Fraction(30000, 1001)).shots == [Shot("a", 30, 60, line=2)]
     assert "no timecode" in sentences(path, "name,first,last,fps\na,00:00:01:30,90,24\n")[0][1]
     assert "not a number" in sentences(path, "name,first,last,speed\na,1,2,fast\n")[0][1]
+
+
+def test_without_opentimelineio_there_is_csv(tmp_path, monkeypatch):
+    """Python 3.14 has no wheels of it yet."""
+    monkeypatch.setitem(sys.modules, "opentimelineio", None)
+    monkeypatch.delitem(sys.modules, "backend.batch.shot_timelines")
+    (tmp_path / "list.csv").write_text("name,first,last,fps\na,1,2,24\nb,00:00:01:00,30,24\n")
+    (tmp_path / "list.edl").write_text("TITLE: edit")
+    found = read_shot_list(tmp_path / "list.csv")
+    assert [shot.name for shot in found.shots] == ["a"]
+    assert "give the frame's number" in str(found.problems[0])
+    assert "make it a CSV file" in str(read_shot_list(tmp_path / "list.edl").problems[0])
 
 
 def test_clips_that_disagree_about_the_rate(tmp_path):

@@ -65,6 +65,7 @@ WITHOUT_A_TRACE_IN_THE_FILE = {
     "start_backend",
     "stop_backend",
     "install_backend",
+    "remove_backend",
     "cancel",
     "copy_message",
     "render_shots",
