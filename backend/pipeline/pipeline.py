@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from safetensors import SafetensorError
@@ -21,6 +22,7 @@ from backend.protocol.errors import TurboPortraitError
 from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.messages import Capabilities
 from backend.protocol.rigged_mesh import RiggedMesh
+from backend.tracking.actions import actions_on, lacks_actions
 from flame import HeadModel, HeadModelError
 
 DEFAULT_MEMORY = 2 << 30
@@ -117,10 +119,15 @@ class Pipeline:
 
     def mesh(self, avatar_id: str) -> RiggedMesh:
         """Raises TurboPortraitError unknown_avatar or no_mesh."""
-        mesh = self.find(avatar_id).avatar.mesh()
+        registration = self.find(avatar_id)
+        mesh = registration.avatar.mesh()
         if mesh is None:
             raise TurboPortraitError("no_mesh")
-        return mesh
+        checksum = registration.head_model_checksum
+        model = next((each for each in self._head_models.values() if each.checksum == checksum), None)
+        if model is None or not lacks_actions(mesh.expression_names) or mesh.expression_names != model.expression_names:
+            return mesh
+        return replace(mesh, actions=actions_on(model))
 
     def check_preset(self, preset: str) -> None:
         """Raises TurboPortraitError unknown_preset or weights_missing, before any time is spent on rendering."""

@@ -21,7 +21,7 @@ from backend.protocol import limits
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.messages import Message, Reply, Request
 
-VERSION = 3
+VERSION = 4
 _MAGIC = b"TP3D"
 _PRELUDE = struct.Struct("<4sH")
 _DTYPES = {"uint8": "|u1", "int32": "<i4", "float16": "<f2", "float32": "<f4"}

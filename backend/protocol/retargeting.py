@@ -10,12 +10,12 @@ import msgspec
 import numpy as np
 
 from backend.protocol import limits
-from backend.protocol.arkit import region_of
+from backend.protocol.arkit import ACTIONS, region_of
 from backend.protocol.head_parameters import JOINTS, HeadParameters
 from backend.protocol.performance import Performance
 from flame.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
-NECK, EYES = JOINTS.index("neck"), [JOINTS.index("eye_left"), JOINTS.index("eye_right")]
+NECK, JAW, EYES = JOINTS.index("neck"), JOINTS.index("jaw"), [JOINTS.index("eye_left"), JOINTS.index("eye_right")]
 MAX_GAIN = 5.0
 MOST_AT_REST = 0.5
 """What an action may have at rest and still reach all of its way in what is left."""
@@ -122,30 +122,46 @@ def from_frame(performance: Performance, first: int) -> Performance:
 
 
 def parameters_of(
-    performance: Performance, names: Sequence[str], base: HeadParameters, still: bool = True
+    performance: Performance,
+    names: Sequence[str],
+    base: HeadParameters,
+    still: bool = True,
+    actions: np.ndarray | None = None,
 ) -> list[HeadParameters]:
-    """What a head with ARKit's actions shall do in each frame.
+    """What a head shall do in each frame.
 
     Args:
         performance: relative to rest, see `retargeted`.
         names: the head model's expression names.
         base: what it does at the performance's rest; actions are added to it, up to 1.
         still: the neck stays where it is, as for a camera that follows; otherwise it moves along.
+        actions: of a head without ARKit's names what each of them is, see `RiggedMesh`.
     """
     start = np.zeros(len(names))
     start[: len(base.expression)] = base.expression
-    found = [(names.index(action), column) for column, action in enumerate(performance.header.actions)
-             if action in names]  # fmt: skip
-    to, of = (np.array(each, int) for each in (zip(*found, strict=True) if found else ((), ())))
     expression = np.tile(start, (len(performance), 1))
-    # Already there is what the portrait shows: what is left of the way is gone in the same share.
-    expression[:, to] += (1 - np.clip(start[to], 0, 1)) * performance.expression[:, of]
     pose = np.tile(np.array(base.joint_rotations, float), (len(performance), 1, 1))
+    if actions is None:
+        of, to = _common(performance.header.actions, names)
+        # Already there is what the portrait shows: what is left of the way is gone in the same share.
+        expression[:, to] += (1 - np.clip(start[to], 0, 1)) * performance.expression[:, of]
+    else:
+        of, to = _common(performance.header.actions, ACTIONS)
+        moved = performance.expression[:, of] @ actions[to].astype(float)
+        expression += moved[:, :-3]
+        pose[:, JAW] = _after(pose[:, JAW], moved[:, -3:])
     pose[:, NECK] = _after(pose[:, NECK], performance.head)
     pose[:, EYES] = _after(pose[:, EYES], performance.gaze)
-    moved = np.array(base.translation) + (0 if still else performance.translation)
-    moved = np.broadcast_to(moved, (len(performance), 3))
-    return [HeadParameters.from_arrays(*row) for row in zip(pose, expression, moved, strict=True)]
+    places = np.array(base.translation) + (0 if still else performance.translation)
+    places = np.broadcast_to(places, (len(performance), 3))
+    return [HeadParameters.from_arrays(*row) for row in zip(pose, expression, places, strict=True)]
+
+
+def _common(these: Sequence[str], those: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Where the names that both have are in either."""
+    found = [(row, those.index(name)) for row, name in enumerate(these) if name in those]
+    first, second = np.array(found, int).reshape(-1, 2).T
+    return first, second
 
 
 def _relative(rotations: np.ndarray, neutral: int) -> np.ndarray:

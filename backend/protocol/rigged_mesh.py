@@ -26,6 +26,8 @@ class RiggedMesh:
         uv_faces: (F, 3) int32, the texture coordinate of each corner of `faces`: a seam needs no second vertex.
         texture: (H, W, 4) uint8 sRGB, straight alpha, the light of the photo in it; colours go on under low alpha.
         confidence: (H, W) uint8, how well the portrait saw each texel: 0 for made up, 255 for seen squarely.
+        actions: (52, E + 3) float32, for each of ARKit's actions the coefficients of the expressions and the jaw's
+            axis-angle that come nearest to it, where `expression_names` has none of them; otherwise None.
     """
 
     vertices: np.ndarray
@@ -40,3 +42,4 @@ class RiggedMesh:
     uv_faces: np.ndarray
     texture: np.ndarray
     confidence: np.ndarray
+    actions: np.ndarray | None = None

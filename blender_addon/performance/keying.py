@@ -16,7 +16,7 @@ from backend.protocol.performance import Performance
 from backend.protocol.retargeting import conformed, parameters_of, retargeted
 
 from ..connection.tasks import Task, TaskProgress
-from ..scene.head import lost_mesh, mesh_of
+from ..scene.head import lost_mesh, mesh_of, own_actions
 from ..scene.pose_controls import expression_keys, portrait_parameters
 from ..scene.rig import bone_matrices
 from .actions import ActionMaker, add_curve
@@ -99,12 +99,15 @@ def poses_of(
     """What a head does in each frame of a performance that is relative to rest; `base` is what it does at rest.
 
     Raises:
-        ValueError: it has no action of the performance's.
+        ValueError: it has no action of the performance's, and none that are known to come near.
     """
     names = expression_names(head)
-    if not set(names) & set(performance.header.actions):
-        raise ValueError(rpt_("The head '{head}' has none of ARKit's shape keys").format(head=head.name))
-    return parameters_of(performance, names, base, still=not travels)
+    has_any = bool(set(names) & set(performance.header.actions))
+    actions = None if has_any else own_actions(head)
+    if not has_any and actions is None:
+        said = rpt_("The head '{head}' has none of ARKit's shape keys: register a portrait with its head model")
+        raise ValueError(said.format(head=head.name))
+    return parameters_of(performance, names, base, not travels, actions)
 
 
 def expression_names(head: bpy.types.Object) -> list[str]:
@@ -130,7 +133,9 @@ def _channels(head: bpy.types.Object, poses: list[HeadParameters], keying: Keyin
     """Per property: of the shape keys?, path, values (N, C), tolerance, group."""
     rotations = np.array([pose.pose for pose in poses]).reshape(len(poses), -1, 3)
     moved = np.array([pose.translation for pose in poses])
-    for name, joint in BONES.items():
+    # Elsewhere a shape key opens the mouth.
+    jaw = {"jaw": 2} if own_actions(head) is not None else {}
+    for name, joint in (BONES | jaw).items():
         bone = head.pose.bones[name]
         path, values = _rotations(bone, bone_matrices(bone, rotations[:, joint]))
         yield False, bone.path_from_id(path), values, keying.tolerance, name

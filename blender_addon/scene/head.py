@@ -14,9 +14,12 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 from bpy.app.translations import pgettext_rpt as rpt_
+from idprop.types import IDPropertyArray
 from mathutils import Matrix
 
+from backend.protocol.arkit import ACTIONS
 from backend.protocol.head_parameters import JOINTS
+from backend.protocol.limits import MAX_EXPRESSION_COEFFICIENT
 from backend.protocol.rigged_mesh import RiggedMesh
 from flame import HeadModel
 
@@ -26,6 +29,8 @@ from .camera import head_to_blender
 COMPONENT = re.compile(r"expression_\d+")
 """The name of an expression component without a meaning of its own: its coefficient is in standard deviations."""
 COMPONENT_RANGE = 5.0
+ACTIONS_KEY = "turboportrait_actions"
+"""A custom property of the mesh of a head without ARKit's names: what each action is on it, see `RiggedMesh`."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +149,19 @@ def _is_heads_mesh(thing: bpy.types.Object) -> bool:
     return thing.type == "MESH" and bool(thing.data.turboportrait.expression_names)
 
 
+def own_actions(head: bpy.types.Object) -> np.ndarray | None:
+    """What ARKit's actions are on a head without their names, see `RiggedMesh`; None where that is not known."""
+    mesh_object = mesh_of(head)
+    kept = mesh_object.data.get(ACTIONS_KEY) if mesh_object is not None else None
+    if not isinstance(kept, IDPropertyArray):
+        return None
+    columns = len(mesh_object.data.turboportrait.expression_names.split("\n")) + 3
+    values = np.array(kept, float)
+    if values.size != len(ACTIONS) * columns or not (np.abs(values) <= MAX_EXPRESSION_COEFFICIENT).all():
+        return None
+    return values.reshape(len(ACTIONS), columns)
+
+
 def lost_mesh(head: bpy.types.Object) -> str:
     """What is said of a head without one."""
     return rpt_("The head '{head}' has lost its mesh: undo, or add the head anew").format(head=head.name)
@@ -221,6 +239,8 @@ def _fill(mesh_object: bpy.types.Object, geometry: _Geometry, source: HeadModel 
         add_uv(mesh, "UVMap", geometry.corner_uv)
     if isinstance(source, RiggedMesh):
         material.dress(mesh, source)
+        if source.actions is not None:
+            mesh[ACTIONS_KEY] = source.actions.ravel().tolist()
     else:
         mesh.materials.append(material.plain_skin())
     mesh.turboportrait.expression_names = "\n".join(geometry.expression_names)

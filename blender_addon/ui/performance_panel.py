@@ -9,9 +9,10 @@ from backend.protocol.arkit import REGIONS
 
 from ..connection.link import link
 from ..performance import following
-from ..scene.head import head_of
+from ..scene.head import head_of, own_actions
 from .layout import CONTEXT, Sidebar, draw_paragraph, draw_progress
 
+NEAREST = "The head has none of ARKit's shape keys: of its own and its jaw what comes nearest to them is moved"
 FACE = {None: "The camera starts, or shows no face yet", True: "The head follows", False: "The face is not seen"}
 
 
@@ -37,6 +38,9 @@ class PerformancePanel(Sidebar, bpy.types.Panel):
         column.prop(settings, "start")
         column.prop(settings, "from_portrait")
         column.prop(settings, "travels")
+        head = head_of(context.object)
+        if head is not None and own_actions(head) is not None:
+            draw_paragraph(context, layout, NEAREST, "INFO")
         if link.busy:
             draw_progress(context, layout, link.message, link.fraction)
             if link.can_cancel:

@@ -7,10 +7,15 @@ import pytest
 from little_head import PORTRAIT, Brighten, little_catalog, looking_from, make_little_head, photo
 
 from backend.pipeline import Catalog, Pipeline
+from backend.protocol.codec import decode_reply, encode
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.head_parameters import HeadParameters
+from backend.protocol.messages import MeshReply
 from backend.refiner import Refiner
 from backend.refiner.config import preset_folder
+from backend.tracking.actions import actions_on
+from backend.tracking.embedding import with_landmarks
+from flame import load_head_model
 
 REST = HeadParameters()
 
@@ -74,6 +79,34 @@ def test_a_texture_is_part_of_the_avatar_and_makes_nothing_else_anew(pipeline):
     # Another backend knows nothing of the first one's.
     other = Pipeline(little_catalog(), device="cpu")
     assert other.register(photo(), "little", "open_head", quiet, green).avatar.id == painted.avatar.id
+
+
+def test_a_mesh_without_arkits_actions_tells_what_comes_nearest():
+    model = load_head_model()
+    names = tuple(f"expression_{number:03}" for number in range(2))
+    components = replace(
+        model,
+        checksum="components",
+        expressiondirs=model.expressiondirs[:, :, :2].copy(),
+        expression_names=names,
+        landmarks=with_landmarks(model).landmarks,
+    )
+
+    def maker(data, model, progress, *, face=0):
+        head = make_little_head(data, model, progress, face=face)
+        head._mesh = replace(head._mesh, expression_names=model.expression_names[:2])
+        return head
+
+    catalog = replace(
+        little_catalog(maker=maker), head_models={"open_head": lambda: model, "flame": lambda: components}
+    )
+    pipeline = Pipeline(catalog, device="cpu")
+    plain = pipeline.register(photo(), "little", "open_head", quiet)
+    assert pipeline.mesh(plain.avatar.id).actions is None
+    other = pipeline.register(photo(), "little", "flame", quiet)
+    assert pipeline.mesh(other.avatar.id).actions.shape == (52, 2 + 3)
+    reply = decode_reply(encode(MeshReply(id=1, mesh=pipeline.mesh(other.avatar.id))))
+    np.testing.assert_array_equal(reply.mesh.actions, actions_on(components))
 
 
 def test_a_maker_that_is_no_more_has_a_successor(pipeline):

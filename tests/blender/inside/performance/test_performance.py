@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import replace
 
 import bpy
 import numpy as np
@@ -11,11 +12,13 @@ from backend.protocol.arkit import ACTIONS
 from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.performance import Header, Performance
 from backend.protocol.retargeting import parameters_of
+from backend.tracking.actions import actions_on
+from backend.tracking.embedding import with_landmarks
 from blender_addon.connection.link import link
 from blender_addon.performance import source
 from blender_addon.performance.actions import HAS_SLOTS
 from blender_addon.performance.curves import needed_keys, slopes, through
-from blender_addon.scene.head import add_head, mesh_of
+from blender_addon.scene.head import ACTIONS_KEY, add_head, mesh_of
 from blender_addon.scene.parameters import head_parameters
 from blender_addon.scene.pose_controls import remember_portrait
 
@@ -179,6 +182,31 @@ def test_a_head_without_arkits_names_is_told(head, performance, tmp_path):
     bpy.context.scene.turboportrait_performance.file = str(tmp_path / "waves.jsonl")
     with pytest.raises(RuntimeError, match="none of ARKit's"):
         bpy.ops.turboportrait.apply_performance()
+
+
+def test_components_without_meaning_and_the_jaw_come_nearest(head, head_model, rigged_mesh, performance, tmp_path):
+    model = with_landmarks(head_model)
+    kept = [k for k, name in enumerate(model.expression_names) if name != "jawOpen"]
+    mixing = np.random.default_rng(0).normal(0, 0.3, (len(kept), 40))
+    components = (model.expressiondirs[:, :, kept] @ mixing).astype(np.float32)
+    names = tuple(f"expression_{k:03}" for k in range(40))
+    actions = actions_on(replace(model, expressiondirs=components, expression_names=names))
+    offsets = np.moveaxis(components, 2, 0)[:, rigged_mesh.expression_vertices]
+    mesh = replace(rigged_mesh, expression_offsets=offsets, expression_names=names, actions=actions)
+    flame_head = add_head(bpy.context, mesh, "Flame")
+    bpy.context.view_layer.objects.active = flame_head
+    performance.save(tmp_path / "waves.jsonl")
+    apply(tmp_path / "waves.jsonl")
+    row = int(np.argmax(performance.action("jawOpen")))
+    whole = performance.action("jawOpen")[row] * actions[ACTIONS.index("jawOpen")]
+    found = posed(flame_head, 10 + row)
+    np.testing.assert_allclose(found.expression, whole[:-3], atol=0.01)
+    np.testing.assert_allclose(found.joint_rotations[2], whole[-3:], atol=0.01)
+    assert found.joint_rotations[2, 0] > 0.1, "the jaw opens the mouth"
+    # What another file says is looked at first.
+    mesh_of(flame_head).data[ACTIONS_KEY] = [1.0, 2.0]
+    with pytest.raises(RuntimeError, match="none of ARKit's"):
+        apply(tmp_path / "waves.jsonl")
 
 
 TRACKER = """
