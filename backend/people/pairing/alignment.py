@@ -7,6 +7,7 @@ depth near the fitted landmarks. It is done to whatever points the pictures' pix
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -89,7 +90,7 @@ class Alignment:
         self._ears = anatomy.ears
         self._portrait = self.vertices(0)
         self._true_camera = true_camera(person.cameras[0], avatar)
-        self._stretch, self.sure, self._scale = self._fit_depth(anatomy)
+        self._stretch, self.sure, self._depth = self._fit_depth(anatomy)
 
     @cached_property
     def placed(self) -> Similarity:
@@ -147,13 +148,15 @@ class Alignment:
 
     def _along_rays(self, points: np.ndarray, stretch: np.ndarray) -> np.ndarray:
         """Points (n, 3) of the true portrait to fitted head space: to the same pixels, by a stretch (n,) of depth."""
-        depth = self._scale * self._true_camera.to_camera(points)[:, 2] * (1 + stretch)
+        depth = self._depth(self._true_camera.to_camera(points)[:, 2]) * (1 + stretch)
         return self.avatar.tracked.camera.unproject(self._true_camera.project(points), depth)
 
-    def _fit_depth(self, anatomy: Anatomy) -> tuple[np.ndarray, np.ndarray, float]:
-        """(V,) by how much vertices' depth is stretched beside the overall scale, (V,) where that is fitted; the scale.
+    def _fit_depth(self, anatomy: Anatomy) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+        """(V,) by how much vertices' depth is stretched beside that of the whole head, (V,) where that is fitted, and
+        the whole head's depths by the true ones.
 
-        The fitted depth is the avatar's at the vertex' pixel of the portrait, where the portrait shows the vertex.
+        The fitted depth is the avatar's at the vertex' pixel of the portrait, where the portrait shows the vertex. The
+        tracker guesses the focal length: farther away at a longer one the head is as wide and as deep as before.
         """
         tracked, true = self.avatar.tracked, self._true_camera.to_camera(self._portrait)[:, 2]
         distance, _ = cKDTree(anatomy.landmarks).query(anatomy.template)
@@ -164,7 +167,13 @@ class Alignment:
         seen = cv2.remap(shown, pixels, None, cv2.INTER_LINEAR, borderValue=np.inf)[:, 0]
         fitted = np.where(np.abs(seen - fitted) < SAME_PLACE, seen, fitted)
         scale = float(np.median((fitted / true)[near == 1]))
-        return near * (fitted / (scale * true) - 1), near == 1, scale
+        face = float(np.median(true[near == 1]))
+        size = scale * self._true_camera.intrinsics[0, 0] / tracked.camera.intrinsics[0, 0]
+
+        def depth(true: np.ndarray) -> np.ndarray:
+            return scale * face + size * (true - face)
+
+        return near * (fitted / depth(true) - 1), near == 1, depth
 
     def vertices(self, view: int) -> np.ndarray:
         """(V, 3) metres, the true head in a view."""

@@ -46,6 +46,15 @@ def test_the_portrait_keeps_every_pixel(aligned, person):
     assert avatar.tracked.camera.to_camera(moved[[nose]])[0, 2] == pytest.approx(fitted, abs=0.013)
 
 
+def test_a_head_is_as_deep_as_it_was_at_any_focal_length_that_the_tracker_guesses(aligned, person):
+    true, tracked = aligned._true_camera, aligned.avatar.tracked.camera
+    assert tracked.intrinsics[0, 0] < 0.8 * true.intrinsics[0, 0]
+    points = aligned.vertices(0)
+    before, after = true.to_camera(points), tracked.to_camera(aligned.move(0, points)[0])
+    proportions = [np.ptp(side[:, 2]) / np.ptp(side[:, 0]) for side in (before, after)]
+    assert proportions[1] == pytest.approx(proportions[0], rel=0.15)
+
+
 def test_the_head_moves_in_the_fitted_space_as_the_avatar_does(aligned):
     """Vertices of another moment land where the avatar's own head model goes, but for what the fit is off."""
     then, _ = aligned.move(0, aligned.vertices(0))
