@@ -68,12 +68,19 @@ def convert(
     views: ViewsOption = None,
     size: SizeOption = 256,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes; only for synthesized people.")] = 1,
+    unaligned: Annotated[
+        bool,
+        typer.Option(
+            "--unaligned",
+            help="Synthesized people as they are, not brought onto the fitted head: to compare systems by.",
+        ),
+    ] = False,
 ) -> None:
     """Make training shards: register each reference, render the avatar by the target cameras, beside the pictures."""
     from backend.people.synthesis.files import people as synthesized_people
 
     if synthesized_people(folder):
-        _convert_people(folder, output, identities, size, workers)
+        _convert_people(folder, output, identities, size, workers, not unaligned)
         return
     from backend.people.captures.convert import Ledger, has_shard, write_shard
     from backend.people.captures.loading import Summary, load_subjects, open_source
@@ -146,7 +153,7 @@ def export_tasks(
     console.print(f"The tasks of {count} held-out people are in {output}; README.txt there says what to render.")
 
 
-def _convert_people(folder: Path, output: Path, identities: int | None, size: int, workers: int) -> None:
+def _convert_people(folder: Path, output: Path, identities: int | None, size: int, workers: int, aligned: bool) -> None:
     from backend.people.pairing.convert import write_people_shards
 
     done = 0
@@ -158,7 +165,7 @@ def _convert_people(folder: Path, output: Path, identities: int | None, size: in
 
     with Progress(console=console) as progress, ending_by_signals():
         task = progress.add_task("people", total=None)
-        summary = write_people_shards(folder, output, size, workers, identities, tell)
+        summary = write_people_shards(folder, output, size, workers, identities, tell, aligned)
     console.print(
         f"{summary.people} people ({summary.held_out} held out): {summary.written} shards written, "
         f"{summary.there} were there, {len(summary.skipped)} left out, in {output}."

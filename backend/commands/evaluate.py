@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from backend.commands.evaluate_people import people
 from backend.commands.evaluate_performance import performance
 from backend.commands.evaluate_tracking import tracking
 from backend.evaluation.flicker import FRAMES, measure
@@ -31,6 +32,7 @@ from backend.tracking.parser import NETWORK, PortraitParser
 app = typer.Typer(help="Measure what the documents claim.", no_args_is_help=True)
 app.command()(tracking)
 app.command()(performance)
+app.command()(people)
 WIDTH = 160
 """Columns where no terminal has a width."""
 console = Console(width=None if sys.stdout.isatty() else WIDTH)

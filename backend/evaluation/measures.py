@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from backend.evaluation.regions import REGIONS, UNIONS, with_unions
+from backend.evaluation.regions import REGIONS, UNIONS, WHOLE, overlap, with_unions
 from backend.metrics.identity import ArcFace, Dlib, Recogniser
 from backend.metrics.inception import INCEPTION_FILE, Inception
 from backend.metrics.lpips import BACKBONES, Lpips
@@ -19,7 +19,7 @@ from backend.metrics.psnr_ssim import PEAK, ssim_map
 from backend.metrics.published_weights import checkpoints
 from backend.tracking.landmarks import find_landmarks
 
-HIGHER_IS_BETTER = ("PSNR", "SSIM", "ID", "ID portrait")
+HIGHER_IS_BETTER = ("PSNR", "SSIM", "IoU", "ID", "ID portrait")
 
 
 def flip_map(picture: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -144,21 +144,32 @@ class Tally:
         truth: np.ndarray,
         masks: Mapping[str, np.ndarray],
         portrait: np.ndarray | None = None,
+        own: Mapping[str, Mapping[str, np.ndarray]] | None = None,
     ) -> None:
-        """Take one view's pictures (H, W, 3) in [0, 255] in, each a method's; `portrait` as to `likeness`."""
+        """Take one view's pictures (H, W, 3) in [0, 255] in, each a method's; `portrait` as to `likeness`.
+
+        Args:
+            own: masks of methods that have outlines of their own.
+        """
         self.views += 1
-        masks = with_unions(masks)
         for method, picture in pictures.items():
             maps = self.measures.pixel_maps(picture, truth)
-            for region, mask in masks.items():
+            regions = with_unions((own or {}).get(method, masks))
+            for region, mask in regions.items():
                 for measure, values in maps.items():
                     self._count(method, region, measure, values[mask].sum(), mask.sum())
-            for region, distance in self.measures.distances(picture, truth, masks).items():
+            for region, distance in self.measures.distances(picture, truth, regions).items():
                 self._count(method, region, "LPIPS", distance, 1)
         for method, values in self.measures.likeness(pictures, truth, portrait).items():
             for measure, value in values.items():
                 for region in UNIONS:
                     self._count(method, region, measure, value, 1)
+
+    def add_outline(
+        self, method: str, alpha: np.ndarray, true_alpha: np.ndarray, masks: Mapping[str, np.ndarray]
+    ) -> None:
+        """Take a view's outline in: intersection over union, pooled over pixels as all else. As `overlap`."""
+        self._count(method, WHOLE, "IoU", *overlap(alpha, true_alpha, masks))
 
     def merge(self, other: Tally) -> None:
         """Take another tally's views in."""

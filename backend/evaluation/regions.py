@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.ndimage import binary_erosion
+from scipy.ndimage import binary_erosion, distance_transform_edt
 
 CONFIDENT = 0.5
 """Photo confidence from which on a pixel counts as seen by the photo."""
@@ -34,17 +34,24 @@ def regions_of(
     raw, true = raw_alpha > 127, true_alpha > 127
     core = binary_erosion(raw, iterations=RIM) & binary_erosion(true, iterations=RIM)
     shown = head > head.dtype.type(127 if head.dtype == np.uint8 else 0.5)
-    # The raw view's excess over the truth is nobody's head; it counts down to where the true head ends.
-    rows = np.flatnonzero(shown.any(1))
-    above = np.zeros_like(shown)
-    if len(rows):
-        above[: rows[-1] + 1] = True
-    rim = (raw | true) & ~core & above & (shown | ~true)
+    # The raw view's excess over the truth is nobody's head; it counts where the head is nearest.
+    nearest = distance_transform_edt(~true, return_distances=False, return_indices=True)
+    rim = (raw | true) & ~core & shown[tuple(nearest)] & true.any()
     return {
         "confident": core & shown & (confidence >= CONFIDENT),
         "doubtful": core & shown & (confidence < CONFIDENT),
         "silhouette": rim,
     }
+
+
+def overlap(raw_alpha: np.ndarray, true_alpha: np.ndarray, masks: Mapping[str, np.ndarray]) -> tuple[int, int]:
+    """Pixels in both silhouettes, and in either, of those that the regions count: of heads, not of clothes.
+
+    Args:
+        raw_alpha, true_alpha: (H, W) uint8. masks: of `regions_of` these two.
+    """
+    either = np.any([masks[part] for part in REGIONS], axis=0)
+    return int((either & (raw_alpha > 127) & (true_alpha > 127)).sum()), int(either.sum())
 
 
 def with_unions(masks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

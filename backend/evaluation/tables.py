@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from statistics import median
@@ -19,7 +19,7 @@ from backend.evaluation.fid import Fid
 from backend.evaluation.measures import Measures, Tally
 from backend.evaluation.multistep import refine_in_steps
 from backend.evaluation.regions import INSIDE, regions_of
-from backend.evaluation.rotation import by_yaw
+from backend.evaluation.rotation import band_of, by_yaw
 from backend.evaluation.subject import PAIR, Subject, groups_of
 from backend.evaluation.views import BLIND, REFINED, UNATTENDED, baselines, view_of, with_color
 from backend.people.shards import Identity
@@ -49,7 +49,7 @@ class Tables:
         steps: the same with the multi-step baseline, noise: by noise level (Table 2), sizes: by the number of views
             refined together: these three of the first pairs of some identities.
         seconds: what -> seconds, all that were taken.
-        turned: the quality of each view, with its yaw in degrees (Figure 6's).
+        turned: the quality of each view, with its yaw in degrees (for Figure 6 and the bands).
         strangers: cosines between different people's portraits, by the same recogniser: what "not the same person" is.
     """
 
@@ -82,6 +82,10 @@ class Tables:
             "table1": self.quality.table(),
             "by person": self._by_person(),
             "figure6": {str(yaw): tally.table() for yaw, tally in by_yaw(self.turned).items()},
+            "bands": {
+                str(band): {"views": tally.views, **tally.table()}
+                for band, tally in by_yaw(self.turned, band_of).items()
+            },
             "first pairs": {"views": self.steps.views, **self.steps.table()},
             "table2 views": self.noise.views,
             "table2": self.noise.table()[INSIDE],
@@ -156,9 +160,12 @@ def _measure_quality(tables: Tables, scene: _Scene, fid: Fid | None, given: Sequ
     for index, view in enumerate(scene.views):
         colors = {REFINED: refined[index], BLIND: blind[index], UNATTENDED: unattended[index]}
         pictures = baselines(view.rgba) | _colored(view.rgba, colors)
-        pictures |= {other.name: over_grey(other.read(scene.seed, index + 1, len(view.rgba))) for other in given}
+        others = {other.name: other.read(scene.seed, index + 1, len(view.rgba)) for other in given}
+        pictures |= {name: over_grey(rgba) for name, rgba in others.items()}
+        # Without an alpha nobody knows whose outline it is; then ours serves.
+        outlines = {name: rgba[..., 3] for name, rgba in others.items() if rgba[..., 3].min() < 255}
         alone = Tally(tables.measures)
-        scene.score(alone, index, pictures)
+        scene.score(alone, index, pictures, outlines)
         person.merge(alone)
         tables.turned.append((scene.yaws[index], alone))
         if fid:
@@ -209,10 +216,9 @@ class _Scene:
         self.views = [view_of(identity, k) for k in indices]
         self.truths = [over_grey(identity.truth[k]) for k in indices]
         self.yaws = [float(identity.angles[k, 0]) for k in indices]
-        self.masks = [
-            regions_of(view.rgba[..., 3], identity.truth[k, ..., 3], identity.head[k], view.confidence)
-            for k, view in zip(indices, self.views, strict=True)
-        ]
+        self.outlines = [identity.truth[k, ..., 3] for k in indices]
+        self.heads = [identity.head[k] for k in indices]
+        self.masks = [self._regions(index, view.rgba[..., 3]) for index, view in enumerate(self.views)]
 
     def refine(
         self, views: Sequence[RenderedView], level: float | None = None, reference: ReferenceState | None = None
@@ -220,9 +226,26 @@ class _Scene:
         """Refine views together, with the portrait unless another reference is given."""
         return self.refiner.refine(views, reference or self.reference, level, self.seed)
 
-    def score(self, tally: Tally, index: int, pictures: dict[str, np.ndarray]) -> None:
-        """Score a view's pictures."""
-        tally.add(pictures, self.truths[index], self.masks[index], self.portrait)
+    def score(
+        self,
+        tally: Tally,
+        index: int,
+        pictures: dict[str, np.ndarray],
+        outlines: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        """Score a view's pictures and their outlines.
+
+        Args:
+            outlines: alphas (S, S) uint8 of methods that do not share the raw view's.
+        """
+        own = {method: self._regions(index, alpha) for method, alpha in (outlines or {}).items()}
+        tally.add(pictures, self.truths[index], self.masks[index], self.portrait, own)
+        for method in pictures:
+            alpha = (outlines or {}).get(method, self.views[index].rgba[..., 3])
+            tally.add_outline(method, alpha, self.outlines[index], own.get(method, self.masks[index]))
+
+    def _regions(self, index: int, alpha: np.ndarray) -> dict[str, np.ndarray]:
+        return regions_of(alpha, self.outlines[index], self.heads[index], self.views[index].confidence)
 
 
 def _colored(rgba: np.ndarray, colors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

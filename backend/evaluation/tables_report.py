@@ -10,8 +10,9 @@ from backend.evaluation.by_person import MEASURES
 from backend.evaluation.figures import shown, signed
 from backend.evaluation.regions import INSIDE, REGIONS, WHOLE
 from backend.evaluation.targets import targets_of
+from backend.evaluation.views import BLIND, BLURS, UNATTENDED
 
-COLUMNS = ("L2", "LPIPS", "PSNR", "SSIM", "FLIP", "ID", "ID portrait", "FID")
+COLUMNS = ("IoU", "L2", "LPIPS", "PSNR", "SSIM", "FLIP", "ID", "ID portrait", "FID")
 SHORT = ("PSNR", "SSIM", "FLIP")
 TIMES = {"raw": ("render",), "refined": ("render", "refine"), "25 steps": ("render", "25 steps"),
          "50 steps": ("render", "50 steps")}  # fmt: skip
@@ -53,6 +54,7 @@ def tables_of(report: dict) -> list[Table]:
             report["views together"],
         ),
         _rotation(report),
+        _bands(report),
         _flicker(report),
         *_portraits(report),
     ]
@@ -148,6 +150,17 @@ def _rotation(report: dict) -> Table:
     rows = [[f"{yaw}°", name, *_cells(values)] for yaw, methods in found.items() for name, values in methods.items()]
     title = f"Figure 6: yaw to 15 degrees, {WHERE[INSIDE]}"
     return Table("figure6", title, ["", "", *COLUMNS], rows)
+
+
+def _bands(report: dict) -> Table:
+    rows = [
+        [f"to {band}°, {tables['views']} views", name, *_cells(values), _cell(tables[INSIDE].get(name, {}), "PSNR")]
+        for band, tables in report.get("bands", {}).items()
+        for name, values in tables[WHOLE].items()
+        if name not in (*BLURS, BLIND, UNATTENDED)
+    ]
+    title = f"By band of yaw off the portrait's view, {WHERE[WHOLE]} ({report['identities']} people)"
+    return Table("bands", title, ["", "", *COLUMNS, "PSNR inside both"], rows)
 
 
 def _flicker(report: dict) -> Table:

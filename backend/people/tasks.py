@@ -4,7 +4,8 @@ tasks/
     README.txt                 what to do
     identity_010007/
         portrait.png           (S, S, 4) the portrait with its matte
-        cameras.json           the portrait's camera and the views', pinholes in OpenCV axes over one head space, metres
+        cameras.json           the portrait's camera and the views', pinholes in OpenCV axes over one head space,
+                               metres; where the portrait's landmarks lie in it
 views/
     identity_010007/
         view_01.png            (S, S, 3 or 4) what another system makes of it, for each view that cameras.json names
@@ -32,6 +33,7 @@ same name below a folder of your own: {size} x {size} pixels, RGB, or RGBA with 
 
 A camera is a pinhole: K in pixels (a pixel's centre is at .5), world_to_camera 4 x 4 in OpenCV axes (x right,
 y down, z forward), metres. All cameras of a person are over one space, and the first is the portrait's own.
+`landmarks`, if there, are MediaPipe's 478 in it, metres, in the portrait's pose: align your head by them.
 Views of moment 0 show the portrait's expression; in others it is what `expression` and `pose` say (FLAME-format
 parameters of the open head: ARKit's 52 actions, five joints).
 
@@ -55,11 +57,13 @@ def export_tasks(corpus: Path, folder: Path) -> int:
             if "cameras" not in stored.files:
                 raise TurboPortraitError("bad_corpus", f"{path} has no cameras: `data convert` of people writes them")
             arrays = {name: stored[name] for name in ("cameras", *MOVING) if name in stored.files}
+            landmarks = {"landmarks": stored["landmarks"].tolist()} if "landmarks" in stored.files else {}
         size = len(identity.reference)
         views = [_view(k, arrays, identity.angles[k], size) for k in range(len(identity.raw))]
         task = folder / path.stem
         save_picture(task / "portrait.png", identity.reference)
-        write_file(task / "cameras.json", json.dumps({"portrait": views[0], "views": views[1:]}, indent=1) + "\n")
+        told = {"portrait": views[0], "views": views[1:]} | landmarks
+        write_file(task / "cameras.json", json.dumps(told, indent=1) + "\n")
         write_file(folder / "README.txt", EXPLANATION.format(size=size))
     return len(held_out)
 

@@ -20,7 +20,7 @@ from backend.evaluation.full_report import _some
 from backend.evaluation.measures import Measures, Tally
 from backend.evaluation.portrait_report import YAWS, measure_portrait
 from backend.evaluation.portraits import real_portraits
-from backend.evaluation.rotation import by_yaw, nearest_yaw
+from backend.evaluation.rotation import band_of, by_yaw, nearest_yaw
 from backend.evaluation.subject import Subject
 from backend.evaluation.tables import measure_tables
 from backend.evaluation.views import BLIND, UNATTENDED
@@ -98,6 +98,10 @@ def test_fid_stands_in_table_1_where_its_network_is_there(refiner, tmp_path):
         assert all(np.isfinite(values["FID"]) for values in methods.values())
         assert methods["refined"]["FID"] == pytest.approx(methods["raw"]["FID"], abs=1e-6)
     assert "FID" not in table1["doubtful"]["raw"]
+
+
+def test_bands_reach_to_either_side():
+    assert [band_of(yaw) for yaw in (-35, 0, 35.5, -75, 75.1, -180)] == [35, 35, 75, 75, 180, 180]
 
 
 def test_views_are_sorted_by_the_nearest_yaw_of_figure_6():
@@ -180,6 +184,17 @@ def tasks(tmp_path):
     return tmp_path
 
 
+def test_another_system_is_told_where_the_landmarks_lie(tasks):
+    path = shards(tasks / "corpus")[0]
+    landmarks = np.random.default_rng(0).random((478, 3)).astype(np.float32)
+    with np.load(path, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    np.savez(path, **arrays, landmarks=landmarks)
+    export_tasks(tasks / "corpus", tasks / "tasks")
+    told = json.loads((tasks / "tasks" / path.stem / "cameras.json").read_text())
+    assert np.float32(told["landmarks"]) == pytest.approx(landmarks)
+
+
 def test_views_of_another_system_are_a_row_of_table_1(tasks):
     measures = Measures(flip=False)
     refiner = Refiner.from_config(write_tiny_preset(tasks / "tiny", size=64)).prepare()
@@ -189,6 +204,18 @@ def test_views_of_another_system_are_a_row_of_table_1(tasks):
     found = measure_tables(refiner, people, model, measures, multistep=0, given=given).as_dict()["table1"]["inside"]
     assert found["theirs"]["L2"] == 0
     assert found["raw"]["L2"] > 0
+    # Another system is judged by its own outline.
+    for path in (tasks / "views").rglob("*.png"):
+        theirs = np.array(Image.open(path))
+        theirs[:32, :, 3] = 0
+        Image.fromarray(theirs).save(path)
+    found = measure_tables(refiner, people, model, measures, multistep=0, given=given).as_dict()
+    (band,) = found["bands"].values()
+    assert band["views"] == found["views"]
+    assert band["all"]["raw"]["IoU"] == 1
+    assert band["all"]["theirs"]["IoU"] == pytest.approx(0.5, abs=0.02)
+    assert band["all"]["theirs"]["L2"] > band["inside"]["theirs"]["L2"] == 0
+    assert found["table1"]["inside"]["raw"].keys() & {"IoU"} == set()
     (tasks / "views" / "identity_000015" / "view_01.png").unlink()
     with pytest.raises(TurboPortraitError, match=r"theirs: .*view_01\.png"):
         measure_tables(refiner, people, model, measures, multistep=0, given=given)

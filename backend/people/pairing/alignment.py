@@ -69,6 +69,30 @@ class _Moment:
         return np.linalg.solve(matrix, (points - offset)[..., None])[..., 0]
 
 
+@dataclass(frozen=True, eq=False)
+class _Ties:
+    """The vertices that points go with.
+
+    Attributes:
+        nearest: (n, k) vertices, the nearest first. weight: (n, k), sums to one. reach: (n, 1) in [0, 1], how much
+            of an expression carries a point.
+    """
+
+    nearest: np.ndarray
+    weight: np.ndarray
+    reach: np.ndarray
+
+    @classmethod
+    def of(cls, points: np.ndarray, vertices: np.ndarray) -> _Ties:
+        distance, nearest = cKDTree(vertices).query(points, NEIGHBOURS)
+        weight = (distance + SOFTNESS) ** -2.0
+        return cls(nearest, weight / weight.sum(1, keepdims=True), np.exp(-((distance[:, :1] / REACH) ** 2)))
+
+    def carried(self, values: np.ndarray) -> np.ndarray:
+        """Values of vertices (V, ...) at the points, (n, ...)."""
+        return np.einsum("nk,nk...->n...", self.weight, values[self.nearest])
+
+
 class Alignment:
     """A person's views, in the head space of the avatar of the person's portrait.
 
@@ -132,19 +156,20 @@ class Alignment:
         Returns:
             (n, 3) metres, the fitted head space, in the avatar's pose; (n,) the nearest of the model's vertices.
         """
-        vertices = self.vertices(view)
-        distance, nearest = cKDTree(vertices).query(points, NEIGHBOURS)
-        weight = (distance + SOFTNESS) ** -2.0
-        weight /= weight.sum(1, keepdims=True)
+        ties, (true, fitted) = _Ties.of(points, self.vertices(view)), self._moment(view)
+        share = ties.carried(self._share)
+        aligned = self._along_rays(self._before(true, ties, points), ties.carried(self._stretch))
+        return fitted.forward(aligned + ties.reach * ties.carried(fitted.offsets), share), ties.nearest[:, 0]
 
-        def carried(values: np.ndarray) -> np.ndarray:
-            return np.einsum("nk,nk...->n...", weight, values[nearest])
+    def framed(self, view: int, points: np.ndarray) -> np.ndarray:
+        """(n,) bool: whether a view's points (n, 3), the true head space, lie in the portrait's frame."""
+        ties, camera = _Ties.of(points, self.vertices(view)), self.person.cameras[0]
+        pixels = camera.project(self._before(self._moment(view)[0], ties, points))
+        return ((pixels >= 0) & (pixels <= (camera.width, camera.height))).all(1)
 
-        true, fitted = self._moment(view)
-        share, reach = carried(self._share), np.exp(-((distance[:, :1] / REACH) ** 2))
-        before = true.back(points, share) - reach * carried(true.offsets)
-        aligned = self._along_rays(before, carried(self._stretch))
-        return fitted.forward(aligned + reach * carried(fitted.offsets), share), nearest[:, 0]
+    def _before(self, moment: _Moment, ties: _Ties, points: np.ndarray) -> np.ndarray:
+        """(n, 3) where points of a moment were in the portrait, the true head space."""
+        return moment.back(points, ties.carried(self._share)) - ties.reach * ties.carried(moment.offsets)
 
     def _along_rays(self, points: np.ndarray, stretch: np.ndarray) -> np.ndarray:
         """Points (n, 3) of the true portrait to fitted head space: to the same pixels, by a stretch (n,) of depth."""

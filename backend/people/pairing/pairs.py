@@ -7,7 +7,7 @@ import numpy as np
 from backend.avatars.bust import register_bust
 from backend.people.pairing.alignment import Alignment
 from backend.people.pairing.reference import LEAST_AGREEMENT, Rejected, agreement_of, reference_image
-from backend.people.pairing.warp import Warped, warp
+from backend.people.pairing.warp import Warped, premultiplied, warp
 from backend.people.shards import Identity
 from backend.people.synthesis.anatomy import anatomy_of
 from backend.people.synthesis.files import LABELS, PersonViews
@@ -29,7 +29,9 @@ def make_person_pairs(
     Args:
         model: the head model that the person was rendered with, with landmarks.
         size: pixels of the shard's square pictures.
-        aligned: whether the true pictures are brought onto the fitted head; for measuring what that gains.
+        aligned: whether the true pictures are brought onto the fitted head, as training wants them. Else all but the
+            portrait's stay as they are, only their cameras are brought over by the face, and `head` is head, hair and
+            headwear without the neck, within the portrait's frame: to compare systems by.
 
     Raises:
         Rejected: the portrait could not be registered, or does not agree with the aligned truth.
@@ -47,9 +49,12 @@ def make_person_pairs(
     for view in range(len(person.images)):
         parameters = alignment.parameters(view)
         camera = alignment.camera(view)
-        camera = _framed(camera, avatar.bounds(camera, parameters), rng if view else None, size)
+        moved = aligned or view == 0
+        camera = _framed(camera, avatar.bounds(camera, parameters), rng if view and moved else None, size)
         raw = avatar.render([camera], parameters)[0]
-        true = _true_view(person, view, alignment, model, camera, aligned)
+        true = (
+            _moved_view(person, view, alignment, model, camera) if moved else _true_view(person, view, alignment, size)
+        )
         columns["raw"].append(raw.rgba)
         columns["truth"].append(true.rgba)
         columns["confidence"].append(np.uint8(np.rint(255 * raw.confidence)))
@@ -70,13 +75,22 @@ def make_person_pairs(
              "poses": np.float32, "moment": np.int32}  # fmt: skip
     arrays = {name: np.array(values).astype(types.get(name, np.uint8)) for name, values in columns.items()}
     more = {name: arrays.pop(name) for name in ("cameras", "expressions", "poses", "moment")}
-    more |= {"betas": np.float32(avatar.tracked.betas), "agreement": np.array(agreement)}
+    fitted = avatar.tracked.vertices if aligned else alignment.placed(alignment.vertices(0))
+    more |= {"betas": np.float32(avatar.tracked.betas), "agreement": np.array(agreement),
+             "aligned": np.array(aligned), "landmarks": np.float32(model.landmark_positions(fitted))}  # fmt: skip
     return Identity(person.seed, reference=reference, **arrays), more
 
 
-def _true_view(
-    person: PersonViews, view: int, alignment: Alignment, model: HeadModel, camera: Camera, aligned: bool
-) -> Warped:
+def _true_view(person: PersonViews, view: int, alignment: Alignment, size: int) -> Warped:
+    """The true picture of a view as it is; trusted are head, hair and headwear within the portrait's frame."""
+    mask = np.isin(person.labels[view], HEAD_LABELS) & (person.labels[view] != LABELS["neck"])
+    y, x = known = np.nonzero(mask & (person.depth[view] > 0))
+    points = person.cameras[view].unproject(np.stack([x + 0.5, y + 0.5], 1), person.depth[view][known])
+    mask[known] = alignment.framed(view, points)
+    return Warped.reduced(premultiplied(person.images[view]), mask, size)
+
+
+def _moved_view(person: PersonViews, view: int, alignment: Alignment, model: HeadModel, camera: Camera) -> Warped:
     """The true picture of a view, where a camera over the fitted head sees it."""
     labels, mouth = person.labels[view], anatomy_of(model).mouth
     mask = np.isin(labels, HEAD_LABELS)
@@ -87,7 +101,7 @@ def _true_view(
     def move(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         moved, nearest = alignment.move(view, points)
         # What a mouth shows that has opened since, the portrait does not tell.
-        return moved if aligned else alignment.placed(points), ~(changed & mouth[nearest])
+        return moved, ~(changed & mouth[nearest])
 
     return warp(person.images[view], person.depth[view], mask, person.cameras[view], move, camera)
 

@@ -32,6 +32,16 @@ class Warped:
     rgba: np.ndarray
     trusted: np.ndarray
 
+    @classmethod
+    def reduced(cls, picture: np.ndarray, trusted: np.ndarray, size: int) -> Warped:
+        """From a larger picture (H, H, 4) float32, premultiplied, and mask (H, H) bool."""
+        small = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
+        alpha = small[..., 3:]
+        small[..., :3] /= np.maximum(alpha, 1e-3)
+        small[..., :3][alpha[..., 0] < 1e-3] = 0
+        share = cv2.resize(trusted.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
+        return cls(np.rint(255 * np.clip(small, 0, 1)).astype(np.uint8), share)
+
 
 def warp(
     rgba: np.ndarray,
@@ -69,15 +79,7 @@ def warp(
     place = interpolate(raster, faces, pixels) - np.float32(0.5)
     picture = _remap(rgba, place, raster.covered)
     trusted = _nearest(mask, place) & raster.covered & ~torn[raster.triangle]
-    small = (target.width, target.width)
-    picture = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
-    alpha = picture[..., 3:]
-    picture[..., :3] /= np.maximum(alpha, 1e-3)
-    picture[..., :3][alpha[..., 0] < 1e-3] = 0
-    return Warped(
-        np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8),
-        cv2.resize(trusted.astype(np.float32), small, interpolation=cv2.INTER_AREA),
-    )
+    return Warped.reduced(picture, trusted, target.width)
 
 
 def _faces(nodes: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -95,12 +97,18 @@ def _faces(nodes: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 def _remap(rgba: np.ndarray, place: np.ndarray, covered: np.ndarray) -> np.ndarray:
     """(H, W, 4) float32 premultiplied colours at pixel places (H, W, 2)."""
-    source = rgba.astype(np.float32) / 255
-    source[..., :3] *= source[..., 3:]
+    source = premultiplied(rgba)
     sampled = cv2.remap(source, place[..., 0], place[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     sampled = np.clip(sampled, 0, 1) * covered[..., None]
     sampled[..., :3] = np.minimum(sampled[..., :3], sampled[..., 3:])
     return sampled
+
+
+def premultiplied(rgba: np.ndarray) -> np.ndarray:
+    """(H, W, 4) float32 in [0, 1], sRGB as it is, of straight uint8."""
+    picture = rgba.astype(np.float32) / 255
+    picture[..., :3] *= picture[..., 3:]
+    return picture
 
 
 def _nearest(mask: np.ndarray, place: np.ndarray) -> np.ndarray:
