@@ -15,7 +15,7 @@ export OMP_WAIT_POLICY := PASSIVE
 QUICK := tests/test_import_rules.py tests/flame tests/geometry tests/protocol tests/client tests/photos tests/batch \
 	tests/models tests/metrics
 
-.PHONY: demo test quick fuzz lint setup open-head extension lock clean
+.PHONY: demo test quick fuzz lint setup open-head extension try-zip lock clean
 
 demo: $(VENV)/.light
 	$(BIN)/turboportrait demo
@@ -68,6 +68,11 @@ open-head: $(VENV)/.build
 # The zips that Blender installs, in dist/; RUNTIME names those that bring their backend (tools/build_extension.py).
 extension: setup
 	$(BIN)/python tools/build_extension.py $(RUNTIME)
+
+# A built zip where it counts, minutes for each Blender: ZIP for Python 3.11 in the modules, DESKTOP_ZIP in a window's.
+try-zip: $(VENV)/.done .bpy/4.2/.done .bpy/4.5/.done
+	TURBOPORTRAIT_ZIP=$(ZIP) TURBOPORTRAIT_DESKTOP_ZIP=$(DESKTOP_ZIP) \
+		$(BIN)/python -m pytest -v -s tests/blender/test_whole_zip.py tests/desktop/test_whole_zip.py
 
 # What *Install full backend* fetches, after any change of constraints.txt; TORCH_WHEELS: see tools/lock_full_backend.py.
 lock: setup

@@ -32,6 +32,7 @@ from backend.protocol.messages import (
     ViewPixels,
     error_reply,
 )
+from backend.server.memory import return_freed
 from backend.server.scheduler import Job, Scheduler
 
 log = logging.getLogger(__name__)
@@ -95,6 +96,7 @@ class Worker(threading.Thread):
         match job.request:
             case Register():
                 self._register(job)
+                return_freed()
             case Render():
                 raw = yield from self._render(job)
                 job.shown = True

@@ -1,6 +1,6 @@
 """Plays a scenario in Blender's window: a generator that yields what it waits for, driven by a timer.
 
-A scenario yields seconds, or a function that says whether to go on; after PATIENCE_SECONDS of the latter it has failed.
+A scenario yields seconds, or a function that says whether to go on; after `patience` seconds of that it has failed.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from pathlib import Path
 
 import bpy
 
-ADDON = next(
-    (name for name, _ in bpy.context.preferences.addons.items() if name.endswith("turboportrait3d")), "blender_addon"
-)
+ADDON = "bl_ext.user_default.turboportrait3d"
 """The extension, as Blender names it."""
 PATIENCE_SECONDS = 60.0
 STEP_SECONDS = 0.01
@@ -30,7 +28,7 @@ def arguments() -> dict:
     return json.loads(sys.argv[sys.argv.index("--") + 1])
 
 
-def play(scenario: Scenario, report: Path) -> None:
+def play(scenario: Scenario, report: Path, patience: float = PATIENCE_SECONDS) -> None:
     """Begin when the window is there; at the end write what the scenario returned, or why it failed, and quit."""
     waiting: list = [1.0, time.monotonic()]
 
@@ -40,9 +38,9 @@ def play(scenario: Scenario, report: Path) -> None:
         try:
             if callable(wish):
                 if not wish():
-                    if passed > PATIENCE_SECONDS:
+                    if passed > patience:
                         said = inner("connection.link").link.message
-                        scenario.throw(TimeoutError(f"waited {PATIENCE_SECONDS:g} s; the panel says: {said}"))
+                        scenario.throw(TimeoutError(f"waited {patience:g} s; the panel says: {said}"))
                     return STEP_SECONDS
             elif passed < wish:
                 return STEP_SECONDS
