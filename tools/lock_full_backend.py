@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 from packaging.markers import Marker
@@ -38,19 +39,19 @@ PROJECT = """\
 [project]
 name = "full-backend"
 version = "0"
-requires-python = ">=3.11,<3.14"
+requires-python = "{pythons}"
 dependencies = {wanted}
 [tool.uv]
 constraint-dependencies = {constraints}
 environments = {environments}
-no-build = true
+no-build = {wheels_only}
 """
 
 
 def main() -> None:
     """Write all files anew and print their sizes."""
     torch_wheels = sorted(Path(sys.argv[1]).glob("torch-*+cpu-*.whl")) if sys.argv[1:] else []
-    packages = resolved()
+    packages = resolved(wanted("backend"))
     for old in FOLDER.glob("*.txt"):
         old.unlink()
     FOLDER.mkdir(exist_ok=True)
@@ -68,15 +69,25 @@ def main() -> None:
                     write(FOLDER / f"{platform}-{python}-cpu.txt", plain, f"--extra-index-url {TORCH_INDEX}")
 
 
-def resolved() -> list[dict]:
+def resolved(
+    requirements: list[str],
+    constraints: Path = CONSTRAINTS,
+    platforms: Iterable[str] = tuple(MARKERS),
+    pythons: str = ">=3.11,<3.14",
+    wheels_only: bool = True,
+) -> list[dict]:
     """The packages of uv's lock, each with its version, its dependencies and its wheels' checksums and sizes."""
-    pins = [line for line in CONSTRAINTS.read_text().splitlines() if line and not line.startswith("#")]
+    pins = [line for line in constraints.read_text().splitlines() if line and not line.startswith("#")]
     environments = [
         " and ".join(f"{key} == '{marks[key]}'" for key in ("sys_platform", "platform_machine"))
-        for marks in MARKERS.values()
+        for marks in map(MARKERS.get, platforms)
     ]
     text = PROJECT.format(
-        wanted=json.dumps(wanted("backend")), constraints=json.dumps(pins), environments=json.dumps(environments)
+        wanted=json.dumps(requirements),
+        constraints=json.dumps(pins),
+        environments=json.dumps(environments),
+        pythons=pythons,
+        wheels_only=json.dumps(wheels_only),
     )
     with tempfile.TemporaryDirectory() as name:
         (Path(name) / "pyproject.toml").write_text(text)
@@ -103,7 +114,7 @@ def wheels_for(packages: list[dict], platform: str, python: str) -> dict[str, tu
             for package in packages
             if package["name"] == name
             and any(map(holds, package.get("resolution-markers") or [None]))
-            and ("wheels" in package or name == "full-backend")
+            and ("wheels" in package or "sdist" in package or name == "full-backend")
         ]
         return found
 
@@ -127,6 +138,8 @@ def wheels_for(packages: list[dict], platform: str, python: str) -> dict[str, tu
 
 def best_wheel(package: dict, platform: str, python: str) -> dict:
     """The package's wheel for a platform and a Python that pip would take."""
+    if not package.get("wheels"):
+        return package["sdist"]
     ranks = [(rank(wheel["url"].rsplit("/", 1)[1], platform, python), wheel) for wheel in package["wheels"]]
     fitting = [(order, wheel) for order, wheel in ranks if order is not None]
     if not fitting:

@@ -42,9 +42,9 @@ PLATFORMS = {
 }
 
 
-def wanted(*extras: str, without: Sequence[str] = ()) -> list[str]:
+def wanted(*extras: str, without: Sequence[str] = (), root: Path = ROOT) -> list[str]:
     """What our own package asks for, with extras, as requirements; without some, by name."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     found, seen = list(project["dependencies"]), set()
     left = list(extras)
     while left:

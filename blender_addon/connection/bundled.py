@@ -21,6 +21,8 @@ from .tasks import Task, TaskProgress
 
 PACKED = Path(__file__).parents[1] / "runtime"
 """In the zip for one platform and Python (see tools/build_extension.py); others have none."""
+FIRST_START_SECONDS = 1800.0
+"""At most; a quiet machine takes less than one minute."""
 _DONE = re.compile(r"^\w+ing (\d+) of (\d+)", re.MULTILINE)
 
 
@@ -46,6 +48,11 @@ def command(*arguments: str) -> tuple[str, ...]:
 def is_unpacked() -> bool:
     """Whether this version's backend lies there already."""
     return (folder() / unpack_runtime.LAUNCHER).is_file()
+
+
+def first_start_seconds() -> float:
+    """What a task may take longer because it unpacks and compiles the backend first."""
+    return FIRST_START_SECONDS if is_packed() and not is_unpacked() else 0.0
 
 
 def isolated_python(python: str, script: PurePath, *arguments: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from bpy.app.translations import pgettext_rpt as rpt_
 from backend.client import BackendProcess, Client, Handle, TurboPortraitError
 from backend.protocol.messages import Capabilities, Shutdown, Status, StatusReply
 
-from . import backend_log, preferences
+from . import backend_log, bundled, preferences
 from .connect import START_SECONDS, connect, end_own_process, own_process
 from .error_text import message_of
 from .tasks import Task, TaskProgress, complete
@@ -124,7 +124,7 @@ class Link:
             timeout: seconds, by default the preferences'.
             cancellable: the user may end it by `cancel`.
         """
-        limit = preferences.connection().timeout if timeout is None else timeout
+        limit = preferences.connection().timeout + bundled.first_start_seconds() if timeout is None else timeout
         self._tasks.append(_Running(task, then, otherwise, time.monotonic() + limit, cancellable))
         self.wake()
 
@@ -143,7 +143,8 @@ class Link:
             timeout: seconds, by default the preferences' and what a start takes.
             report: told each new line of the task.
         """
-        limit = preferences.connection().timeout + START_SECONDS if timeout is None else timeout
+        usual = preferences.connection().timeout + START_SECONDS + bundled.first_start_seconds()
+        limit = usual if timeout is None else timeout
         return complete(task, limit, poll=self.poll, report=report)
 
     def wake(self) -> None:
