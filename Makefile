@@ -72,7 +72,7 @@ extension: setup
 # A built zip where it counts, minutes for each Blender: ZIP for Python 3.11 in the modules, DESKTOP_ZIP in a window's.
 try-zip: $(VENV)/.done .bpy/4.2/.done .bpy/4.5/.done
 	TURBOPORTRAIT_ZIP=$(ZIP) TURBOPORTRAIT_DESKTOP_ZIP=$(DESKTOP_ZIP) \
-		$(BIN)/python -m pytest -v -s tests/blender/test_whole_zip.py tests/desktop/test_whole_zip.py
+		$(BIN)/python -m pytest -v -s tests/blender/test_whole_zip.py tests/desktop/test_zip_in_window.py
 
 # What *Install full backend* fetches, after any change of constraints.txt; TORCH_WHEELS: see tools/lock_full_backend.py.
 lock: setup
