@@ -66,7 +66,7 @@ class RefinerConfig:
             of, from the second on it no longer does, because what a turned view shows there is no longer the photo but
             its warp over a geometry that is only nearly right. None: it always holds.
         least_hold: how far, in [0, 1], the blend holds in all views, however turned.
-        kept_detail: how much, in [0, 1], of a view's fine detail stays where the photo resolved it (see `detail`);
+        kept_detail: how much, in [0, 1], of a view's fine detail stays where the photo or a mesh has it (see `detail`);
             all of it in training mode, if any.
         coordinates: the networks are told where on the head every pixel lies (see `coordinates`), and what the portrait
             shows there (`RenderedView.warped`): the autoencoder has 6 more input channels, the U-Net

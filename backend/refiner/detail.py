@@ -1,5 +1,5 @@
-"""Fine detail that the photo resolved is the person's own: there a refiner may tone and mend, but not smooth strands,
-wrinkles and lashes away."""
+"""Fine detail of a view is the photo's, or what a mesh avatar made up to be like it: a refiner may tone and mend there,
+but not smooth strands, wrinkles and lashes away. Pixels teach it to, because no strand lies where the true one does."""
 
 from __future__ import annotations
 
@@ -12,18 +12,27 @@ WIDTH = 5
 """Pixels: a change is coarse as far as two box filters of this width leave of it."""
 
 
-def keep_detail(correction: torch.Tensor, shown: torch.Tensor, confidence: torch.Tensor, share: float) -> torch.Tensor:
-    """A correction without its fine part where that would change detail of the photo.
+def lasting_detail(confidence: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """(B, V, 1, H, W) in [0, 1]: where detail stays, because the photo resolved it or a mesh has it.
+
+    Args:
+        confidence: (B, V, 1, H, W) in [0, 1], the photo's. places: (B, V, 3, H, W), zeros where none is known.
+    """
+    low, high = RESOLVED
+    resolved = ((confidence - low) / (high - low)).clamp(0, 1)
+    return torch.maximum(resolved, (places != 0).any(2, keepdim=True).to(resolved))
+
+
+def keep_detail(correction: torch.Tensor, shown: torch.Tensor, lasting: torch.Tensor, share: float) -> torch.Tensor:
+    """A correction without its fine part where that would change detail that stays.
 
     Args:
         correction: (B, V, 3, H, W).
         shown: (B, V, 1, H, W) in [0, 1]: how much of a pixel the correction is for; what lies beside it says nothing.
-        confidence: (B, V, 1, H, W) in [0, 1], the photo's.
-        share: in [0, 1], of the photo's detail that stays.
+        lasting: (B, V, 1, H, W) in [0, 1], see `lasting_detail`.
+        share: in [0, 1], of the detail that stays.
     """
-    low, high = RESOLVED
-    resolved = ((confidence - low) / (high - low)).clamp(0, 1)
-    return correction + share * resolved * (_coarse(correction, shown) - correction)
+    return correction + share * lasting * (_coarse(correction, shown) - correction)
 
 
 def _coarse(pictures: torch.Tensor, shown: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,7 @@ from backend.refiner.autoencoder import Skips, decode, encode, reduction
 from backend.refiner.config import RefinerConfig, preset_folder
 from backend.refiner.coordinates import TokenPlaces, place_features
 from backend.refiner.cropping import head_share
-from backend.refiner.detail import keep_detail
+from backend.refiner.detail import keep_detail, lasting_detail
 from backend.refiner.diffusion import clean_latent, mix_noise, signal_level
 from backend.refiner.fit import check_networks
 from backend.refiner.images import PICTURE, WARPED, compose, network_views
@@ -356,7 +356,8 @@ class Refiner(nn.Module, Refining):
         if self.config.kept_detail:
             # Of a part alone, training would learn to overshoot, until what is left of a change undoes the rest.
             kept = 1.0 if self.training else self.config.kept_detail
-            correction = keep_detail(correction, alpha * share, confidence, kept)
+            lasting = lasting_detail(confidence, views[:, :, PICTURE:WARPED])
+            correction = keep_detail(correction, alpha * share, lasting, kept)
         bound = doubt * share
         return Refinement(bound * correction, bound * mask, latents)
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.refiner.detail import RESOLVED, keep_detail
+from backend.refiner.detail import RESOLVED, keep_detail, lasting_detail
 from tests.refiner.tiny_refiners import random_view, tiny_refiner
 
 CHECKS = (torch.arange(32)[:, None] + torch.arange(32)) % 2 * 2.0 - 1
@@ -13,11 +13,14 @@ CHECKS = (torch.arange(32)[:, None] + torch.arange(32)) % 2 * 2.0 - 1
 SLOPE = torch.linspace(-1, 1, 32).expand(32, 32)
 
 
-def kept(correction: torch.Tensor, confidence: float, shown: torch.Tensor | None = None, share=1.0) -> torch.Tensor:
+def kept(
+    correction: torch.Tensor, confidence: float, shown: torch.Tensor | None = None, share=1.0, place=0.0
+) -> torch.Tensor:
     correction = correction.expand(1, 1, 3, 32, 32)
     shown = torch.ones(32, 32) if shown is None else shown
-    weights = shown.expand(1, 1, 1, 32, 32), torch.full((1, 1, 1, 32, 32), confidence)
-    return keep_detail(correction, *weights, share)[0, 0, 0]
+    places = torch.full((1, 1, 3, 32, 32), place)
+    lasting = lasting_detail(torch.full((1, 1, 1, 32, 32), confidence), places)
+    return keep_detail(correction, shown.expand(1, 1, 1, 32, 32), lasting, share)[0, 0, 0]
 
 
 def test_where_the_photo_resolved_it_detail_stays_and_tones_change():
@@ -27,6 +30,10 @@ def test_where_the_photo_resolved_it_detail_stays_and_tones_change():
     half = kept(CHECKS, sum(RESOLVED) / 2)
     torch.testing.assert_close(half, (kept(CHECKS, 1.0) + CHECKS) / 2)
     torch.testing.assert_close(kept(CHECKS, 1.0, share=0.5), half)
+
+
+def test_a_mesh_keeps_its_detail_though_no_photo_resolved_it():
+    torch.testing.assert_close(kept(SLOPE + CHECKS, 0.0, place=0.05), kept(SLOPE + CHECKS, 1.0))
 
 
 @given(row=st.integers(4, 28), value=st.floats(-1, 1), garbage=st.floats(-1e3, 1e3))
