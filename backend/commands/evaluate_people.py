@@ -33,9 +33,10 @@ def people(
 ) -> None:
     """How real made people look: a sheet of random ones; beside photos a blind test, and dlib's figures."""
     if answers is not None:
-        found = count_answers(output / "key.json", answers)
-        console.print(f"{found.right} of {found.answered} sorted rightly: {100 * found.right / found.answered:.0f} %")
-        for kind, (right, answered) in found.by_kind.items():
+        counted = count_answers(output / "key.json", answers)
+        share = counted.right / max(counted.answered, 1)
+        console.print(f"{counted.right} of {counted.answered} sorted rightly: {100 * share:.0f} %")
+        for kind, (right, answered) in counted.by_kind.items():
             console.print(f"  {kind}: {right} of {answered}")
         return
     made = people_of(folder)

@@ -85,7 +85,8 @@ def _tile(color: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 def write_blind_test(heads: list[tuple[str, str, np.ndarray]], output: Path) -> list[Path]:
     """Write sheets of numbered heads, for a viewer, and apart from them who they are; the sheets' paths."""
-    font, sheets = ImageFont.load_default(LABEL - 4), []
+    font = ImageFont.load_default(LABEL - 4)
+    sheets: list[Path] = []
     for first in range(0, len(heads), COLUMNS**2):
         page = heads[first : first + COLUMNS**2]
         size = (COLUMNS * (TILE + 4), -(-len(page) // COLUMNS) * (TILE + LABEL))
