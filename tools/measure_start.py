@@ -1,6 +1,6 @@
 """From the start of a backend to its first registered portrait, and what it then holds in memory.
 
-    python tools/measure_start.py PHOTO [--runs N] [COMMAND ...]
+    python tools/measure_start.py [--runs N] PHOTO [COMMAND ...]
 
 COMMAND is what serves, such as `python3.11 -I -S FOLDER/turboportrait_backend.py serve`; without one this Python does.
 Caches are warm from the second run on.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -151,11 +152,20 @@ def _at_hand(base: dict[str, str], file: str) -> bool:
     """A base model is a local folder, is installed, or has this file in the local hub cache."""
     if Path(local_base(base["name"])).is_dir():
         return True
+    if not (_hub_cache() / f"models--{base['name'].replace('/', '--')}").is_dir():
+        return False
     try:
+        # Its import takes most of a second.
         from huggingface_hub import try_to_load_from_cache
     except ImportError:
         return False
     return isinstance(try_to_load_from_cache(base["name"], file, revision=base.get("revision")), str)
+
+
+def _hub_cache() -> Path:
+    """Where the hub's models are kept (huggingface.co/docs/huggingface_hub/package_reference/environment_variables)."""
+    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
+    return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
 
 
 def _choose(options: dict[str, Any], name: str, code: str) -> Any:

@@ -37,6 +37,7 @@ if not given.get("stop_there"):
     step("register", lambda: bpy.ops.turboportrait.register_portrait(filepath=given["portrait"]))
     scene.render.engine = "TURBOPORTRAIT3D"
     scene.render.resolution_x = scene.render.resolution_y = 256
+    scene.render.film_transparent = True
     scene.render.filepath = given["picture"]
     step("render", lambda: bpy.ops.render.render(write_still=True))
     step("stop", bpy.ops.turboportrait.stop_backend)

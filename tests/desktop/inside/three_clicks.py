@@ -65,6 +65,7 @@ def scenario():
     taken("4_registered")
     scene.render.engine = "TURBOPORTRAIT3D"
     scene.render.resolution_x = scene.render.resolution_y = 512
+    scene.render.film_transparent = True
     rendered = []
     bpy.app.handlers.render_complete.append(lambda *_: rendered.append(True))
     with within(view):
