@@ -99,7 +99,7 @@ def start(**arguments) -> subprocess.Popen:
 
 def holds_a_head(picture: Path) -> bool:
     alpha = np.asarray(Image.open(picture).convert("RGBA"))[..., 3]
-    return 0.2 < (alpha > 128).mean() < 0.95
+    return 0.08 < (alpha > 128).mean() < 0.95
 
 
 @pytest.mark.parametrize("version", ["4.2", "4.5", "5.0"])

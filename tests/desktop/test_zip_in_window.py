@@ -44,4 +44,4 @@ def test_three_clicks_in_the_window(blender, scenarios, portrait, tmp_path):
     print(outcome["result"])
     assert outcome["result"]["command"][1:3] == ["-I", "-S"]
     alpha = np.asarray(Image.open(tmp_path / "f12.png").convert("RGBA"))[..., 3]
-    assert 0.2 < (alpha > 128).mean() < 0.95
+    assert 0.08 < (alpha > 128).mean() < 0.95
