@@ -1,4 +1,4 @@
-"""One face followed through pictures: found near where it was, found anew after a gap or a cut, never exchanged."""
+"""One face followed through pictures: found near where it was, after a gap near there, after a cut anywhere."""
 
 from __future__ import annotations
 
