@@ -47,7 +47,7 @@ def run_logged(
         except OSError as error:
             raise TurboPortraitError(
                 "backend_not_started",
-                f"{command[0]}: {error.strerror}",
+                f"{error.filename or command[0]}: {error.strerror}",
                 hint=rpt_("Give this user the right to run that file, or install Blender again."),
             ) from error
     try:
