@@ -48,6 +48,8 @@ STUBBLE = 0.72
 """A shaven scalp's brightness as a share of skin's."""
 LEAST_SEEN, ISLAND = 0.1, 0.02
 """How far a texel is seen to count for an island, and the share of the largest one's area below which one is noise."""
+THREAD = 15
+"""Texels up to which what stands up from clothing is a thread of its outline, not a collar."""
 RIM = (1.5, 8.0)
 """Pixels from the person's outline between which hair's colour goes from the light's around it to its own."""
 LEAST_WEIGHT = 0.003
@@ -187,6 +189,8 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     # Beside the neck there is no chest, but for slivers of the neck's own outline.
     alpha *= 1 - smoothstep(chest + neck, 0.3, 0.6) * texels.resample(surface.at_neck) * (texels.facing > 0)
     alpha = _without_islands(smoothstep(alpha, 0.25, 0.75), ISLAND)
+    alpha = 1 - _without_islands(1 - alpha, ISLAND)
+    alpha = cv2.morphologyEx(alpha, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (THREAD, THREAD)))
     return Layer(np.dstack([color, 255 * alpha]).astype(np.float32), known)
 
 

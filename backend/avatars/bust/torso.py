@@ -35,6 +35,8 @@ MAX_SHIFT, SHIFT_COST = 0.07, 0.4
 """Metres that shoulders may be higher or lower than the head model's, and what a metre counts beside misfit."""
 SHOULDERS = 0.05
 """Metres above the neck's lower end over which shoulders narrow to a neck."""
+CHEST_SLOPE = 0.8
+"""Metres forward that a chest gains at most for each below the neck's end."""
 SLIVER = 9
 """Pixels up to which skin beside the head model's is an inexact outline."""
 DEPTH_SHARE = 0.35
@@ -82,6 +84,8 @@ def build_torso(
     radius = _meet_outline(chart, base, widths, portrait)
     neck = _reach(chart, vertices, model.faces[anatomy.neck[model.faces].all(1)])
     skin = _reach(chart, vertices, model.faces[(anatomy.skin & ~anatomy.torso & ~anatomy.ears)[model.faces].all(1)])
+    throat = np.clip((np.cos(portrait.turned(chart.azimuth)) - 0.2) / 0.3, 0, 1)[None]
+    radius = radius + throat * (np.minimum(radius, _chest_slope(skin)) - radius)
     collar = _collar(chart, portrait, radius)
     # Where there is cloth it lies over the neck; elsewhere the neck comes out of it.
     points = chart.points(np.maximum(radius, neck) + OVER_NECK)
@@ -94,7 +98,6 @@ def build_torso(
     cloth = np.where(front[None] & inside, cloth, np.arange(chart.shape[0])[:, None] >= collar[None])
     under = np.where(skin > 0, np.minimum(radius, skin - OVER_NECK), radius)
     # The slopes from neck to shoulders are the torso's, bare or not; a throat is the neck's.
-    throat = np.clip((np.cos(portrait.turned(chart.azimuth)) - 0.2) / 0.3, 0, 1)[None]
     under = throat * under + (1 - throat) * radius
     share = smooth(cloth.astype(float), 1.0)
     radius = share * np.maximum(radius, neck + OVER_NECK) + (1 - share) * under
@@ -123,6 +126,15 @@ def _round_the_neck(cloth: np.ndarray, turned: np.ndarray) -> np.ndarray:
         top = before.argmax() if before.any() else len(cloth)
         allowed &= (rows >= top - int(RISE / STEP)) | (degrees * sign < WRAPS[1])[None]
     return cloth & allowed
+
+
+def _chest_slope(skin: np.ndarray) -> np.ndarray:
+    """(rows, columns) metres that a chest reaches at most below a neck whose radii (rows, columns) are given, 0 for
+    none: it goes forward from the neck's end on, not at once."""
+    rows = np.arange(len(skin))[:, None]
+    last = np.where(skin > 0, rows, -1).max(0)
+    end = np.take_along_axis(skin, np.maximum(last, 0)[None], 0)
+    return np.where((last >= 0) & (rows > last), end + OVER_NECK + CHEST_SLOPE * STEP * (rows - last), np.inf)
 
 
 def _reach(chart: RadialChart, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -231,7 +243,7 @@ def _meet_outline(chart: RadialChart, base: np.ndarray, widths: list, portrait: 
     middle = np.clip(1 + DEPTH_SHARE * (np.mean(grown, 0) - 1), 0.92, 1.15)
     # Beside the neck the outline is that of the shoulders' far side, which leaves the front of the neck free.
     height = np.clip((ABOVE - np.arange(len(base)) * chart.step) / SHOULDERS, 0, 1)[:, None]
-    power = 1.5 + height * np.where(np.cos(turned) > 0, 8, 4)[None]
+    power = 1.5 + height * np.where(np.cos(turned) > 0, 8, 1)[None]
     shares = [np.clip(cosine, 0, 1)[None] ** power for cosine, _ in widths]
     factor = sum(share * ratio[:, None] for share, ratio in zip(shares, grown, strict=True))
     return smooth(base * (factor + (1 - sum(shares)) * middle[:, None]), 0.7)
