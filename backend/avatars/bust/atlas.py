@@ -55,7 +55,7 @@ RIM = (1.5, 8.0)
 LEAST_WEIGHT = 0.003
 """What the usual counts beside what is seen nearby."""
 FROM_ABOVE = 0.15
-"""How much brighter than the mean what looks up is that the photo does not show, as a share."""
+"""How much brighter what looks up is that the photo does not show than what it shows, as a share."""
 
 
 @dataclass(frozen=True)
@@ -279,7 +279,8 @@ def _continued(
     """
     low = pull_push(photo, (colors**2 * typical(photo, colors)).astype(np.float32))
     detail = photo - cv2.GaussianBlur(photo, (0, 0), kind[0])
-    made = (low + kind[1] * invent(detail, lends)) * (1 + FROM_ABOVE * texels.upward[..., None])
+    looks_up = texels.upward - (colors * texels.upward).sum() / max(colors.sum(), 1e-6)
+    made = (low + kind[1] * invent(detail, lends)) * (1 + FROM_ABOVE * looks_up[..., None])
     return np.clip(photo * known[..., None] + made * (1 - known[..., None]), 0, 255)
 
 
