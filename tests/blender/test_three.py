@@ -86,7 +86,8 @@ def test_three_js_shows_the_backends_raw_view(folder):
     Image.fromarray(skimage.data.astronaut()).save(photo, "PNG")
     avatar = register_bust(photo.getvalue(), load_head_model())
     mesh = avatar.mesh()
-    np.savez(folder / "mesh.npz", **{f.name: getattr(mesh, f.name) for f in dataclasses.fields(mesh)})
+    arrays = {f.name: getattr(mesh, f.name) for f in dataclasses.fields(mesh)}
+    np.savez(folder / "mesh.npz", **{name: array for name, array in arrays.items() if array is not None})
     subprocess.run(
         [sys.executable, str(Path(__file__).parent / "three" / "export.py"), "mesh.npz", str(folder / "head.glb")],
         cwd=folder,
