@@ -16,8 +16,8 @@ from backend.protocol.errors import said_error
 from backend.protocol.performance import Performance
 from backend.protocol.takes import READERS, read_performance
 
+from ..connection.command_line import base_command, run_command
 from ..connection.tasks import Task, TaskProgress
-from ..shots.batch_runs import base_command
 
 VIDEO_FILES = "*.mp4;*.mov;*.m4v;*.mkv;*.webm;*.avi;*.mpg;*.mpeg;*.ts;*.mts"
 TAKE_FILES = "*.jsonl;" + ";".join(f"*{suffix}" for suffix in READERS)
@@ -57,24 +57,8 @@ def find_cameras() -> Task:
     Raises:
         TurboPortraitError: backend_not_started.
     """
-    with tempfile.TemporaryFile() as said:
-        try:
-            process = subprocess.Popen(
-                **isolated([*base_command(), "capture", "--list"]),
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.DEVNULL,
-            )
-        except OSError as error:
-            raise TurboPortraitError("backend_not_started", str(error)) from error
-        try:
-            while process.poll() is None:
-                yield "Looking for cameras"
-        finally:
-            process.kill()
-            process.wait()
-        said.seek(0)
-        return said.read().decode(errors="replace")
+    said, _ = yield from run_command([*base_command(), "capture", "--list"], "Looking for cameras")
+    return said.decode(errors="replace")
 
 
 def _track(path: str, face: int, neutral: float) -> Task:

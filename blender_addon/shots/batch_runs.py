@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import subprocess
-import tempfile
 import time
 from pathlib import Path
 
@@ -14,11 +12,10 @@ import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.client import TurboPortraitError
-from backend.client.isolation import isolated
 from backend.protocol.job_lock import LockWatch
 from backend.protocol.shots import RAW, Shot
 
-from ..connection import bundled, preferences
+from ..connection.command_line import base_command, run_command
 from ..connection.tasks import Task
 from .batch_process import BatchRun, lock_watch, problem_line
 from .markers import marker_shots
@@ -101,20 +98,6 @@ def command(scene: bpy.types.Scene, blend: Path, names: list[str] | None) -> lis
     return words
 
 
-def base_command() -> list[str]:
-    """The command `turboportrait`, by the preferences.
-
-    Raises:
-        TurboPortraitError: backend_not_started.
-    """
-    serve = preferences.connection().command
-    if serve is None:
-        raise TurboPortraitError("backend_not_started", hint="Choose the backend's Python in the preferences.")
-    if bundled.is_packed() and serve == bundled.command("serve") and not bundled.is_unpacked():
-        raise TurboPortraitError("backend_not_started", hint="Start the backend once, which unpacks it.")
-    return list(serve[:-1])
-
-
 def take_markers(scene: bpy.types.Scene) -> None:
     """Fill the list from the timeline's markers."""
     scene.turboportrait_shots.file = ""
@@ -140,24 +123,11 @@ def read_shot_list(path: str, rate: float) -> Task:
     """
     words = [*base_command(), "shots", "show", os.path.abspath(path), "--json"]
     words += ["--fps", f"{rate:.6g}"] if path.lower().endswith(".edl") else []
-    with tempfile.TemporaryFile() as said:
-        try:
-            process = subprocess.Popen(
-                **isolated(words), stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.DEVNULL
-            )
-        except OSError as error:
-            raise TurboPortraitError("backend_not_started", str(error)) from error
-        try:
-            while process.poll() is None:
-                yield "Reading the shot list"
-        finally:
-            process.kill()
-        said.seek(0)
-        text = said.read()
+    text, returncode = yield from run_command(words, "Reading the shot list")
     try:
         found = json.loads(text)
     except ValueError as error:
-        status = rpt_("exit status {status}").format(status=process.returncode)
+        status = rpt_("exit status {status}").format(status=returncode)
         raise TurboPortraitError("backend_not_started", status) from error
     if found["problems"]:
         raise TurboPortraitError("batch_refused", "; ".join(map(problem_line, found["problems"])))

@@ -7,11 +7,12 @@ import os
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 
+from ..connection.command_line import base_command
 from ..connection.link import link
 from ..connection.tasks import Task
 from ..performance import following
 from ..performance.capture import Capture
-from ..performance.source import base_command, find_cameras
+from ..performance.source import find_cameras
 from .head_operators import active_head
 from .performance_operators import PutsKeys
 from .reporting import report

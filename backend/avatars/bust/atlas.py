@@ -170,7 +170,7 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     clothed = pull_push(np.dstack([likely, likely]), np.maximum(beside, LEAST_WEIGHT))[..., :1]
     clothed = np.maximum(smoothstep(clothed, 0.35, 0.65), smoothstep(usual, 0.6, 0.9))
     # In front, hollows of a throat are what shows around them.
-    front = smoothstep(np.cos(turned), 0.2, 0.5)[None] * np.ones_like(known)
+    front = smoothstep(np.cos(turned), 0.2, 0.5)[None]
     around = smoothstep(pull_push(np.dstack([cloth, cloth]), known)[..., :1], 0.35, 0.65)
     clothed = clothed + (around - clothed) * front[..., None]
     filled = filled * clothed + skin * (1 - clothed)

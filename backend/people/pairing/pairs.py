@@ -7,7 +7,7 @@ import numpy as np
 from backend.avatars.bust import register_bust
 from backend.people.pairing.alignment import Alignment
 from backend.people.pairing.reference import LEAST_AGREEMENT, Rejected, agreement_of, reference_image
-from backend.people.pairing.warp import Warped, premultiplied, warp
+from backend.people.pairing.warp import Warped, premultiplied_srgb, warp
 from backend.people.shards import Identity
 from backend.people.synthesis.anatomy import anatomy_of
 from backend.people.synthesis.files import LABELS, PersonViews
@@ -87,7 +87,7 @@ def _true_view(person: PersonViews, view: int, alignment: Alignment, size: int) 
     y, x = known = np.nonzero(mask & (person.depth[view] > 0))
     points = person.cameras[view].unproject(np.stack([x + 0.5, y + 0.5], 1), person.depth[view][known])
     mask[known] = alignment.framed(view, points)
-    return Warped.reduced(premultiplied(person.images[view]), mask, size)
+    return Warped.reduced(premultiplied_srgb(person.images[view]), mask, size)
 
 
 def _moved_view(person: PersonViews, view: int, alignment: Alignment, model: HeadModel, camera: Camera) -> Warped:

@@ -97,15 +97,15 @@ def _faces(nodes: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 def _remap(rgba: np.ndarray, place: np.ndarray, covered: np.ndarray) -> np.ndarray:
     """(H, W, 4) float32 premultiplied colours at pixel places (H, W, 2)."""
-    source = premultiplied(rgba)
+    source = premultiplied_srgb(rgba)
     sampled = cv2.remap(source, place[..., 0], place[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     sampled = np.clip(sampled, 0, 1) * covered[..., None]
     sampled[..., :3] = np.minimum(sampled[..., :3], sampled[..., 3:])
     return sampled
 
 
-def premultiplied(rgba: np.ndarray) -> np.ndarray:
-    """(H, W, 4) float32 in [0, 1], sRGB as it is, of straight uint8."""
+def premultiplied_srgb(rgba: np.ndarray) -> np.ndarray:
+    """(H, W, 4) float32 in [0, 1], not linear, of straight uint8."""
     picture = rgba.astype(np.float32) / 255
     picture[..., :3] *= picture[..., 3:]
     return picture
