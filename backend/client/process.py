@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from backend.client import discovery
 from backend.client.client import Client
@@ -67,10 +68,6 @@ class BackendProcess:
         full = [*(command or (*python_module("backend.commands", python), "serve")), "--address", address]
         full += ["--session", session]
         full += ["--endpoint-file", str(endpoint_path)] + ([] if stay else ["--parent", str(os.getpid())])
-        if sys.platform == "win32":
-            flags = {"creationflags": 0x08000200 | (_BELOW_NORMAL_PRIORITY_CLASS if low_priority else 0)}
-        else:
-            flags = {"start_new_session": True}
         try:
             with open(log, "ab") if log else contextlib.nullcontext(subprocess.DEVNULL) as output:
                 process = subprocess.Popen(
@@ -78,12 +75,12 @@ class BackendProcess:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    **flags,
+                    **own_group(low_priority),
                 )
         except OSError as error:
             raise TurboPortraitError("backend_not_started", str(error)) from error
-        if low_priority and sys.platform != "win32":
-            _lower_priority(process.pid)
+        if low_priority:
+            lower_priority(process.pid)
         return cls(process, session, endpoint_path, Path(log) if log else None)
 
     @property
@@ -133,8 +130,18 @@ class BackendProcess:
         return f"exit status {self.process.returncode}: {' / '.join(lines[-3:])[-400:]}"
 
 
-def _lower_priority(pid: int) -> None:
-    """Let a process that has just started, and its threads, be nice; one that is gone already is left alone."""
+def own_group(low_priority: bool) -> dict[str, Any]:
+    """Popen's arguments for a process apart from this one's console or session, which `lower_priority` needs."""
+    if sys.platform == "win32":
+        return {"creationflags": 0x08000200 | (_BELOW_NORMAL_PRIORITY_CLASS if low_priority else 0)}
+    return {"start_new_session": True}
+
+
+def lower_priority(pid: int) -> None:
+    """Let a process that has just started, and its threads, be nice; one that is gone already is left alone. On Windows
+    it was started so."""
+    if sys.platform == "win32":
+        return
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
         # Where Linux groups processes by their session (sched(7), autogroup), the backend's session is its own, and

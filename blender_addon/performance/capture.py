@@ -17,6 +17,7 @@ from typing import IO, cast
 
 from backend.client import TurboPortraitError
 from backend.client.isolation import isolated
+from backend.client.process import lower_priority, own_group
 from backend.protocol import limits
 from backend.protocol.errors import said_error
 from backend.protocol.performance import Frame, Header, decode_frame, decode_header
@@ -51,11 +52,17 @@ class Capture:
         words = [*command, "capture", "--json", "--face", str(face), "--", source]
         try:
             self._process = subprocess.Popen(
-                **isolated(words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._log
+                **isolated(words),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                **own_group(low_priority=True),
             )
         except OSError as error:
             self._log.close()
             raise TurboPortraitError("backend_not_started", str(error)) from error
+        # A camera gives pictures as fast as they are tracked: the backend, which shows them, must not starve.
+        lower_priority(self._process.pid)
         self._said = cast(IO[bytes], self._process.stdout)
         self._thread = threading.Thread(target=self._read, name="capture", daemon=True)
         self._thread.start()
