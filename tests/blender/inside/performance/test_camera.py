@@ -24,18 +24,17 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "tracking" / "clips"))
 from movies import RATE, leaning, write_movie
 
 pytestmark = pytest.mark.usefixtures("own_backend")
-LEAN, PERIOD, SECONDS = 15.0, 2.0, 16
-
-
-def lean(at: float) -> float:
-    """Degrees at a second of the video: none for a second, then to and fro."""
-    return LEAN * np.sin(2 * np.pi * (at - 1) / PERIOD) if at > 1 else 0.0
+LEAN, PERIOD = 15.0, 2.0
+TIMES = 60
+"""To and fro: longer than any test, however slow the machine, since a camera does not end either."""
 
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory):
-    angles = [lean(frame / RATE) for frame in range(SECONDS * RATE)]
-    return write_movie(tmp_path_factory.mktemp("camera") / "face.mp4", leaning(skimage.data.astronaut(), angles))
+    """Upright for a second, then leaning to and fro."""
+    frames = round(PERIOD * RATE)
+    swing = leaning(skimage.data.astronaut(), LEAN * np.sin(2 * np.pi * np.arange(frames) / frames))
+    return write_movie(tmp_path_factory.mktemp("camera") / "face.mp4", swing[:1] * RATE + swing * TIMES)
 
 
 @pytest.fixture
@@ -83,7 +82,7 @@ def test_the_head_follows_and_a_recording_becomes_keys(head):
     bpy.ops.turboportrait.record()
     assert not bpy.ops.turboportrait.take_neutral.poll()
     turned = []
-    while len(turned) < 2 * PERIOD * RATE and following.current.recorded_frames < 2 * PERIOD * RATE:
+    while following.current.recorded_frames < 2 * PERIOD * RATE:
         follow_until(lambda known=following.current.recorded_frames: following.current.recorded_frames > known)
         turned.append(roll(head))
     assert bpy.ops.turboportrait.keep_recording() == {"FINISHED"}
