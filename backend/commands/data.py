@@ -15,6 +15,7 @@ from backend.commands.synthesize import ending_by_signals, synthesize
 
 if TYPE_CHECKING:
     from backend.people.captures.loading import Skipped, Summary
+    from backend.people.pairing.options import PairOptions
 
 app = typer.Typer(
     help="PanoHead-style folders, NeRSemble and Ava-256 as training data; synthetic people.", no_args_is_help=True
@@ -75,12 +76,16 @@ def convert(
             help="Synthesized people as they are, not brought onto the fitted head: to compare systems by.",
         ),
     ] = False,
+    baked: Annotated[
+        str, typer.Option(help="Bake each synthesized person's avatar by this preset first, as registration does.")
+    ] = "",
 ) -> None:
     """Make training shards: register each reference, render the avatar by the target cameras, beside the pictures."""
+    from backend.people.pairing.options import PairOptions
     from backend.people.synthesis.files import people as synthesized_people
 
     if synthesized_people(folder):
-        _convert_people(folder, output, identities, size, workers, not unaligned)
+        _convert_people(folder, output, identities, workers, PairOptions(size, not unaligned, baked))
         return
     from backend.people.captures.convert import Ledger, has_shard, write_shard
     from backend.people.captures.loading import Summary, load_subjects, open_source
@@ -153,7 +158,7 @@ def export_tasks(
     console.print(f"The tasks of {count} held-out people are in {output}; README.txt there says what to render.")
 
 
-def _convert_people(folder: Path, output: Path, identities: int | None, size: int, workers: int, aligned: bool) -> None:
+def _convert_people(folder: Path, output: Path, identities: int | None, workers: int, options: PairOptions) -> None:
     from backend.people.pairing.convert import write_people_shards
 
     done = 0
@@ -165,7 +170,7 @@ def _convert_people(folder: Path, output: Path, identities: int | None, size: in
 
     with Progress(console=console) as progress, ending_by_signals():
         task = progress.add_task("people", total=None)
-        summary = write_people_shards(folder, output, size, workers, identities, tell, aligned)
+        summary = write_people_shards(folder, output, options, workers, identities, tell)
     console.print(
         f"{summary.people} people ({summary.held_out} held out): {summary.written} shards written, "
         f"{summary.there} were there, {len(summary.skipped)} left out, in {output}."

@@ -99,9 +99,7 @@ class Pipeline:
         if avatar.id in self.store.ids:
             self._known[key] = avatar.id
             return self.store.get(avatar.id)
-        tracked = avatar.tracked
-        matte = np.rint(np.clip(tracked.matte, 0, 1) * 255).astype(np.uint8)
-        registration = Registration(avatar, np.dstack([tracked.image, matte]), model.checksum)
+        registration = Registration.of(avatar, model.checksum)
         self.store.put(registration)
         self._known[key] = avatar.id
         return registration

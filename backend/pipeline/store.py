@@ -30,6 +30,13 @@ class Registration:
     head_model_checksum: str
     reference_states: dict[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, avatar: Avatar, head_model_checksum: str) -> Registration:
+        """Of an avatar that was just made."""
+        tracked = avatar.tracked
+        matte = np.rint(np.clip(tracked.matte, 0, 1) * 255).astype(np.uint8)
+        return cls(avatar, np.dstack([tracked.image, matte]), head_model_checksum)
+
     @property
     def seed(self) -> int:
         """Of the refiner's noise: the avatar's own, so that the same request gives the same pixels."""

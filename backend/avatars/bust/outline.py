@@ -11,8 +11,9 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from backend.avatars.bust.chart import RadialChart, round_pole
-from backend.avatars.bust.portrait import SKIN, Portrait, sample
+from backend.avatars.bust.portrait import SKIN, Portrait
 from backend.geometry.rasterizer import Raster
+from backend.geometry.sampling import sample
 
 UNDER_HAIR = 0.004
 """Metres that hair has at least at the outline."""

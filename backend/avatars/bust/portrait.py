@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numba import njit, prange
 from scipy import ndimage
 
+from backend.geometry.sampling import sample
 from backend.protocol.camera import Camera
 from backend.tracking import TrackedPortrait
 
@@ -113,21 +113,6 @@ def _last_inside(mask, starts, along, reach):
                 found[i] = t
                 break
     return found
-
-
-def sample(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """Bilinear values (..., C) of an image (H, W) or (H, W, C) at continuous pixels (..., 2); edges repeated."""
-    x, y = np.moveaxis(pixels.astype(np.float32) - 0.5, -1, 0)
-    shape = x.shape
-    flat = (x.reshape(-1), y.reshape(-1))
-    width = 1 << 14
-    count = len(flat[0])
-    padded = -count % width
-    grid = [np.pad(a, (0, padded)).reshape(-1, width) for a in flat]
-    source = image.astype(np.float32) if image.dtype != np.float32 else image
-    values = cv2.remap(source, *grid, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    values = values.reshape(-1, *image.shape[2:])[:count]
-    return values.reshape(*shape, *image.shape[2:])
 
 
 def smooth_rows(values: np.ndarray, sigma: float) -> np.ndarray:

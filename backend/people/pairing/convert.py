@@ -14,6 +14,7 @@ import numpy as np
 
 from backend.people import shards
 from backend.people.captures.loading import Skipped
+from backend.people.pairing.options import PairOptions
 from backend.people.pairing.reference import Rejected
 from backend.people.shards import one_thread
 from backend.people.synthesis.driver import write_summary
@@ -43,11 +44,10 @@ class PairingSummary:
 def write_people_shards(
     folder: Path,
     output: Path,
-    size: int,
+    options: PairOptions,
     workers: int,
     most: int | None = None,
     report: Callable[[Path, str, int], None] = lambda person, error, left: None,
-    aligned: bool = True,
 ) -> PairingSummary:
     """Make the shards that are not there yet; write summary.json beside them, however it ends.
 
@@ -57,7 +57,6 @@ def write_people_shards(
     Args:
         folder: of `data synthesize`. most: only the first so many people.
         report: called after each person with its folder, the reason if it was left out, and how many are left.
-        aligned: as `make_person_pairs` says; shards that are not are to compare systems by, never to train.
 
     Raises:
         TurboPortraitError: `bad_corpus`: the output has shards of another making; `disk_full`,
@@ -76,7 +75,7 @@ def write_people_shards(
     waiting = []
     for path in found:
         if (number := _number(path)) in there:
-            _check_making(there[number], size, aligned)
+            _check_making(there[number], options)
             summary.there += 1
         elif number in turned_away:
             summary.skipped.append(Skipped(path.name, turned_away[number]))
@@ -84,7 +83,7 @@ def write_people_shards(
             waiting.append(path)
     left = len(waiting)
     try:
-        make = partial(_write_shard, output=output, size=size, aligned=aligned)
+        make = partial(_write_shard, output=output, options=options)
         with closing(spread(waiting, make, workers, one_thread)) as done:
             for path, future in done:
                 answer = future.result()
@@ -113,14 +112,15 @@ def _number(person: Path) -> int:
     return int(person.name.removeprefix("person_"))
 
 
-def _check_making(shard: Path, size: int, aligned: bool) -> None:
+def _check_making(shard: Path, options: PairOptions) -> None:
     try:
         with np.load(shard, allow_pickle=False) as stored:
             ours, found = "moment" in stored.files, stored["reference"].shape[0]
-            ours &= aligned == bool(stored["aligned"] if "aligned" in stored.files else True)
+            ours &= options.aligned == bool(stored["aligned"] if "aligned" in stored.files else True)
+            ours &= options.baked == str(stored["baked"] if "baked" in stored.files else "")
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise TurboPortraitError("bad_corpus", f"{shard}: {error}; remove it to have it made again") from error
-    if not ours or found != size:
+    if not ours or found != options.size:
         raise TurboPortraitError(
             "bad_corpus", f"{shard} is of another making or size; give another folder for these shards"
         )
@@ -139,13 +139,13 @@ class _Answer:
     disk_full: bool = False
 
 
-def _write_shard(person: Path, output: Path, size: int, aligned: bool) -> _Answer:
+def _write_shard(person: Path, output: Path, options: PairOptions) -> _Answer:
     from backend.people.pairing.pairs import make_person_pairs
     from backend.tracking.embedding import with_landmarks
     from flame import load_head_model
 
     try:
-        identity, more = make_person_pairs(read_person(person), with_landmarks(load_head_model()), size, aligned)
+        identity, more = make_person_pairs(read_person(person), with_landmarks(load_head_model()), options)
         shards.write_identity(output, identity, **more)
     except Rejected as reason:
         return _Answer(str(reason), rejected=True)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from backend.avatars.bust import register_bust
 from backend.people.pairing.alignment import Alignment
+from backend.people.pairing.options import PairOptions
 from backend.people.pairing.reference import LEAST_AGREEMENT, Rejected, agreement_of, reference_image
 from backend.people.pairing.warp import Warped, premultiplied_srgb, warp
 from backend.people.shards import Identity
 from backend.people.synthesis.anatomy import anatomy_of
 from backend.people.synthesis.files import LABELS, PersonViews
+from backend.pipeline.baking import bake
+from backend.pipeline.catalog import Catalog, Refiner
+from backend.pipeline.store import Registration
 from backend.protocol.camera import Camera
 from backend.tracking.photo import encode_photo
 from flame import HeadModel
@@ -22,16 +28,12 @@ ZOOM, SHIFT = (0.9, 1.05), 0.03
 
 
 def make_person_pairs(
-    person: PersonViews, model: HeadModel, size: int, aligned: bool = True
+    person: PersonViews, model: HeadModel, options: PairOptions
 ) -> tuple[Identity, dict[str, np.ndarray]]:
     """A person's shard: the identity, and what lies beside it.
 
     Args:
         model: the head model that the person was rendered with, with landmarks.
-        size: pixels of the shard's square pictures.
-        aligned: whether the true pictures are brought onto the fitted head, as training wants them. Else all but the
-            portrait's stay as they are, only their cameras are brought over by the face, and `head` is head, hair and
-            headwear without the neck, within the portrait's frame: to compare systems by.
 
     Raises:
         Rejected: the portrait could not be registered, or does not agree with the aligned truth.
@@ -40,6 +42,9 @@ def make_person_pairs(
         avatar = register_bust(encode_photo(person.portrait), model)
     except Exception as error:
         raise Rejected(f"not registered: {error}") from error
+    size, aligned = options.size, options.aligned
+    if options.baked:
+        avatar = bake(Registration.of(avatar, model.checksum), _refiner(options.baked), options.baked).avatar
     alignment = Alignment(person, avatar, model)
     rng = np.random.default_rng([person.seed, 3000])
     reference = reference_image(avatar, size)
@@ -77,8 +82,14 @@ def make_person_pairs(
     more = {name: arrays.pop(name) for name in ("cameras", "expressions", "poses", "moment")}
     fitted = avatar.tracked.vertices if aligned else alignment.placed(alignment.vertices(0))
     more |= {"betas": np.float32(avatar.tracked.betas), "agreement": np.array(agreement),
-             "aligned": np.array(aligned), "landmarks": np.float32(model.landmark_positions(fitted))}  # fmt: skip
+             "aligned": np.array(aligned), "baked": np.array(options.baked),
+             "landmarks": np.float32(model.landmark_positions(fitted))}  # fmt: skip
     return Identity(person.seed, reference=reference, **arrays), more
+
+
+@cache
+def _refiner(preset: str) -> Refiner:
+    return Catalog.default().refiner(preset, "cpu")
 
 
 def _true_view(person: PersonViews, view: int, alignment: Alignment, size: int) -> Warped:

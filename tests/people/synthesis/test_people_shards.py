@@ -11,6 +11,7 @@ from synthesized import SEED, data
 from backend.avatars.bust import register_bust
 from backend.metrics.psnr_ssim import psnr
 from backend.people.pairing.alignment import Alignment
+from backend.people.pairing.options import PairOptions
 from backend.people.pairing.pairs import make_person_pairs
 from backend.people.pairing.reference import LEAST_AGREEMENT, Rejected, true_camera
 from backend.people.shards import read_identity, shards
@@ -94,7 +95,7 @@ def test_the_shard_is_as_training_wants_it(written, person):
 def test_aligning_brings_the_truth_nearer_to_the_avatar(person, model):
     found = []
     for aligned in (True, False):
-        identity, _ = make_person_pairs(person, model, 256, aligned)
+        identity, _ = make_person_pairs(person, model, PairOptions(256, aligned))
         sure = (identity.head == 255) & (identity.raw[..., 3] == 255) & (identity.truth[..., 3] == 255)
         sure &= identity.confidence > 128
         found.append([psnr(identity.raw[k, ..., :3], identity.truth[k, ..., :3], sure[k]) for k in (1, 2)])
@@ -151,7 +152,7 @@ def test_what_is_there_is_kept_and_the_rest_named(corpus, written):
 def test_a_portrait_that_is_not_the_person_is_turned_away(person, model):
     dark = replace(person, portrait=person.portrait // 2)
     with pytest.raises(Rejected, match="agree only"):
-        make_person_pairs(dark, model, 256)
+        make_person_pairs(dark, model, PairOptions(256))
 
 
 def test_shards_of_another_making_are_not_taken_for_these(corpus, written, tmp_path):

@@ -1,0 +1,22 @@
+"""Pictures looked up between their pixels."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+
+def sample(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Bilinear values (..., C) of an image (H, W) or (H, W, C) at continuous pixels (..., 2); edges repeated."""
+    x, y = np.moveaxis(pixels.astype(np.float32) - 0.5, -1, 0)
+    shape = x.shape
+    flat = (x.reshape(-1), y.reshape(-1))
+    # OpenCV takes no side of 32768 or more.
+    width = 1 << 14
+    count = len(flat[0])
+    padded = -count % width
+    grid = [np.pad(a, (0, padded)).reshape(-1, width) for a in flat]
+    source = image.astype(np.float32) if image.dtype != np.float32 else image
+    values = cv2.remap(source, *grid, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    values = values.reshape(-1, *image.shape[2:])[:count]
+    return values.reshape(*shape, *image.shape[2:])
