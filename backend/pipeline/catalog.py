@@ -76,12 +76,14 @@ class Catalog:
         head_models: name -> loader of a HeadModel.
         presets: name -> loader of a `Refiner`, given the device ("cpu", "cuda").
         preset_ready: whether a preset's weights are at hand.
+        baked_by: the preset that bakes what it sees into new avatars' textures; empty for none.
     """
 
     makers: dict[str, Callable[[], Maker]]
     head_models: dict[str, Callable[[], HeadModel]]
     presets: dict[str, Callable[[str], Refiner]]
     preset_ready: Callable[[str], bool] = bool
+    baked_by: str = ""
 
     @classmethod
     def default(cls) -> Catalog:
@@ -99,6 +101,8 @@ class Catalog:
                 if full or _is_exported(folder)
             },
             preset_ready=_weights_at_hand,
+            # It is on every machine, so that every machine films the same head.
+            baked_by="compact",
         )
 
     def maker(self, name: str) -> Maker:

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from backend.avatars.base import RenderedView
 from backend.models.runtime import best_device
 from backend.photos import start_decoder
+from backend.pipeline.baking import bake
 from backend.pipeline.catalog import SUCCESSORS, Catalog, Refiner, ReportProgress
 from backend.pipeline.moments import Crops, Moment, reference_state, usable_square
 from backend.pipeline.parts import Parts, complete, rendering
@@ -25,6 +26,8 @@ from backend.protocol.rigged_mesh import RiggedMesh
 from backend.tracking.actions import actions_on, lacks_actions
 from flame import HeadModel, HeadModelError
 
+MADE = 0.8
+"""Of a registration's progress: the avatar is made, and is baked next."""
 DEFAULT_MEMORY = 2 << 30
 """Bytes of avatars that are held."""
 
@@ -91,17 +94,27 @@ class Pipeline:
         if found := self._find_known(key):
             return found
         if texture is None:
-            avatar = make(photo, model, progress, face=face)
+            avatar = make(photo, model, lambda fraction, stage: progress(MADE * fraction, stage), face=face)
+            registration = self._baked(Registration.of(avatar, model.checksum), progress)
         else:
             # Whoever paints changes the texture alone, again and again.
             like = next(filter(None, (self._find_known(k) for k in self._known if k[:4] == made_of)), None)
             avatar = (like.avatar if like else make(photo, model, progress, face=face)).with_texture(texture)
-        if avatar.id in self.store.ids:
-            self._known[key] = avatar.id
-            return self.store.get(avatar.id)
-        registration = Registration.of(avatar, model.checksum)
+            registration = Registration.of(avatar, model.checksum)
+        avatar_id = registration.avatar.id
+        self._known[key] = avatar_id
+        if avatar_id in self.store.ids:
+            return self.store.get(avatar_id)
         self.store.put(registration)
-        self._known[key] = avatar.id
+        return registration
+
+    def _baked(self, registration: Registration, progress: ReportProgress) -> Registration:
+        """With the texture baked, unless it has none, or the preset for that is not installed."""
+        preset = self.catalog.baked_by
+        if preset and self.catalog.preset_ready(preset) and registration.avatar.mesh() is not None:
+            progress(MADE, "baking")
+            registration = bake(registration, self.refiner(preset), preset)
+        progress(1.0, "done")
         return registration
 
     def _find_known(self, key: tuple[str, str, str, int, str]) -> Registration | None:

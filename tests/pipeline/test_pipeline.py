@@ -81,6 +81,36 @@ def test_a_texture_is_part_of_the_avatar_and_makes_nothing_else_anew(pipeline):
     assert other.register(photo(), "little", "open_head", quiet, green).avatar.id == painted.avatar.id
 
 
+def test_what_the_refiner_changes_is_baked_where_the_photo_is_unsure():
+    def maker(data, model, progress, *, face=0):
+        head = make_little_head(data, model, progress, face=face)
+        head._mesh.confidence[12:] = 0
+        progress(1.0, "done")
+        return head
+
+    refiner, stages = Brighten(), []
+    catalog = replace(little_catalog(refiner, maker), baked_by="compact")
+    pipeline = Pipeline(catalog, device="cpu")
+    baked = pipeline.register(photo(), "little", "open_head", lambda *stage: stages.append(stage))
+    assert len(refiner.calls) == 1
+    assert [stage for _, stage in stages] == ["reading", "modelling", "done", "baking", "done"]
+    assert np.all(np.diff([fraction for fraction, _ in stages]) >= 0)
+    plain = Pipeline(little_catalog(maker=maker), device="cpu").register(photo(), "little", "open_head", quiet)
+    change = baked.avatar.mesh().texture.astype(int) - plain.avatar.mesh().texture
+    assert not change[:11].any()
+    assert np.median(change[14:22, :, :3]) == pytest.approx(40, abs=3)
+    assert not change[..., 3].any()
+    # What comes with an avatar was baked before, and may have been painted on since.
+    texture = baked.avatar.mesh().texture
+    elsewhere = Pipeline(catalog, device="cpu").register(photo(), "little", "open_head", quiet, texture)
+    assert len(refiner.calls) == 1
+    assert np.array_equal(elsewhere.avatar.mesh().texture, texture)
+    assert pipeline.register(photo(), "little", "open_head", quiet) is baked
+    # Without the weights there is an avatar, too.
+    unready = Pipeline(replace(catalog, preset_ready=lambda name: False), device="cpu")
+    assert unready.register(photo(), "little", "open_head", quiet).avatar.id == plain.avatar.id
+
+
 def test_a_mesh_without_arkits_actions_tells_what_comes_nearest():
     model = load_head_model()
     names = tuple(f"expression_{number:03}" for number in range(2))
