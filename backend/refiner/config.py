@@ -66,6 +66,9 @@ class RefinerConfig:
             of, from the second on it no longer does, because what a turned view shows there is no longer the photo but
             its warp over a geometry that is only nearly right. None: it always holds.
         least_hold: how far, in [0, 1], the blend holds in all views, however turned.
+        last_turn: two turns off the portrait's view, degrees, between which all changes fade: beyond, the portrait
+            shows nothing of what the view does, and what a network guesses there is no better than the avatar's own
+            fill. None: views from all sides are refined.
         kept_detail: how much, in [0, 1], of a view's fine detail stays where the photo or a mesh has it (see `detail`);
             all of it in training mode, if any.
         coordinates: the networks are told where on the head every pixel lies (see `coordinates`), and what the portrait
@@ -93,6 +96,7 @@ class RefinerConfig:
     full_confidence: Annotated[float, Meta(ge=1e-3, le=1e3)] = 1.0
     free_turn: tuple[float, float] | None = None
     least_hold: Share = 0.0
+    last_turn: tuple[float, float] | None = None
     kept_detail: Share = 0.0
     coordinates: bool = False
     head_only: bool = False
@@ -132,8 +136,10 @@ class RefinerConfig:
             return f"timestep is {self.timestep}; it is below train_timesteps, {self.train_timesteps}"
         if self.beta_start > self.beta_end:
             return "beta_start is above beta_end"
-        if self.free_turn and not 0 <= self.free_turn[0] < self.free_turn[1] <= 180:
-            return f"free_turn is {self.free_turn!r}; it is two rising angles in degrees, such as [5, 15]"
+        for name in ("free_turn", "last_turn"):
+            turns = getattr(self, name)
+            if turns and not 0 <= turns[0] < turns[1] <= 180:
+                return f"{name} is {turns!r}; it is two rising angles in degrees, such as [5, 15]"
         if self.head_only and not self.coordinates:
             return "head_only needs coordinates, which tell where the head is"
         if self.vae_kind == "tiny" and self.skips:

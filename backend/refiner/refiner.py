@@ -358,13 +358,25 @@ class Refiner(nn.Module, Refining):
             kept = 1.0 if self.training else self.config.kept_detail
             lasting = lasting_detail(confidence, views[:, :, PICTURE:WARPED])
             correction = keep_detail(correction, alpha * share, lasting, kept)
-        bound = doubt * share
+        bound = doubt * share * self._reached(turned)
         return Refinement(bound * correction, bound * mask, latents)
 
     def _held(self, turned: torch.Tensor | None) -> torch.Tensor | float:
         """(B, V, 1, H or 1, W or 1) in [0, 1]: how far the blend holds where a view is so turned."""
         if turned is None or self.config.free_turn is None:
             return 1.0
-        held, free = np.radians(self.config.free_turn).tolist()
-        turned = turned if turned.ndim == 4 else turned[..., None, None]
-        return ((free - turned) / (free - held)).clamp(self.config.least_hold, 1.0)[:, :, None]
+        return _falling(turned, self.config.free_turn).clamp(min=self.config.least_hold)
+
+    def _reached(self, turned: torch.Tensor | None) -> torch.Tensor | float:
+        """(B, V, 1, H or 1, W or 1) in [0, 1]: how far views that are so turned are changed."""
+        if turned is None or self.config.last_turn is None:
+            return 1.0
+        return _falling(turned, self.config.last_turn)
+
+
+def _falling(turned: torch.Tensor, turns: tuple[float, float]) -> torch.Tensor:
+    """(B, V, 1, H or 1, W or 1): 1 up to the first of two turns in degrees, 0 from the second on, of (B, V) radians or
+    (B, V, H, W)."""
+    first, last = np.radians(turns).tolist()
+    turned = turned if turned.ndim == 4 else turned[..., None, None]
+    return ((last - turned) / (last - first)).clamp(0.0, 1.0)[:, :, None]

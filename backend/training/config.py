@@ -166,6 +166,8 @@ class TrainingConfig(RunConfig):
     """A run that trains a refiner.
 
     Attributes:
+        baked_corpus: a second folder of shards, of people whose avatars were baked (`data convert --baked`): views as
+            frames are refined from, where the first folder's are as a bake begins from.
         preset: a preset's name or a refiner's folder; its architecture is trained.
         base: a diffusers folder or hub name in place of the base model that the preset names.
         accumulation: forward passes per step.
@@ -180,6 +182,7 @@ class TrainingConfig(RunConfig):
         workers: processes that prepare samples ahead; 0 for none.
     """
 
+    baked_corpus: str = ""
     preset: str = "compact"
     base: str = ""
     accumulation: Count = 1

@@ -40,6 +40,8 @@ class Trainer(Run):
     def __init__(self, config: TrainingConfig) -> None:
         super().__init__(config)
         identities = load_identities(config.corpus, held_out=False)
+        if config.baked_corpus:
+            identities += load_identities(config.baked_corpus, held_out=False)
         check_samples(identities, config.samples)
         self.learner = Learner(config)
         self.accelerator = self.learner.accelerator

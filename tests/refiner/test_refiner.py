@@ -100,6 +100,20 @@ def test_a_turned_view_is_free_to_change_where_the_photo_was_sure():
     assert not changed[SIZE // 2 :].any()
 
 
+def test_views_from_behind_stay_as_they_are():
+    refiner = tiny_refiner()
+    refiner.config = replace(refiner.config, last_turn=(90.0, 110.0))
+    view = random_view(3, 0.0)
+    raw, solid = view.rgba[..., :3], view.rgba[..., 3] > 0
+
+    def moved(degrees: float) -> np.ndarray:
+        refined = refiner.refine([replace(view, turned=float(np.radians(degrees)))], None)[0]
+        return np.abs(refined.astype(int) - raw)[solid].mean()
+
+    assert moved(0) == moved(89) > moved(95) > moved(105) > 0
+    assert moved(111) == moved(180) == 0
+
+
 def test_a_part_of_the_hold_can_stay_however_far_a_view_is_turned():
     refiner = tiny_refiner()
     view = replace(random_view(3, 1.0), turned=1.0)
