@@ -16,16 +16,16 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 
 from backend.avatars.base import RenderedView
 from backend.refiner import Refiner
-from backend.refiner.attention import ReshapedSelfAttention, level_of
-from backend.refiner.autoencoder import decode, encode, reduction
 from backend.refiner.config import LoraSpec
-from backend.refiner.coordinates import TokenPlaces, place_features
-from backend.refiner.diffusion import clean_latent, mix_noise, signal_level
-from backend.refiner.images import PICTURE, WARPED, compose, reference_tensor, view_tensor
-from backend.refiner.lora import add_lora
+from backend.refiner.network.attention import ReshapedSelfAttention, level_of
+from backend.refiner.network.autoencoder import decode, encode, reduction
+from backend.refiner.network.coordinates import TokenPlaces, place_features
+from backend.refiner.network.diffusion import clean_latent, mix_noise, signal_level
+from backend.refiner.network.images import PICTURE, WARPED, compose, reference_tensor, view_tensor
+from backend.refiner.network.lora import add_lora
+from backend.refiner.network.upsampling import unfold_upsampling
 from backend.refiner.runtime.refining import seeded_noise
-from backend.refiner.runtime.views import stack_moments
-from backend.refiner.upsampling import unfold_upsampling
+from backend.refiner.views import stack_moments
 
 
 class _JoinedImages:

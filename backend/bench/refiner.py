@@ -20,12 +20,12 @@ from backend.bench.work import PeakMemory, refining_flop, seconds_of
 from backend.evaluation.portraits import real_portraits
 from backend.evaluation.subject import Subject
 from backend.refiner import Refiner
-from backend.refiner.autoencoder import decode
 from backend.refiner.config import RefinerConfig, preset_folder
-from backend.refiner.images import network_views
+from backend.refiner.network.autoencoder import decode
+from backend.refiner.network.images import network_views
 from backend.refiner.runtime.onnx_refiner import OnnxRefiner, folder_of
 from backend.refiner.runtime.static_runner import StaticRunner, can_compile
-from backend.refiner.runtime.views import stack_moments
+from backend.refiner.views import stack_moments
 from backend.tracking.embedding import with_landmarks
 from flame import load_head_model
 

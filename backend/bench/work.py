@@ -11,8 +11,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from backend.refiner import Refiner
-from backend.refiner.autoencoder import decode, reduction
-from backend.refiner.images import CHANNELS
+from backend.refiner.network.autoencoder import decode, reduction
+from backend.refiner.network.images import CHANNELS
 
 
 def refining_flop(folder: Path, views: int, size: int, references: int = 1) -> dict[str, float]:

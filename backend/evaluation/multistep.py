@@ -19,12 +19,12 @@ import torch
 
 from backend.avatars.base import RenderedView
 from backend.refiner import Refiner
-from backend.refiner.autoencoder import decode
-from backend.refiner.diffusion import clean_latent, signal_level
-from backend.refiner.images import compose, network_views
+from backend.refiner.network.autoencoder import decode
+from backend.refiner.network.diffusion import clean_latent, signal_level
+from backend.refiner.network.images import compose, network_views
 from backend.refiner.runtime.reference import ReferenceState
 from backend.refiner.runtime.refining import Refined, noise_for, refine_in_boxes
-from backend.refiner.runtime.views import ViewArrays, stack_moments
+from backend.refiner.views import ViewArrays, stack_moments
 
 
 @torch.inference_mode()

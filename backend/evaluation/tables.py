@@ -27,7 +27,7 @@ from backend.people.tasks import GivenViews
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.pictures import bytes_over_grey, over_grey
 from backend.refiner import Refiner
-from backend.refiner.diffusion import NOISE_LEVELS
+from backend.refiner.network.diffusion import NOISE_LEVELS
 from backend.refiner.runtime.reference import ReferenceState
 from flame import HeadModel
 

@@ -36,7 +36,7 @@ def refine_in_order(
         mesh = registration.avatar.mesh()
         if mesh is not None and registration.avatar.id in last:
             for picture, place in _warped(mesh, crops, *last[registration.avatar.id]):
-                state = state.with_image(refiner, picture, place)
+                state = state.joined(refiner.encode_reference(picture, place))
         images = []
         if crops.views:
             images = refiner.refine_batch([crops.views], state, noise_level, registration.seed, warn)[0]

@@ -17,7 +17,7 @@ from backend.models.sd_turbo import HUB_NAME, local_base
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.files import atomic_file
 from backend.refiner.config import BaseModel, RefinerConfig
-from backend.refiner.fit import check_architecture
+from backend.refiner.network.fit import check_architecture
 
 log = logging.getLogger(__name__)
 

@@ -75,7 +75,7 @@ class RefinerConfig:
             shows there (`RenderedView.warped`): the autoencoder has 6 more input channels, the U-Net
             `coordinates.FEATURES`.
         head_only: nothing is changed below the neck, nor clothes beside it where a view says which they are; on a CPU
-            the networks see a box around head and neck only (see `cropping`); needs coordinates.
+            the networks see a box around head and neck only (see `head_share`); needs coordinates.
         prompt_tokens: length of a learned prompt embedding; 0 means the base model's embedding of the empty prompt.
         base: see `BaseModel`; None when the folder itself holds both networks.
         lora: adapters by network, "unet" and "vae".

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from backend.models.onnx_export import save_onnx
-from backend.refiner.coordinates import FEATURES
-from backend.refiner.images import network_views
+from backend.refiner.network.coordinates import FEATURES
+from backend.refiner.network.images import network_views
 from backend.refiner.refiner import Refiner
 from backend.refiner.runtime.onnx_refiner import ENCODER, REFINER, folder_of
 

@@ -11,21 +11,21 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from torch import nn
 
 from backend.refiner import storage
-from backend.refiner.attention import freeze_prompt, reshape_attention
-from backend.refiner.autoencoder import Skips, decode, encode, reduction
 from backend.refiner.config import RefinerConfig, preset_folder
-from backend.refiner.coordinates import TokenPlaces, place_features
-from backend.refiner.cropping import head_share
-from backend.refiner.detail import keep_detail, lasting_detail
-from backend.refiner.diffusion import clean_latent, mix_noise, signal_level
-from backend.refiner.fit import check_networks
-from backend.refiner.images import PICTURE, WARPED, compose, network_views
-from backend.refiner.refinement import Refinement
+from backend.refiner.network.attention import freeze_prompt, reshape_attention
+from backend.refiner.network.autoencoder import Skips, decode, encode, reduction
+from backend.refiner.network.coordinates import TokenPlaces, place_features
+from backend.refiner.network.detail import keep_detail, lasting_detail
+from backend.refiner.network.diffusion import clean_latent, mix_noise, signal_level
+from backend.refiner.network.fit import check_networks
+from backend.refiner.network.head_share import head_share
+from backend.refiner.network.images import PICTURE, WARPED, compose, network_views
+from backend.refiner.network.refinement import Refinement
+from backend.refiner.network.unet import predict_noise
+from backend.refiner.network.upsampling import fold_upsampling
 from backend.refiner.runtime.refining import Refined, Refining
 from backend.refiner.runtime.static_runner import Inputs, StaticRunner, can_compile, keep_freed_memory
-from backend.refiner.runtime.views import ViewArrays
-from backend.refiner.unet import predict_noise
-from backend.refiner.upsampling import fold_upsampling
+from backend.refiner.views import ViewArrays
 
 
 class Refiner(nn.Module, Refining):

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from backend.refiner.base_model import KINDS, empty_prompt, find_base, load_unet, load_vae
 from backend.refiner.config import BaseModel, RefinerConfig
-from backend.refiner.lora import add_lora, base_weights, check_base, fold_lora, has_lora, load_lora, lora_state
+from backend.refiner.network.lora import add_lora, base_weights, check_base, fold_lora, has_lora, load_lora, lora_state
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from torch.nn.functional import affine_grid, grid_sample
 
 from backend.metrics.face_recogniser import CHIP, FaceRecogniser, weights_file
 from backend.metrics.lpips import unit_features
-from backend.refiner.coordinates import UNIT
+from backend.refiner.head_space import UNIT
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import torch
 from accelerate import Accelerator
 
 from backend.metrics.lpips import Lpips
-from backend.refiner.refinement import Refinement
+from backend.refiner.network.refinement import Refinement
 from backend.refiner.runtime.refining import seeded_noise
 from backend.refiner.runtime.static_runner import keep_freed_memory
 from backend.training.adversary import Adversary

@@ -8,8 +8,8 @@ from torch.nn.functional import avg_pool2d
 
 from backend.metrics.flip import Flip
 from backend.metrics.lpips import Lpips
-from backend.refiner.images import PICTURE, WARPED
-from backend.refiner.refinement import Refinement
+from backend.refiner.network.images import PICTURE, WARPED
+from backend.refiner.network.refinement import Refinement
 from backend.training.config import LossConfig
 from backend.training.face_loss import FaceLoss
 from backend.training.samples import Batch

@@ -10,8 +10,8 @@ import torch
 
 from backend.people.shards import Identity
 from backend.protocol.errors import TurboPortraitError
-from backend.refiner.diffusion import NOISE_LEVELS
-from backend.refiner.images import WARPED, reference_tensor, view_tensor
+from backend.refiner.network.diffusion import NOISE_LEVELS
+from backend.refiner.network.images import WARPED, reference_tensor, view_tensor
 from backend.training.config import SampleConfig
 from backend.training.garments import Garment
 from backend.training.halos import FILLED, Halo
@@ -24,7 +24,7 @@ from backend.training.streaks import add_streaks
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch of samples; see `backend.refiner.images` for the channels.
+    """A batch of samples; see `backend.refiner.network.images` for the channels.
 
     Attributes:
         views: (B, V, 11, H, W); reference: (B, 11, H, W).

@@ -120,9 +120,9 @@ class Seen(float):
 
     images = ()
 
-    def with_image(self, refiner, image: np.ndarray, place=None) -> Seen:
+    def joined(self, other: Seen) -> Seen:
         grown = Seen(self)
-        grown.images = (*self.images, image)
+        grown.images = (*self.images, *other.images)
         return grown
 
 

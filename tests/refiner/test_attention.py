@@ -8,7 +8,7 @@ from diffusers.models.attention_processor import Attention
 from tiny_refiners import tiny_refiner, tiny_unet
 from torch.nn.functional import scaled_dot_product_attention
 
-from backend.refiner.attention import ReshapedSelfAttention, freeze_prompt, reshape_attention
+from backend.refiner.network.attention import ReshapedSelfAttention, freeze_prompt, reshape_attention
 
 
 @pytest.mark.parametrize(("batch", "images", "tokens"), [(1, 3, 16), (2, 1, 9), (2, 5, 4)])
@@ -65,7 +65,7 @@ def test_every_self_attention_sees_views_and_reference(monkeypatch):
         lengths.append((query.shape[2], key.shape[2]))
         return scaled_dot_product_attention(query, key, value, **options)
 
-    monkeypatch.setattr("backend.refiner.attention.scaled_dot_product_attention", spy)
+    monkeypatch.setattr("backend.refiner.network.attention.scaled_dot_product_attention", spy)
     with torch.inference_mode():
         refiner.denoise(torch.randn(1, 2, 4, 8, 8), torch.randn(1, 4, 8, 8))
     assert sorted(set(lengths)) == [(3 * 4 * 4, 3 * 4 * 4), (3 * 8 * 8, 3 * 8 * 8)]

@@ -43,7 +43,8 @@ def test_several_references_in_any_order(refiner, references):
     images = [random_view(90 + i).rgba for i in range(3)]
     state = refiner.encode_reference(images)
     assert state.latent.shape == (3, 4, 8, 8)
-    grown = refiner.encode_reference(images[0]).with_image(refiner, images[1]).with_image(refiner, images[2])
+    first, *others = map(refiner.encode_reference, images)
+    grown = first.joined(others[0]).joined(others[1])
     np.testing.assert_allclose(grown.latent, state.latent, rtol=1e-5, atol=1e-5)
     loud = ReferenceState(np.concatenate([state.latent for state in references]))
     refined = refiner.refine(MOMENTS[0], loud)
@@ -57,8 +58,9 @@ def test_batches_that_are_none_are_refused(refiner, references):
         refiner.refine_batch([MOMENTS[0], MOMENTS[1][:1]], None)
     with pytest.raises(ValueError, match="2 references for 3 moments"):
         refiner.refine_batch(MOMENTS, references[:2])
+    two = references[1].joined(refiner.encode_reference(random_view(5).rgba))
     with pytest.raises(ValueError, match="same number of reference images"):
-        refiner.refine_batch(MOMENTS[:2], [references[0], references[1].with_image(refiner, random_view(5).rgba)])
+        refiner.refine_batch(MOMENTS[:2], [references[0], two])
     with pytest.raises(ValueError, match="no reference portrait"):
         refiner.encode_reference([])
 

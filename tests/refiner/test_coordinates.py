@@ -12,7 +12,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from backend.bench.plain_refiner import PlainRefiner
 from backend.refiner import Refiner, RefinerConfig
-from backend.refiner.coordinates import (
+from backend.refiner.network.coordinates import (
     FEATURES,
     HEADS,
     OCTAVES,
@@ -23,7 +23,7 @@ from backend.refiner.coordinates import (
     place_features,
     scaled_places,
 )
-from backend.refiner.images import CHANNELS, PICTURE, WARPED
+from backend.refiner.network.images import CHANNELS, PICTURE, WARPED
 
 place_numbers = st.floats(-0.25, 0.25).filter(lambda x: abs(x) > 1e-3)
 

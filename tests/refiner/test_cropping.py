@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from tiny_refiners import SIZE, random_view, tiny_refiner, tiny_refiner_with_coordinates
 
 from backend.refiner import RefinerConfig
-from backend.refiner.coordinates import scaled_places
-from backend.refiner.cropping import head_share
-from backend.refiner.runtime.boxes import BESIDE, CHIN, NECK, Boxes
+from backend.refiner.head_space import BESIDE, CHIN, NECK
+from backend.refiner.network.coordinates import scaled_places
+from backend.refiner.network.head_share import head_share
+from backend.refiner.runtime.boxes import Boxes
 from backend.refiner.runtime.reference import ReferenceState
-from backend.refiner.runtime.views import LEAST_HEAD
+from backend.refiner.views import LEAST_HEAD
 
 STEP = 8
 """The tiny refiner's grid: latents of 4 pixels, two resolutions."""

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.refiner.detail import RESOLVED, keep_detail, lasting_detail
+from backend.refiner.network.detail import RESOLVED, keep_detail, lasting_detail
 from tests.refiner.tiny_refiners import random_view, tiny_refiner
 
 CHECKS = (torch.arange(32)[:, None] + torch.arange(32)) % 2 * 2.0 - 1

@@ -9,11 +9,11 @@ from diffusers.models.attention_processor import AttnProcessor2_0
 from tiny_refiners import random_view
 
 from backend.refiner import Refiner
-from backend.refiner.attention import PromptAttention, ReshapedSelfAttention
 from backend.refiner.config import preset_folder
-from backend.refiner.lora import add_lora, fold_lora, lora_state
-from backend.refiner.unet import predict_noise
-from backend.refiner.upsampling import fold_upsampling, unfold_upsampling
+from backend.refiner.network.attention import PromptAttention, ReshapedSelfAttention
+from backend.refiner.network.lora import add_lora, fold_lora, lora_state
+from backend.refiner.network.unet import predict_noise
+from backend.refiner.network.upsampling import fold_upsampling, unfold_upsampling
 
 pytestmark = pytest.mark.slow
 

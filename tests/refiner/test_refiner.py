@@ -11,7 +11,7 @@ from tiny_refiners import SIZE, random_view, tiny_refiner
 
 from backend.avatars.base import RenderedView
 from backend.refiner import Refiner, RefinerConfig, available_presets
-from backend.refiner.diffusion import clean_latent, mix_noise, signal_level
+from backend.refiner.network.diffusion import clean_latent, mix_noise, signal_level
 
 
 @pytest.fixture

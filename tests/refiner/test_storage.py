@@ -11,8 +11,8 @@ from tiny_refiners import SIZE, random_view, tiny_refiner, tiny_unet, tiny_vae
 from backend.avatars.base import RenderedView
 from backend.refiner import Refiner, RefinerConfig
 from backend.refiner.config import LoraSpec, preset_folder
-from backend.refiner.images import CHANNELS
-from backend.refiner.lora import add_lora, fold_lora, load_lora, lora_state
+from backend.refiner.network.images import CHANNELS
+from backend.refiner.network.lora import add_lora, fold_lora, load_lora, lora_state
 
 
 def test_save_and_load_give_the_same_refiner(tmp_path):

@@ -7,7 +7,7 @@ from tiny_base import write_preset
 from tiny_refiners import SIZE, random_view
 
 from backend.refiner import Refiner
-from backend.refiner.autoencoder import decode, encode, reduction
+from backend.refiner.network.autoencoder import decode, encode, reduction
 
 UNET_LORA = {"unet": {"rank": 2, "target_modules": r".*to_q"}}
 

@@ -5,8 +5,8 @@ import torch
 from diffusers.models.upsampling import Upsample2D
 from tiny_refiners import tiny_refiner, tiny_unet, tiny_vae
 
+from backend.refiner.network.upsampling import FoldedUpsampling, fold_upsampling, unfold_upsampling
 from backend.refiner.runtime import static_runner
-from backend.refiner.upsampling import FoldedUpsampling, fold_upsampling, unfold_upsampling
 
 
 @pytest.mark.parametrize("shape", [(1, 6, 1, 1), (2, 6, 5, 3), (3, 6, 8, 8)])

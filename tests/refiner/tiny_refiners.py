@@ -6,8 +6,8 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 
 from backend.avatars.base import RenderedView
 from backend.refiner import Refiner, RefinerConfig
-from backend.refiner.coordinates import FEATURES
-from backend.refiner.images import CHANNELS
+from backend.refiner.network.coordinates import FEATURES
+from backend.refiner.network.images import CHANNELS
 
 SIZE = 32
 

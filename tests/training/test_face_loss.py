@@ -9,7 +9,7 @@ import torch
 from backend.metrics import face_recogniser
 from backend.metrics.face_recogniser import CHIP, FaceRecogniser, weights_file
 from backend.protocol.errors import TurboPortraitError
-from backend.refiner.coordinates import UNIT
+from backend.refiner.head_space import UNIT
 from backend.training import face_loss
 from backend.training.face_loss import FaceLoss, face_box
 

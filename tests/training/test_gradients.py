@@ -6,7 +6,7 @@ import torch
 from tiny_preset import write_tiny_preset
 
 from backend.refiner import Refiner
-from backend.refiner.images import CHANNELS
+from backend.refiner.network.images import CHANNELS
 from backend.training.gradients import recompute_activations
 
 

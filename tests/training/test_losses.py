@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from backend.refiner.refinement import Refinement
+from backend.refiner.network.refinement import Refinement
 from backend.training.config import LossConfig
 from backend.training.losses import PICTURE_TERMS, RefinerLoss, _texture, weighted_mean, within
 from backend.training.samples import Batch

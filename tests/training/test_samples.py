@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from tiny_corpus import write_tiny_corpus
 
 from backend.people.shards import is_held_out, load_identities, load_probe_identities
-from backend.refiner.coordinates import UNIT
-from backend.refiner.diffusion import NOISE_LEVELS
-from backend.refiner.images import CHANNELS, PICTURE, WARPED
+from backend.refiner.head_space import UNIT
+from backend.refiner.network.diffusion import NOISE_LEVELS
+from backend.refiner.network.images import CHANNELS, PICTURE, WARPED
 from backend.training.batches import StepBatches, batches_from
 from backend.training.config import SampleConfig, TrainingConfig
 from backend.training.preview_samples import draw_preview, picture_grid

@@ -11,7 +11,7 @@ from backend.models.folder_files import read_text_file
 from backend.onnx_session import OnnxNetwork
 from backend.refiner.config import RefinerConfig
 from backend.refiner.runtime.refining import Refined, Refining
-from backend.refiner.runtime.views import GREY, ViewArrays
+from backend.refiner.views import GREY, ViewArrays
 
 ENCODER, REFINER = "encoder.onnx", "refiner.onnx"
 

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from backend.refiner.runtime.refining import Refining
 
 
 @dataclass(frozen=True)
@@ -25,6 +21,6 @@ class ReferenceState:
 
     latent: np.ndarray
 
-    def with_image(self, refiner: Refining, rgba: np.ndarray, place: np.ndarray | None = None) -> ReferenceState:
-        """One more reference, such as the frame before; arguments and errors as encoding has."""
-        return ReferenceState(np.concatenate([self.latent, refiner.encode_reference(rgba, place).latent]))
+    def joined(self, other: ReferenceState) -> ReferenceState:
+        """With another's images as further references, such as the frame before."""
+        return ReferenceState(np.concatenate([self.latent, other.latent]))

@@ -6,18 +6,16 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backend.avatars.base import RenderedView
 from backend.protocol.errors import TurboPortraitError
-from backend.refiner.runtime.boxes import UNIT, Boxes, heads_shown
+from backend.refiner.config import RefinerConfig
+from backend.refiner.head_space import UNIT
+from backend.refiner.runtime.boxes import Boxes, heads_shown
 from backend.refiner.runtime.reference import ReferenceState
-from backend.refiner.runtime.views import ViewArrays, check_square, reference_arrays, stack_moments, with_own_clothes
-
-if TYPE_CHECKING:
-    from backend.avatars.base import RenderedView
-    from backend.refiner.config import RefinerConfig
+from backend.refiner.views import ViewArrays, check_square, reference_arrays, stack_moments, with_own_clothes
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +77,6 @@ class Refining(ABC):
 
     def warm_up(self):
         """Refine one view, then two, of nothing: what happens once per shape has happened then; the log says so."""
-        from backend.avatars.base import RenderedView
-
         nothing = np.zeros((self.size, self.size, 4), np.uint8)
         view = RenderedView.empty(self.size, self.size)
         reference = self.encode_reference(nothing)

@@ -9,8 +9,8 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 
 from backend.refiner.config import RefinerConfig
-from backend.refiner.coordinates import FEATURES
-from backend.refiner.images import CHANNELS, PICTURE
+from backend.refiner.network.coordinates import FEATURES
+from backend.refiner.network.images import CHANNELS, PICTURE
 
 _SHAPING = {
     "unet": (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from backend.refiner.coordinates import scaled_places
-from backend.refiner.runtime.views import GREY, known_places, known_portrait
+from backend.refiner.network.coordinates import scaled_places
+from backend.refiner.views import GREY, known_places, known_portrait
 
 PICTURE = 5
 """The first channels of a network's view: RGB, alpha, confidence."""

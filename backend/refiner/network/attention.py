@@ -7,7 +7,7 @@ from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
 from torch.nn.functional import pad, scaled_dot_product_attention
 
-from backend.refiner.coordinates import TokenPlaces
+from backend.refiner.network.coordinates import TokenPlaces
 
 
 def _heads(tokens: torch.Tensor, heads: int) -> torch.Tensor:

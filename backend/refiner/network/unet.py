@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from diffusers import UNet2DConditionModel
 
-from backend.refiner.coordinates import TokenPlaces
+from backend.refiner.network.coordinates import TokenPlaces
 
 
 def predict_noise(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from backend.avatars.base import RenderedView
+from backend.avatars.base import RenderedView
 
 GREY = 128
 """Of a warped portrait that is not known."""

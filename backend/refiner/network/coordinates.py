@@ -13,7 +13,7 @@ import math
 import torch
 from torch.nn import functional
 
-from backend.refiner.runtime.boxes import UNIT
+from backend.refiner.head_space import UNIT
 
 LARGEST = 2.0
 """Units beyond which shoulders and long hair are not told apart."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from backend.refiner.runtime.boxes import BESIDE, CHIN, NECK, UNIT
+from backend.refiner.head_space import BESIDE, CHIN, NECK, UNIT
 
 
 def head_share(places: torch.Tensor) -> torch.Tensor:
