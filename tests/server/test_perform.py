@@ -12,6 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from backend.commands.app import app
+from backend.commands.sound import Sound
 from backend.protocol.performance import Performance
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tracking" / "clips"))
@@ -61,6 +62,27 @@ def test_a_portrait_does_what_a_video_does_with_its_sound(video, tmp_path, monke
     assert frames[0].shape == (96, 96, 3)
     # It leans further and further.
     assert np.abs(frames[9] - frames[0]).mean() > np.abs(frames[2] - frames[0]).mean() > 0
+
+
+@pytest.mark.parametrize("sound", [True, False])
+def test_a_movie_has_sound_where_its_video_has(video, sound, tmp_path):
+    pictures = leaning(skimage.data.astronaut(), np.zeros(10), 64)
+    source = video if sound else write_movie(tmp_path / "silent.mp4", pictures)
+    with av.open(str(tmp_path / "out.mp4"), "w") as movie:
+        stream = movie.add_stream("h264", rate=RATE)
+        stream.width = stream.height = 64
+        stream.pix_fmt = "yuv420p"
+        carried = Sound(source, movie, len(pictures) / RATE)
+        for number, picture in enumerate(pictures):
+            movie.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            carried.carry((number + 1) / RATE)
+        carried.finish()
+        movie.mux(stream.encode())
+    with av.open(str(tmp_path / "out.mp4")) as movie:
+        assert [stream.type for stream in movie.streams] == (["video", "audio"] if sound else ["video"])
+        assert len(list(movie.decode(video=0))) == len(pictures)
+        if sound:
+            assert seconds(movie.streams.audio[0]) == pytest.approx(len(pictures) / RATE, abs=0.15)
 
 
 def test_a_video_becomes_a_file_and_says_how_far_it_is(video, tmp_path):

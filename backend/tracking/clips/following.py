@@ -1,4 +1,7 @@
-"""One face followed through pictures: found near where it was, after a gap near there, after a cut anywhere."""
+"""One face followed through pictures: near where it was, after a gap where it can be by then, after a cut anywhere.
+
+The other faces are followed, too, so that one that crosses it or comes in when it has left is not taken for it.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
+from backend.tracking.clips.tracks import Tracks
 from backend.tracking.errors import TrackingError
 from backend.tracking.faces import find_face
-from backend.tracking.landmarks import detect_faces, find_again, find_landmarks
+from backend.tracking.landmarks import Detection, detect_faces, find_again, find_landmarks
 from backend.tracking.photo import crop_box, to_photo
 
 T = TypeVar("T")
@@ -24,10 +28,10 @@ CUT, CUT_RATIO, RECOLOURED = 15.0, 3.0, 0.2
 share of its pixels that get another colour: a camera that turns moves all of them, but the colours stay."""
 MAX_STEP, MAX_GROWTH = 0.6, 1.5
 """Face widths that a face may move, and the factor that it may grow, from one picture to the next."""
-REACH, MORE_REACH = 1.0, 3.0
-"""Face widths about its last place in which a lost face is looked for, and by how many that grows in a second."""
 SEARCH_EVERY = 3
 """Before the first face is found, every so many pictures are searched."""
+LOOK_ROUND_EVERY = 3
+"""Pictures, after which other faces are looked for where none is near."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +65,8 @@ class FaceFollower:
         self._number = number
         self._last: np.ndarray | None = None
         self._step = np.zeros(3)
-        self._lost_at: float | None = None
+        self._tracks = Tracks()
+        self._lost = False
         self._thumbnail: np.ndarray | None = None
         self._usual = 0.0
         self._pictures = 0
@@ -75,27 +80,54 @@ class FaceFollower:
         self._pictures += 1
         cut = self._is_cut(picture)
         if self._last is None:
-            found = self._first(picture)
+            found = self._first(picture, seconds)
             return Found(None, cut=cut) if found is None else Found(*found, cut)
         picture = upright(picture, self.turns)
-        if cut:
-            # Another shot shows the face anywhere; the largest is the one.
-            self._lost_at, self._step = -np.inf, np.zeros(3)
-        found = None
-        if self._lost_at is None:
-            found = self._timed(find_again, picture, self._last + self._step)
-            if found is not None and not self._fits(found[0], MAX_STEP, MAX_GROWTH):
-                found = None
-        if found is None:
-            found = self._again(picture, seconds)
-        if found is None:
-            self._lost_at = seconds if self._lost_at is None else self._lost_at
-            return Found(None, cut=cut)
-        self._keep(found[0], moving=self._lost_at is None)
-        self._lost_at = None
-        return Found(*found, cut)
+        found = self._anywhere(picture, seconds) if cut else self._near(picture, seconds)
+        self._lost = found is None
+        return Found(None, cut=cut) if found is None else Found(*found, cut)
 
-    def _first(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    def _near(self, picture: np.ndarray, seconds: float) -> tuple[np.ndarray, np.ndarray] | None:
+        """The landmarks where the face can be by now, and how far open its eyes are."""
+        if self._tracks.own is None:
+            # Of a shot that has not shown it yet.
+            return self._anywhere(picture, seconds)
+        seen, hidden = None, False
+        looked = self._lost or self._tracks.has_near(seconds) or self._pictures % LOOK_ROUND_EVERY == 0
+        if looked:
+            seen, hidden = self._tracks.look(picture, seconds, self._lost)
+        if hidden:
+            return None
+        if not self._lost:
+            found = self._timed(find_again, picture, self._last + self._step)
+            if found is not None and self._fits(found[0]) and (seen is None or is_at(found[0], seen)):
+                self._keep(found, moving=True)
+                if seen is None:
+                    own = self._tracks.own
+                    own.move(own.centre + self._step[:2], seconds)
+                return found
+            if not looked:
+                seen, hidden = self._tracks.look(picture, seconds, lost=True)
+        return None if seen is None or hidden else self._in(picture, seen)
+
+    def _anywhere(self, picture: np.ndarray, seconds: float) -> tuple[np.ndarray, np.ndarray] | None:
+        """Another shot shows the face anywhere; the largest is the one."""
+        self._tracks = Tracks()
+        for face in detect_faces(picture):
+            found = self._in(picture, face)
+            if found is not None:
+                self._tracks.begin(picture, face.centre, face.width, seconds)
+                return found
+        return None
+
+    def _in(self, picture: np.ndarray, face: Detection) -> tuple[np.ndarray, np.ndarray] | None:
+        """The landmarks of a face that a detector sees."""
+        crop = crop_box(picture, face.box, CROP)
+        near = self._timed(find_landmarks, crop.image)
+        found = None if near is None else self._timed(find_again, picture, to_photo(crop, near))
+        return self._keep(found, moving=False) if found is not None and is_at(found[0], face) else None
+
+    def _first(self, picture: np.ndarray, seconds: float) -> tuple[np.ndarray, np.ndarray] | None:
         if (self._pictures - 1) % SEARCH_EVERY:
             return None
         try:
@@ -107,33 +139,21 @@ class FaceFollower:
         found = self._timed(find_again, face.photo, face.landmarks)
         if found is not None:
             self.turns, self.warnings, self.refusal = face.turns, face.warnings, None
-            self._keep(found[0], moving=False)
+            self._keep(found, moving=False)
+            self._tracks.begin(face.photo, middle(found[0]), width_of(found[0]), seconds)
         return found
 
-    def _again(self, picture: np.ndarray, seconds: float) -> tuple[np.ndarray, np.ndarray] | None:
-        """The landmarks of a face that was lost, where it can be by now, and how far open its eyes are."""
-        lost = 0.0 if self._lost_at is None else seconds - self._lost_at
-        reach = REACH + MORE_REACH * lost
-        faces = detect_faces(picture)
-        if lost < 1:
-            faces.sort(key=lambda face: np.linalg.norm(face.centre - middle(self._last)))
-        for face in faces:
-            crop = crop_box(picture, face.box, CROP)
-            near = self._timed(find_landmarks, crop.image)
-            found = None if near is None else self._timed(find_again, picture, to_photo(crop, near))
-            if found is not None and self._fits(found[0], reach, MAX_GROWTH * (1 + lost)):
-                return found
-        return None
-
-    def _fits(self, landmarks: np.ndarray, reach: float, growth: float) -> bool:
-        """Whether landmarks can be those of the same face, moved by so many of its widths and grown so much."""
+    def _fits(self, landmarks: np.ndarray) -> bool:
+        """Whether landmarks can be those of the same face, one picture later."""
         width = width_of(self._last)
         apart = np.linalg.norm(middle(landmarks) - middle(self._last)) / width
-        return bool(apart <= reach and abs(np.log(width_of(landmarks) / width)) <= np.log(growth))
+        return bool(apart <= MAX_STEP and abs(np.log(width_of(landmarks) / width)) <= np.log(MAX_GROWTH))
 
-    def _keep(self, landmarks: np.ndarray, moving: bool) -> None:
+    def _keep(self, found: tuple[np.ndarray, np.ndarray], moving: bool) -> tuple[np.ndarray, np.ndarray]:
+        landmarks = found[0]
         self._step = np.r_[middle(landmarks) - middle(self._last), 0] if moving else np.zeros(3)
         self._last = landmarks
+        return found
 
     def _timed(self, find: Callable[..., T | None], *arguments: np.ndarray) -> T | None:
         started = time.perf_counter()
@@ -172,6 +192,11 @@ def upright(picture: np.ndarray, turns: int) -> np.ndarray:
 def middle(landmarks: np.ndarray) -> np.ndarray:
     """(2,) pixels, of the box about a face's landmarks."""
     return (landmarks[:468, :2].min(0) + landmarks[:468, :2].max(0)) / 2
+
+
+def is_at(landmarks: np.ndarray, face: Detection) -> bool:
+    """Whether landmarks lie where a detector sees a face."""
+    return bool(np.linalg.norm(middle(landmarks) - face.centre) < face.width / 2)
 
 
 def width_of(landmarks: np.ndarray) -> float:
