@@ -56,11 +56,13 @@ class Avatar(Protocol):
         tracked: what tracking found in the portrait (camera, parameters, reference image).
         per_pixel: a part of a picture, rendered by itself, is that part of the whole, and takes its share of the time;
             an avatar that does not say so is rendered whole.
+        textured: its views show its mesh with its texture; an avatar that does not say so has other views.
     """
 
     id: str
     tracked: TrackedPortrait
     per_pixel: bool
+    textured: bool
 
     def render(self, cameras: Sequence[Camera], parameters: HeadParameters) -> list[RenderedView]:
         """Raw views of one pose, one per camera, of any size. A camera that sees nothing gives an empty view."""

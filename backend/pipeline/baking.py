@@ -26,14 +26,12 @@ UNSEEN = 0.02
 
 
 def bake(registration: Registration, refiner: Refiner, preset: str) -> Registration:
-    """The same avatar with refined colours in its texture; itself where it is no mesh.
+    """The same avatar, a `textured` one, with refined colours in its texture.
 
     The portrait's own texels stay: colours change by how unsure the photo is of them.
     """
     avatar = registration.avatar
     mesh = avatar.mesh()
-    if mesh is None:
-        return registration
     tracked = avatar.tracked
     cameras = [camera_from_side(tracked.camera, yaw, 0, refiner.size) for yaw in RING]
     views = avatar.render(cameras, tracked.parameters)

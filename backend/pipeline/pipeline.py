@@ -94,7 +94,8 @@ class Pipeline:
         if found := self._find_known(key):
             return found
         if texture is None:
-            avatar = make(photo, model, lambda fraction, stage: progress(MADE * fraction, stage), face=face)
+            share = MADE if self._bakes else 1.0
+            avatar = make(photo, model, lambda fraction, stage: progress(share * fraction, stage), face=face)
             registration = self._baked(Registration.of(avatar, model.checksum), progress)
         else:
             # Whoever paints changes the texture alone, again and again.
@@ -109,13 +110,18 @@ class Pipeline:
         return registration
 
     def _baked(self, registration: Registration, progress: ReportProgress) -> Registration:
-        """With the texture baked, unless it has none, or the preset for that is not installed."""
+        """With the texture baked, unless its views show none, or the preset for that is not installed."""
+        if not (self._bakes and getattr(registration.avatar, "textured", False)):
+            return registration
         preset = self.catalog.baked_by
-        if preset and self.catalog.preset_ready(preset) and registration.avatar.mesh() is not None:
-            progress(MADE, "baking")
-            registration = bake(registration, self.refiner(preset), preset)
+        progress(MADE, "baking")
+        registration = bake(registration, self.refiner(preset), preset)
         progress(1.0, "done")
         return registration
+
+    @property
+    def _bakes(self) -> bool:
+        return bool(self.catalog.baked_by) and self.catalog.preset_ready(self.catalog.baked_by)
 
     def _find_known(self, key: tuple[str, str, str, int, str]) -> Registration | None:
         return self.store.get(self._known[key]) if self._known.get(key) in self.store.ids else None

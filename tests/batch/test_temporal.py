@@ -60,7 +60,7 @@ class Watching(Brighten):
 
     def refine_batch(self, moments, reference, noise_level=0.1, seed=0, warn=None):
         refined = super().refine_batch(moments, reference, noise_level, seed, warn)
-        self.shown.append((reference.images, refined[0][0], moments[0][0].rgba[..., 3]))
+        self.shown.append((reference.images[1:], refined[0][0], moments[0][0].rgba[..., 3]))
         return refined
 
 

@@ -50,7 +50,7 @@ def photo(color: tuple[int, int, int] = (200, 120, 90)) -> bytes:
 class LittleHead:
     """See `backend.avatars.base.Avatar`."""
 
-    per_pixel = True
+    per_pixel = textured = True
 
     def __init__(self, identifier: str, image: np.ndarray) -> None:
         self.id = identifier
@@ -116,7 +116,7 @@ def make_little_head(data: bytes, model, progress, *, face=0) -> LittleHead:
 
 
 class Seen(float):
-    """What `Brighten` keeps of a portrait: its mean, and what came after it."""
+    """What `Brighten` keeps of portraits: the first one's mean, and their pictures."""
 
     images = ()
 
@@ -136,7 +136,9 @@ class Brighten:
 
     def encode_reference(self, image: np.ndarray, place=None) -> Seen:
         assert image.shape == (64, 64, 4)
-        return Seen(image[..., :3].mean())
+        seen = Seen(image[..., :3].mean())
+        seen.images = (image,)
+        return seen
 
     def refine(self, views, reference, noise_level=0.1, seed=0):
         self.calls.append(len(views))

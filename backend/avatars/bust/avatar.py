@@ -30,7 +30,7 @@ EYES = [JOINTS.index("eye_left"), JOINTS.index("eye_right")]
 class BustAvatar:
     """See `backend.avatars.base.Avatar`."""
 
-    per_pixel = True
+    per_pixel = textured = True
 
     def __init__(self, identity: str, tracked: TrackedPortrait, mesh: RiggedMesh, cloth: np.ndarray):
         """`identity` tells what the mesh was made of; `cloth` (N,) bool, the vertices that follow no head."""
