@@ -17,6 +17,6 @@ def sample(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     padded = -count % width
     grid = [np.pad(a, (0, padded)).reshape(-1, width) for a in flat]
     source = image.astype(np.float32) if image.dtype != np.float32 else image
-    values = cv2.remap(source, *grid, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    values = cv2.remap(source, grid[0], grid[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     values = values.reshape(-1, *image.shape[2:])[:count]
     return values.reshape(*shape, *image.shape[2:])

@@ -32,6 +32,8 @@ def bake(registration: Registration, refiner: Refiner, preset: str) -> Registrat
     """
     avatar = registration.avatar
     mesh = avatar.mesh()
+    if mesh is None:
+        return registration
     tracked = avatar.tracked
     cameras = [camera_from_side(tracked.camera, yaw, 0, refiner.size) for yaw in RING]
     views = avatar.render(cameras, tracked.parameters)
@@ -40,7 +42,7 @@ def bake(registration: Registration, refiner: Refiner, preset: str) -> Registrat
     said = []
     for camera, view, image in zip(cameras, views, refined, strict=True):
         alpha = view.rgba[..., 3:].astype(np.float32) / 255
-        change = image - view.rgba[..., :3].astype(np.float32)
+        change: np.ndarray = image - view.rgba[..., :3].astype(np.float32)
         said.append((camera, view.depth, np.dstack([alpha * change, alpha])))
     sums, weight = texels.gather(said)
     sums, weight = (cv2.GaussianBlur(x, (0, 0), SPREAD) for x in (sums, weight))
