@@ -178,11 +178,11 @@ def test_a_folder_with_anything_of_others_in_it_stays_as_it_is(layout, tmp_path,
 
 
 def test_a_folder_of_ours_is_installed_into_again(layout, tmp_path):
+    """Where Blender was killed in the middle, our mark and what there was are left."""
     rest = tmp_path / "place" / "venv" / "rest"
-    unfinished = install(tmp_path / "place")
-    next(unfinished)
-    rest.parent.mkdir(exist_ok=True)
+    rest.parent.mkdir(parents=True)
     rest.touch()
+    (tmp_path / "place" / installer.OURS).touch()
     assert tasks.complete(install(tmp_path / "place"), 120)
     assert not rest.exists()
 
