@@ -63,7 +63,9 @@ def open_library(folder: Path) -> Library:
     Raises:
         TurboPortraitError: `no_assets`: there are no skins or no hair.
     """
-    root = next((f for f in (folder, folder / "base", folder / "data") if (f / "skins").is_dir()), None)
+    # Blender reads relative paths from the .blend's folder, not from the process's.
+    here = folder.resolve()
+    root = next((f for f in (here, here / "base", here / "data") if (f / "skins").is_dir()), None)
     if root is None or not all((root / name).is_dir() for name in NEEDED):
         raise TurboPortraitError("no_assets", f"{folder} has no folders {' and '.join(NEEDED)}")
     problems: list[str] = []

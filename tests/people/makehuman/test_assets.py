@@ -76,6 +76,13 @@ def test_what_cannot_be_used_is_named_once_and_the_rest_goes_on(tmp_path):
     assert said.count("torn.mhclo") == 1
 
 
+def test_a_relative_folder_is_found_from_any_other(tmp_path, monkeypatch):
+    write_assets(tmp_path / "assets", ROWS)
+    monkeypatch.chdir(tmp_path)
+    skins = open_library(Path("assets")).skins.values()
+    assert skins and all(skin.diffuse.is_absolute() for skin in skins)
+
+
 def test_a_folder_without_assets_is_refused(tmp_path):
     with pytest.raises(TurboPortraitError) as caught:
         open_library(tmp_path)
