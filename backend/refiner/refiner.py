@@ -21,6 +21,7 @@ from backend.refiner.network.fit import check_networks
 from backend.refiner.network.head_share import head_share
 from backend.refiner.network.images import PICTURE, WARPED, compose, network_views
 from backend.refiner.network.refinement import Refinement
+from backend.refiner.network.robustness import doubt_outliers
 from backend.refiner.network.unet import predict_noise
 from backend.refiner.network.upsampling import fold_upsampling
 from backend.refiner.runtime.refining import Refined, Refining
@@ -359,7 +360,10 @@ class Refiner(nn.Module, Refining):
             lasting = lasting_detail(confidence, views[:, :, PICTURE:WARPED])
             correction = keep_detail(correction, alpha * share, lasting, kept)
         bound = doubt * share * self._reached(turned)
-        return Refinement(bound * correction, bound * mask, latents)
+        correction = bound * correction
+        if self.config.outlier_scale and not self.training:
+            correction = doubt_outliers(correction, self.config.outlier_scale / 127.5)
+        return Refinement(correction, bound * mask, latents)
 
     def _held(self, turned: torch.Tensor | None) -> torch.Tensor | float:
         """(B, V, 1, H or 1, W or 1) in [0, 1]: how far the blend holds where a view is so turned."""

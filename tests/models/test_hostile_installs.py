@@ -178,6 +178,7 @@ OUT_OF_BOUNDS = {
     "full_confidence": [0, float("inf")],
     "free_turn": [[5], [15, 5], [1, 1e9], "ab"],
     "last_turn": [[5], [15, 5], [1, 1e9], "ab"],
+    "outlier_scale": [0, -1, 1e9, float("nan")],
     "prompt_tokens": [-1, 10**9],
     "latent_scale": [0, -1, float("nan")],
     "lora": [{"unet": {"rank": 10**9, "target_modules": "x"}}, {"text": {"rank": 1, "target_modules": "x"}}, [1]]

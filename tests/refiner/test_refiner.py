@@ -114,6 +114,26 @@ def test_views_from_behind_stay_as_they_are():
     assert moved(111) == moved(180) == 0
 
 
+def test_large_changes_are_doubted_and_small_ones_stay():
+    refiner = tiny_refiner()
+    view = random_view(3, 0.0)
+    raw, solid = view.rgba[..., :3], view.rgba[..., 3] == 255
+
+    def change(scale: float | None) -> np.ndarray:
+        refiner.config = replace(refiner.config, outlier_scale=scale)
+        return (refiner.refine([view], None)[0].astype(float) - raw)[solid]
+
+    whole = change(None)
+    length = np.linalg.norm(whole, axis=1)
+    # Where nothing is cut off at black or white.
+    within = (np.abs(whole + raw[solid] - 127.5) < 120).all(1)
+    assert length[within].max() > 60
+    for scale in (1000.0, 30.0):
+        expected = whole / (1 + (length / scale) ** 2)[:, None]
+        np.testing.assert_allclose(change(scale)[within], expected[within], atol=1.5)
+    assert np.linalg.norm(change(30.0), axis=1).max() <= 15 + 1
+
+
 def test_a_part_of_the_hold_can_stay_however_far_a_view_is_turned():
     refiner = tiny_refiner()
     view = replace(random_view(3, 1.0), turned=1.0)

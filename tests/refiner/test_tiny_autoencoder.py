@@ -80,6 +80,7 @@ def test_it_is_not_taken_for_the_full_one(tiny_preset):
         ({"vae_kind": "wide"}, "vae_kind"),
         ({"free_turn": [9, 3]}, "free_turn"),
         ({"last_turn": [115, 95]}, "last_turn"),
+        ({"outlier_scale": 0}, "outlier_scale"),
         ({"least_hold": 1.5}, "least_hold"),
         ({"kept_detail": -0.1}, "kept_detail"),
     ],
