@@ -37,6 +37,8 @@ SHOULDERS = 0.05
 """Metres above the neck's lower end over which shoulders narrow to a neck."""
 CHEST_SLOPE = 0.8
 """Metres forward that a chest gains at most for each below the neck's end."""
+COLLAR_GAP = 0.4, 0.012
+"""Metres that a collar stands off the neck in front at most, for each above the neck's end, and at its greatest."""
 SLIVER = 9
 """Pixels up to which skin beside the head model's is an inexact outline."""
 DEPTH_SHARE = 0.35
@@ -129,12 +131,15 @@ def _round_the_neck(cloth: np.ndarray, turned: np.ndarray) -> np.ndarray:
 
 
 def _chest_slope(skin: np.ndarray) -> np.ndarray:
-    """(rows, columns) metres that a chest reaches at most below a neck whose radii (rows, columns) are given, 0 for
-    none: it goes forward from the neck's end on, not at once."""
+    """(rows, columns) metres that a collar and a chest reach at most around and below a neck whose radii (rows,
+    columns) are given, 0 for none: a collar goes round the neck, and a chest forward from the neck's end on."""
     rows = np.arange(len(skin))[:, None]
     last = np.where(skin > 0, rows, -1).max(0)
     end = np.take_along_axis(skin, np.maximum(last, 0)[None], 0)
-    return np.where((last >= 0) & (rows > last), end + OVER_NECK + CHEST_SLOPE * STEP * (rows - last), np.inf)
+    chest = end + CHEST_SLOPE * STEP * (rows - last)
+    collar = skin + np.minimum(COLLAR_GAP[0] * STEP * (last - rows), COLLAR_GAP[1])
+    reach = np.where(rows > last, chest, np.where(skin > 0, collar, np.inf))
+    return np.where(last >= 0, OVER_NECK + reach, np.inf)
 
 
 def _reach(chart: RadialChart, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
