@@ -69,8 +69,8 @@ class RefinerConfig:
         last_turn: two turns off the portrait's view, degrees, between which all changes fade: beyond, the portrait
             shows nothing of what the view does, and what a network guesses there is no better than the avatar's own
             fill. None: views from all sides are refined.
-        outlier_scale: the length in red, green and blue, of 255, of a pixel's change from which on less of it remains the
-            larger it is (see `robustness`); in use alone, training must feel its errors. None: changes stay as they are.
+        outlier_scale: the length of a pixel's change (red, green and blue, of 255) from which on less of it remains
+            the larger it is (see `robustness`). In use alone: training must feel its errors. None: all of it remains.
         kept_detail: how much, in [0, 1], of a view's fine detail stays where the photo or a mesh has it (see `detail`);
             all of it in training mode, if any.
         coordinates: the networks are told where on the head every pixel lies (see `coordinates`), and what the portrait

@@ -25,6 +25,8 @@ TORSO_BOX = Box(1152, 1024, 896, 1024)
 TEETH_BOX = Box(SMALL_BOX.left, SMALL_BOX.top + 640, 256, 256)
 SEEN = (0.08, 0.35)
 """Cosines to the photo's ray between which a surface goes from not seen to seen."""
+STEEP_SKIN = (0.35, 0.65)
+"""Cosines below which only colours like most of the skin's are taken for skin, and from which on all are."""
 SEEN_EAR = (0.3, 0.6)
 """As SEEN, for ears: of a portrait's two thin crescents no ear can be made."""
 SEEN_HAIR = (0.2, 0.55)
@@ -48,8 +50,9 @@ STUBBLE = 0.72
 """A shaven scalp's brightness as a share of skin's."""
 LEAST_SEEN, ISLAND = 0.1, 0.02
 """How far a texel is seen to count for an island, and the share of the largest one's area below which one is noise."""
-THREAD = 15
-"""Texels up to which what stands up from clothing is a thread of its outline, not a collar."""
+THREAD, CRACK = 15, 41
+"""Texels up to which what stands up from clothing is a thread of its outline, not a collar, and a gap at its outline is
+a crack."""
 RIM = (1.5, 8.0)
 """Pixels from the person's outline between which hair's colour goes from the light's around it to its own."""
 LEAST_WEIGHT = 0.003
@@ -190,7 +193,12 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     alpha *= 1 - smoothstep(chest + neck, 0.3, 0.6) * texels.resample(surface.at_neck) * (texels.facing > 0)
     alpha = _without_islands(smoothstep(alpha, 0.25, 0.75), ISLAND)
     alpha = 1 - _without_islands(1 - alpha, ISLAND)
-    alpha = cv2.morphologyEx(alpha, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (THREAD, THREAD)))
+    # Between what the photo shows and what lies behind its outline no crack stays.
+    steep = (texels.facing < 0.5) | ~texels.inside
+    closed = cv2.morphologyEx(alpha, cv2.MORPH_CLOSE, _disc(CRACK))
+    alpha = np.where((steep | (neck < 0.2)) & ~below, closed, alpha)
+    alpha = cv2.morphologyEx(alpha, cv2.MORPH_OPEN, _disc(THREAD))
+    alpha = np.where(steep, cv2.morphologyEx(alpha, cv2.MORPH_OPEN, _disc(CRACK)), alpha)
     return Layer(np.dstack([color, 255 * alpha]).astype(np.float32), known)
 
 
@@ -230,7 +238,6 @@ def paint_head(
     colors = portrait.sample(soft, pixels)
     usual = typical(colors, known * skin)
     base = fill_vertices(faces, normals, vertices, openness, colors, known * skin * usual)
-    trusted = 1 - (1 - smoothstep(facing, 0.35, 0.65)) * (1 - usual) * (known > 0)
     if hair is not None:
         base = _under_hair(base, vertices, skin, *hair)
 
@@ -240,20 +247,23 @@ def paint_head(
     order = 2 - smoothstep(facing, 0.0, 0.3) * (behind < BEHIND)
     flat = np.column_stack([corners.reshape(-1, 2), order[faces.ravel()]])
     raster = rasterize(flat, split, width, height)
-    attributes = np.column_stack([pixels, facing, base, behind, ears, trusted])[faces.ravel()]
+    attributes = np.column_stack([pixels, facing, base, behind, ears])[faces.ravel()]
     values = interpolate(raster, split, attributes)
     at, facing, fill, behind = values[..., :2], values[..., 2], values[..., 3:6], values[..., 6]
-    ear, trusted = values[..., 7], values[..., 8]
+    ear = values[..., 7]
     narrow = smoothstep(facing, 0.25, 0.6)
     shown = narrow * portrait.sample(own, at) + (1 - narrow) * portrait.sample(pure, at)
     square_on = smoothstep(facing, *SEEN) * (1 - ear) + smoothstep(facing, *SEEN_EAR) * ear
-    seen = square_on * trusted * (behind < BEHIND) * smoothstep(shown, 0.35, 0.75) * raster.covered
+    seen = square_on * (behind < BEHIND) * smoothstep(shown, 0.35, 0.75) * raster.covered
+    photo = portrait.sample(portrait.color, at)
+    # Towards the outline, what is unlike skin is an edge of hair or of an ear.
+    seen *= 1 - (1 - smoothstep(facing, *STEEP_SKIN)) * (1 - typical(photo, seen))
     seen = np.minimum(seen, cv2.GaussianBlur(seen.astype(np.float32), (0, 0), 3) * 1.3)
     seen = np.clip(seen, 0, 1)
     skull = np.s_[:, : HEAD_BOX.width]
     seen[skull] = _without_islands(seen[skull], ISLAND)
     seen = seen[..., None]
-    color = portrait.sample(portrait.color, at) * seen + fill * (1 - seen)
+    color = photo * seen + fill * (1 - seen)
     color = _padded(color, raster.covered)
     return Layer(
         np.dstack([color, np.full(color.shape[:2], 255.0)]).astype(np.float32), seen[..., 0].astype(np.float32)
@@ -311,6 +321,10 @@ def _without_islands(amount: np.ndarray, least: float) -> np.ndarray:
     area = stats[:, cv2.CC_STAT_AREA].astype(float)
     area[0] = 0
     return amount * (area >= least * area.max())[labels]
+
+
+def _disc(width: int) -> np.ndarray:
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
 
 
 def _trusted(photo: np.ndarray, known: np.ndarray, texels: ChartTexels) -> np.ndarray:

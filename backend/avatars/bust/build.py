@@ -102,7 +102,8 @@ def _fitted(
         faces: (F, 3) head and neck alone.
     """
     chart: RadialChart = head_chart(anatomy, vertices, lowest)
-    vertices = fit_height(portrait, vertices, chart.centre[1])
+    skull = skull_radius(chart, anatomy, vertices, model.faces)
+    vertices = fit_height(portrait, chart, skull, vertices)
     factors = fit_skull(chart, portrait, skull_radius(chart, anatomy, vertices, model.faces))
     vertices = np.where(anatomy.eyes[:, None], vertices, scale_radially(chart, factors, vertices))
     movable = np.zeros(len(vertices), bool)

@@ -265,7 +265,7 @@ def fill_vertices(
     carried = np.stack([solve(30 * weight**2 * residual[:, c]) for c in range(3)], 1)
     # What the photo shows has its shadows already.
     unseen = 1 - smooth_vertices(faces, _grown(faces, weight, UNSEEN_RINGS), UNSEEN_RINGS)
-    shadow = OCCLUSION * unseen[:, None] * np.log(np.maximum(openness, 0.05))[:, None] * np.array(REDDENING)
+    shadow = OCCLUSION * unseen[:, None] * np.log(np.maximum(openness, DARKEST))[:, None] * np.array(REDDENING)
     return np.clip(np.exp(lit + carried + shadow), 0, 255)
 
 
@@ -273,8 +273,8 @@ SHADE = (-0.22, 0.15)
 """Natural logarithms of how much darker and brighter than the mean skin may become that the photo does not show."""
 UNSEEN_RINGS = 3
 """Rings of neighbours around what the photo shows that keep its light: folds of lids and lips among them."""
-OCCLUSION = 0.6
-"""Exponent of the light that arrives, in sRGB values."""
+OCCLUSION, DARKEST = 0.8, 0.4
+"""Exponent of the light that arrives, in sRGB values; and the least of it, for skin lights skin."""
 REDDENING = (0.8, 1.05, 1.15)
 """Light scatters in skin: red, green and blue are darkened unequally where little arrives."""
 FADE_DISTANCE = 0.06

@@ -17,9 +17,14 @@ from backend.geometry.sampling import sample
 
 UNDER_HAIR = 0.004
 """Metres that hair has at least at the outline."""
+TALLER = 1.5
+"""How much thicker than at its sides hair may be on top before the skull is taken for a higher one."""
 SCALE = (0.8, 1.15)
-STICKS_OUT = 0.02
-"""Share of the skull's vertices that may lie beyond the outline's top."""
+SIDE_REACH = 0.3
+"""Metres from the skull's middle up to which an outline is looked for."""
+MIDDLE, STICKS_OUT = 0.5, 0.02
+"""Share of the skull's width within which its height is compared, and of its vertices that may lie beyond the outline's
+top there."""
 REACH = 0.035
 """Share of the crop's side up to which the mesh's outline and the person's are taken for the same."""
 SPREAD = 0.02
@@ -28,28 +33,50 @@ FRONTAL = 0.75
 """|cos| to the photo's ray above which the landmarks rule and nothing is moved."""
 
 
-def fit_height(portrait: Portrait, vertices: np.ndarray, level: float) -> np.ndarray:
-    """A head (V, 3) whose skull above a level, metres, is as high as the outline: below it where there is hair."""
+def fit_height(portrait: Portrait, chart: RadialChart, skull: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+    """A head (V, 3) whose skull above the chart's centre is as high as the outline: below it where there is hair, by as
+    much as at the sides or more.
+
+    Args:
+        skull: (rows, columns) metres, its radius.
+    """
     person = (portrait.cover + portrait.regions[..., SKIN] > 0.5).astype(np.uint8)
     top = np.where(person.any(0), person.argmax(0), portrait.size)
     crown = int(np.argmin(top))
     bald = portrait.regions[min(top[crown] + 4, portrait.size - 1), crown, SKIN] > 0.5
-    margin = (
-        0 if bald else UNDER_HAIR * portrait.camera.intrinsics[1, 1] / portrait.camera.to_camera(vertices)[:, 2].mean()
-    )
-    skull = vertices[:, 1] > level + 0.3 * (vertices[:, 1].max() - level)
-    grown = np.arange(SCALE[0], SCALE[1] if bald else 1.0, 0.01)
-    for factor in grown[::-1]:
-        moved = vertices[skull].copy()
+    pixels = portrait.camera.intrinsics[1, 1] / portrait.camera.to_camera(vertices)[:, 2].mean()
+    least = 0 if bald else UNDER_HAIR
+    usual = 0 if bald else max(TALLER * _side_thickness(portrait, chart, skull), UNDER_HAIR)
+    level = chart.centre[1]
+    upper = vertices[:, 1] > level + 0.3 * (vertices[:, 1].max() - level)
+    # Its sides are drawn in afterwards.
+    across = portrait.camera.project(vertices)[:, 0]
+    low, high = np.quantile(across[upper], [0.05, 0.95])
+    upper &= np.abs(across - (low + high) / 2) < MIDDLE * (high - low) / 2
+    for factor in np.arange(*SCALE, 0.01)[::-1]:
+        moved = vertices[upper].copy()
         moved[:, 1] = level + factor * (moved[:, 1] - level)
         column, row = portrait.camera.project(moved).T
         limit = top[np.clip(column.astype(int), 0, portrait.size - 1)]
-        # Beside the skull the sides are drawn in afterwards.
-        if np.mean((row < limit + margin) & (limit < portrait.size)) < STICKS_OUT:
+        margin = pixels * (usual if factor > 1 else least)
+        if np.mean(row < limit + margin) < STICKS_OUT:
             break
     result = vertices.copy()
     result[:, 1] += (factor - 1) * np.maximum(vertices[:, 1] - level, 0)
     return result
+
+
+def _side_thickness(portrait: Portrait, chart: RadialChart, skull: np.ndarray) -> float:
+    """Metres of hair at the outline of the skull's sides; none counts as nothing."""
+    origins, directions = chart.rays()
+    turned = portrait.turned(chart.azimuth)
+    rows = slice(chart.cap_rows // 2, chart.cap_rows)
+    found = []
+    for sign in (-1, 1):
+        column = int(np.argmin(np.abs(turned - sign * np.pi / 2)))
+        far = portrait.outline(portrait.cover > 0.5, origins[rows, column], directions[rows, column], SIDE_REACH)
+        found.append(np.nan_to_num(far - skull[rows, column]))
+    return float(np.median(np.maximum(found, 0)))
 
 
 def fit_skull(chart: RadialChart, portrait: Portrait, skull: np.ndarray) -> np.ndarray:
@@ -64,7 +91,7 @@ def fit_skull(chart: RadialChart, portrait: Portrait, skull: np.ndarray) -> np.n
     change = np.zeros((rows, columns))
     for sign in (-1, 1):
         column = int(np.argmin(np.abs(turned - sign * np.pi / 2)))
-        hull = portrait.outline(person, origins[:, column], directions[:, column], 0.3)
+        hull = portrait.outline(person, origins[:, column], directions[:, column], SIDE_REACH)
         edge = origins[:, column] + (np.nan_to_num(hull) - 0.004)[:, None] * directions[:, column]
         bald = sample(portrait.regions[..., SKIN], portrait.camera.project(edge)) > 0.5
         room = np.where(bald, hull, np.minimum(hull - UNDER_HAIR, skull[:, column])) / skull[:, column]

@@ -87,7 +87,7 @@ def build_torso(
     neck = _reach(chart, vertices, model.faces[anatomy.neck[model.faces].all(1)])
     skin = _reach(chart, vertices, model.faces[(anatomy.skin & ~anatomy.torso & ~anatomy.ears)[model.faces].all(1)])
     throat = np.clip((np.cos(portrait.turned(chart.azimuth)) - 0.2) / 0.3, 0, 1)[None]
-    radius = radius + throat * (np.minimum(radius, _chest_slope(skin)) - radius)
+    radius = radius + throat * (np.minimum(radius, _neck_limit(skin)) - radius)
     collar = _collar(chart, portrait, radius)
     # Where there is cloth it lies over the neck; elsewhere the neck comes out of it.
     points = chart.points(np.maximum(radius, neck) + OVER_NECK)
@@ -130,7 +130,7 @@ def _round_the_neck(cloth: np.ndarray, turned: np.ndarray) -> np.ndarray:
     return cloth & allowed
 
 
-def _chest_slope(skin: np.ndarray) -> np.ndarray:
+def _neck_limit(skin: np.ndarray) -> np.ndarray:
     """(rows, columns) metres that a collar and a chest reach at most around and below a neck whose radii (rows,
     columns) are given, 0 for none: a collar goes round the neck, and a chest forward from the neck's end on."""
     rows = np.arange(len(skin))[:, None]

@@ -80,7 +80,8 @@ def test_a_relative_folder_is_found_from_any_other(tmp_path, monkeypatch):
     write_assets(tmp_path / "assets", ROWS)
     monkeypatch.chdir(tmp_path)
     skins = open_library(Path("assets")).skins.values()
-    assert skins and all(skin.diffuse.is_absolute() for skin in skins)
+    assert skins
+    assert all(skin.diffuse.is_absolute() for skin in skins)
 
 
 def test_a_folder_without_assets_is_refused(tmp_path):

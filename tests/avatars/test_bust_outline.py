@@ -1,0 +1,90 @@
+"""What the fitted head and the torso make of a portrait's outline."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from backend.avatars.bust.anatomy import Anatomy
+from backend.avatars.bust.atlas import TORSO_BOX
+from backend.avatars.bust.hair import head_chart, skull_radius
+from backend.avatars.bust.outline import fit_height
+from backend.avatars.bust.portrait import BACKGROUND, HAIR, SKIN, Portrait
+from backend.avatars.bust.torso import COLLAR_GAP, OVER_NECK, STEP, _neck_limit
+
+
+@pytest.fixture(scope="module")
+def fitted(astronaut, head_model):
+    """A portrait to draw outlines in; the fitted head, its chart and its skull's radius."""
+    anatomy = Anatomy.of(head_model)
+    vertices = astronaut.tracked.vertices.astype(float)
+    chart = head_chart(anatomy, vertices, float(vertices[:, 1].min()))
+    head = vertices[anatomy.skin & ~anatomy.neck & ~anatomy.torso & ~anatomy.ears]
+    skull = skull_radius(chart, anatomy, vertices, head_model.faces)
+    return Portrait.of(astronaut.tracked), chart, skull, vertices, head
+
+
+def with_outline(portrait: Portrait, head: np.ndarray, wider: float, higher: float, part: int) -> Portrait:
+    """The portrait of an ellipse of skin as wide as the head, times `wider`, and `higher` pixels above its top; its
+    upper half is of the given part."""
+    pixels = portrait.camera.project(head)
+    centre, half = (pixels.max(0) + pixels.min(0)) / 2, np.ptp(pixels, axis=0) / 2
+    axes = [wider * half[0], half[1] + higher]
+    person = np.zeros(portrait.alpha.shape, np.uint8)
+    cv2.ellipse(person, centre.astype(int).tolist(), np.rint(axes).astype(int).tolist(), 0, 0, 360, 1, -1)
+    upper = np.arange(portrait.size)[:, None] < centre[1]
+    regions = np.zeros_like(portrait.regions)
+    regions[..., BACKGROUND] = 1 - person
+    regions[..., SKIN] = person * ~upper
+    regions[..., part] += person * upper
+    return replace(portrait, regions=regions, alpha=person.astype(np.float32))
+
+
+def height(vertices: np.ndarray) -> float:
+    return float(vertices[:, 1].max())
+
+
+@pytest.mark.parametrize("part", [SKIN, HAIR])
+def test_a_narrow_outline_does_not_flatten_the_skull(fitted, part):
+    portrait, chart, skull, vertices, head = fitted
+    narrow = with_outline(portrait, head, 0.8, 12, part)
+    assert height(fit_height(narrow, chart, skull, vertices)) > height(vertices) - 0.008
+
+
+def test_a_bald_head_is_as_high_as_its_outline(fitted):
+    portrait, chart, skull, vertices, head = fitted
+    tall = with_outline(portrait, head, 1.0, 12, SKIN)
+    metres = 12 * portrait.camera.to_camera(vertices)[:, 2].mean() / portrait.camera.intrinsics[1, 1]
+    assert height(fit_height(tall, chart, skull, vertices)) == pytest.approx(height(vertices) + metres, abs=0.006)
+
+
+def test_hair_is_on_top_what_it_is_at_the_sides(fitted):
+    """Close at the sides it does not make up for a skull that is too low."""
+    portrait, chart, skull, vertices, head = fitted
+    cropped, full = (
+        height(fit_height(with_outline(portrait, head, wider, 25, HAIR), chart, skull, vertices))
+        for wider in (1.0, 1.3)
+    )
+    assert cropped > full + 0.004
+    assert full > height(vertices) - 0.008
+
+
+def test_a_collar_goes_round_the_neck():
+    neck = np.zeros((40, 8))
+    neck[:20] = np.linspace(0.12, 0.06, 20)[:, None]
+    limit = _neck_limit(neck)
+    assert (limit[:20] <= neck[:20] + OVER_NECK + COLLAR_GAP[1] + 1e-9).all()
+    assert (limit[:20] >= neck[:20]).all()
+    # From the neck's end on it goes forward, without a step.
+    assert np.abs(np.diff(limit[15:], axis=0)).max() < 1.5 * STEP
+    assert np.isinf(_neck_limit(np.zeros((4, 8)))).all()
+
+
+def test_the_torso_has_no_crack_at_the_outline(avatar):
+    """Between what the photo shows of it and what lies behind."""
+    alpha = avatar.mesh().texture[TORSO_BOX.slices][..., 3]
+    solid = (alpha > 127).astype(np.uint8)
+    closed = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, np.ones((15, 15), np.uint8))
+    sides = np.r_[: TORSO_BOX.width // 3, 2 * TORSO_BOX.width // 3 : TORSO_BOX.width]
+    assert (closed > solid)[:, sides].mean() < 0.002
