@@ -265,7 +265,10 @@ def fill_vertices(
     carried = np.stack([solve(30 * weight**2 * residual[:, c]) for c in range(3)], 1)
     # What the photo shows has its shadows already.
     unseen = 1 - smooth_vertices(faces, _grown(faces, weight, UNSEEN_RINGS), UNSEEN_RINGS)
-    shadow = OCCLUSION * unseen[:, None] * np.log(np.maximum(openness, DARKEST))[:, None] * np.array(REDDENING)
+    light = np.log(np.maximum(openness, DARKEST))
+    around = smooth_vertices(faces, light, AROUND_RINGS)
+    shadow = OCCLUSION * around + FINE_OCCLUSION * (light - around)
+    shadow = unseen[:, None] * shadow[:, None] * np.array(REDDENING)
     return np.clip(np.exp(lit + carried + shadow), 0, 255)
 
 
@@ -273,8 +276,11 @@ SHADE = (-0.22, 0.15)
 """Natural logarithms of how much darker and brighter than the mean skin may become that the photo does not show."""
 UNSEEN_RINGS = 3
 """Rings of neighbours around what the photo shows that keep its light: folds of lids and lips among them."""
-OCCLUSION, DARKEST = 0.8, 0.4
-"""Exponent of the light that arrives, in sRGB values; and the least of it, for skin lights skin."""
+OCCLUSION, FINE_OCCLUSION, DARKEST = 0.4, 0.9, 0.25
+"""Exponents of the light that arrives, in sRGB values: of that of the surroundings, which the photo's light has in part,
+and of what a place has more or less of it, in the folds of an ear; and the least light, for skin lights skin."""
+AROUND_RINGS = 40
+"""Rings of neighbours that are a place's surroundings."""
 REDDENING = (0.8, 1.05, 1.15)
 """Light scatters in skin: red, green and blue are darkened unequally where little arrives."""
 FADE_DISTANCE = 0.06
