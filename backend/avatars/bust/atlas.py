@@ -53,6 +53,8 @@ LEAST_SEEN, ISLAND = 0.1, 0.02
 THREAD, CRACK = 15, 41
 """Texels up to which what stands up from clothing is a thread of its outline, not a collar, and a gap at its outline is
 a crack."""
+TUFT = 51
+"""Texels up to which what stands out of hair, or into it, is a strand of the photo."""
 RIM = (1.5, 8.0)
 """Pixels from the person's outline between which hair's colour goes from the light's around it to its own."""
 LEAST_WEIGHT = 0.003
@@ -139,6 +141,10 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     # That the photo shows hair counts sooner than that it shows none.
     hidden = texels.resample(surface.hidden) * (1 - smoothstep(texels.facing, 0.2, 0.45) * texels.inside)
     alpha = np.maximum(hidden, shown * smoothstep(texels.facing, 0.12, 0.3) * texels.inside)
+    # Where it is seen so steeply that a strand of the photo is a wide spike here, its end is smooth.
+    steep = 1 - smoothstep(texels.facing, 0.35, 0.6)
+    even = cv2.morphologyEx(cv2.morphologyEx(alpha, cv2.MORPH_CLOSE, _disc(TUFT)), cv2.MORPH_OPEN, _disc(TUFT))
+    alpha = alpha + (even - alpha) * steep
     alpha = _without_islands(alpha, ISLAND / 4)
     return Layer(np.dstack([color, 255 * alpha]).astype(np.float32), known * (alpha > 0.5))
 
@@ -196,7 +202,7 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     # Between what the photo shows and what lies behind its outline no crack stays.
     steep = (texels.facing < 0.5) | ~texels.inside
     closed = cv2.morphologyEx(alpha, cv2.MORPH_CLOSE, _disc(CRACK))
-    alpha = np.where((steep | (neck < 0.2)) & ~below, closed, alpha)
+    alpha = np.where((neck < 0.2) & ~below, closed, alpha)
     alpha = cv2.morphologyEx(alpha, cv2.MORPH_OPEN, _disc(THREAD))
     alpha = np.where(steep, cv2.morphologyEx(alpha, cv2.MORPH_OPEN, _disc(CRACK)), alpha)
     return Layer(np.dstack([color, 255 * alpha]).astype(np.float32), known)
