@@ -39,9 +39,15 @@ class OnnxNetwork:
         self.outputs = tuple(output.name for output in self._session.get_outputs())
         self.inputs = tuple(value.name for value in self._session.get_inputs())
 
-    def __call__(self, **inputs: np.ndarray) -> Mapping[str, np.ndarray]:
-        """Outputs by name, of inputs by name."""
-        return dict(zip(self.outputs, self._session.run(None, inputs), strict=True))
+    def __call__(self, release: bool = False, /, **inputs: np.ndarray) -> Mapping[str, np.ndarray]:
+        """Outputs by name, of inputs by name; with `release` memory is given back afterwards, even if it is kept."""
+        options = None
+        if release:
+            import onnxruntime
+
+            options = onnxruntime.RunOptions()
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        return dict(zip(self.outputs, self._session.run(None, inputs, options), strict=True))
 
 
 def _session(path: Path, keep_memory: bool) -> InferenceSession:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_refiners import SIZE, random_view, tiny_refiner
+from tiny_refiners import SIZE, random_view, tiny_refiner, tiny_refiner_with_coordinates
 
 from backend.avatars.base import RenderedView
 from backend.refiner import Refiner, RefinerConfig, available_presets
@@ -112,6 +112,25 @@ def test_views_from_behind_stay_as_they_are():
 
     assert moved(0) == moved(89) > moved(95) > moved(105) > 0
     assert moved(111) == moved(180) == 0
+
+
+def test_views_from_behind_do_not_reach_the_networks():
+    """So the others are refined as if they were alone, whatever the other moments of a batch show."""
+    refiner = tiny_refiner_with_coordinates()
+    refiner.config = replace(refiner.config, last_turn=(90.0, 110.0), head_only=True)
+    front, side, behind = (
+        replace(random_view(seed, 0.0), turned=float(np.radians(degrees)))
+        for seed, degrees in ((3, 0), (4, 80), (5, 170))
+    )
+    alone = refiner.refine([front, side], None)
+    together = refiner.refine([front, behind, side], None)
+    assert np.array_equal(together[0], alone[0])
+    assert np.array_equal(together[1], behind.rgba[..., :3])
+    assert np.array_equal(together[2], alone[1])
+    batch = refiner.refine_batch([[front, behind], [behind, side], [behind, behind]], None)
+    assert np.array_equal(batch[0][0], refiner.refine([front], None)[0])
+    assert np.array_equal(batch[1][1], refiner.refine([side], None)[0])
+    assert np.array_equal(batch[2][1], behind.rgba[..., :3])
 
 
 def test_large_changes_are_doubted_and_small_ones_stay():

@@ -277,8 +277,8 @@ SHADE = (-0.22, 0.15)
 UNSEEN_RINGS = 3
 """Rings of neighbours around what the photo shows that keep its light: folds of lids and lips among them."""
 OCCLUSION, FINE_OCCLUSION, DARKEST = 0.4, 0.9, 0.25
-"""Exponents of the light that arrives, in sRGB values: of that of the surroundings, which the photo's light has in part,
-and of what a place has more or less of it, in the folds of an ear; and the least light, for skin lights skin."""
+"""Exponents of the light that arrives, in sRGB values: of that around, which the photo's light has in part, and of what
+a place has more or less of it, in the folds of an ear; and the least light, for skin lights skin."""
 AROUND_RINGS = 40
 """Rings of neighbours that are a place's surroundings."""
 REDDENING = (0.8, 1.05, 1.15)

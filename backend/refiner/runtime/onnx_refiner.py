@@ -14,6 +14,8 @@ from backend.refiner.runtime.refining import Refined, Refining
 from backend.refiner.views import GREY, ViewArrays
 
 ENCODER, REFINER = "encoder.onnx", "refiner.onnx"
+KEPT_VIEWS = 2
+"""Up to so many views the memory of a run is held for the next; a ring of them is rare, and needs a gigabyte."""
 
 
 def folder_of(preset: Path) -> Path:
@@ -60,6 +62,7 @@ class OnnxRefiner(Refining):
         for moment in range(count):
             latents = reference[moment if len(reference) == count else 0][None]
             arrays = {name: value[moment : moment + 1] for name, value in views._asdict().items()}
-            found = self._refiner(**arrays, reference=latents, noise=noise, level=np.array(level, np.float32))
+            release = views.rgba.shape[1] > KEPT_VIEWS
+            found = self._refiner(release, **arrays, reference=latents, noise=noise, level=np.array(level, np.float32))
             results.append((found["pictures"], found["sound"]))
         return tuple(np.concatenate(parts) for parts in zip(*results, strict=True))

@@ -155,8 +155,35 @@ class Refining(ABC):
             check_square(view.rgba, self.size, "a view to refine")
         if not moments or not moments[0]:
             return [[] for _ in moments]
+        pictures = [[view.rgba[..., :3].copy() for view in moment] for moment in moments]
+        changed = [tuple(i for i, view in enumerate(moment) if not self._stays(view)) for moment in moments]
+        latents = _latents(reference, len(moments))
+        for views in dict.fromkeys(filter(None, changed)):
+            # What one moment's views see of each other may not depend on the other moments.
+            alike = [number for number, own in enumerate(changed) if own == views]
+            chosen = [[moments[number][i] for i in views] for number in alike]
+            own = latents if latents is None or len(latents) == 1 else latents[alike]
+            for number, refined in zip(alike, self._refine_together(chosen, own, level, seed, warn), strict=True):
+                for i, picture in zip(views, refined, strict=True):
+                    pictures[number][i] = picture
+        return pictures
+
+    def _stays(self, view: RenderedView) -> bool:
+        """Whether nothing of a view is changed, so that no network need see it."""
+        last = self.config.last_turn
+        return self.config.head_only and last is not None and bool(np.degrees(view.turned) >= last[1])
+
+    def _refine_together(
+        self,
+        moments: Sequence[Sequence[RenderedView]],
+        latents: np.ndarray | None,
+        level: float,
+        seed: int,
+        warn: Warn,
+    ) -> list[list[np.ndarray]]:
+        """`refine_batch` where nothing is left out, with the references' latents (1 or B, R, c, h, w)."""
         refine = partial(_refine, self, level=level, seed=seed, warn=warn)
-        refined, sound = refine_in_boxes(self, stack_moments(moments), _latents(reference, len(moments)), refine)
+        refined, sound = refine_in_boxes(self, stack_moments(moments), latents, refine)
         if not sound.all():
             sentence = (
                 f"{int((~sound).sum())} of {sound.size} views could not be refined, because the network's result was "
