@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,8 @@ import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from backend.commands.performance import errors_as_json
 
 console = Console(stderr=True)
 
@@ -25,8 +28,14 @@ def inspect(
     ] = None,
     face: Annotated[int, typer.Option(min=0, help="Of several faces, counted from 1 at the left.")] = 0,
     head_model: Annotated[str, typer.Option(help="Head model; `turboportrait models` lists them.")] = "open_head",
+    as_json: Annotated[bool, typer.Option("--json", help="Say what is wrong as a line of JSON.")] = False,
 ) -> None:
     """Show a photo's crop, landmarks, regions and matte in one picture, and print what was found."""
+    with errors_as_json() if as_json else contextlib.nullcontext():
+        _inspect(photo, output, regions, face, head_model)
+
+
+def _inspect(photo: Path, output: Path | None, regions: Path | None, face: int, head_model: str) -> None:
     from backend.photos import decode_photo, read_photo
     from backend.photos.saving import save_picture
     from backend.pipeline.catalog import Catalog

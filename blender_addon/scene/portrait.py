@@ -103,10 +103,16 @@ def pack_portrait(path: str, photo: bytes) -> bpy.types.Image:
     for image in bpy.data.images:
         if image.packed_file and image.packed_file.size == len(photo) and bytes(image.packed_file.data) == photo:
             return image
+    image = packed_image(name, photo)
+    image.filepath_raw = path
+    return image
+
+
+def packed_image(name: str, data: bytes) -> bpy.types.Image:
+    """An image file's bytes as an image of the .blend."""
     image = bpy.data.images.new(name, 1, 1)
     image.source = "FILE"
-    image.filepath_raw = path
-    image.pack(data=photo, data_len=len(photo))
+    image.pack(data=data, data_len=len(data))
     return image
 
 

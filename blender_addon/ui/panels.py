@@ -40,7 +40,9 @@ class PortraitPanel(Sidebar, bpy.types.Panel):
         layout = self.layout
         head = head_of(context.object)
         if head is not None and head.turboportrait.portrait is not None:
-            layout.label(text=head.turboportrait.portrait.name, icon="IMAGE_DATA", translate=False)
+            row = layout.row(align=True)
+            row.label(text=head.turboportrait.portrait.name, icon="IMAGE_DATA", translate=False)
+            row.operator("turboportrait.inspect_portrait", icon="VIEWZOOM", text="")
         elif not has_portrait(context.scene):
             draw_paragraph(context, layout, "Choose a photo that shows one face from the front.", "INFO")
         text = iface_("Portrait for {head}").format(head=head.name) if head else iface_("Register portrait", "Operator")

@@ -14,13 +14,17 @@ from flame import load_head_model
 from ..connection import preferences
 from ..connection.connect import can_reach
 from ..connection.error_text import message_of
+from ..connection.inspection import inspect_photo
 from ..connection.link import BUSY_SECONDS, link
 from ..connection.requests import register_portrait
 from ..connection.tasks import Task
 from ..live import session
 from ..scene.camera_moves import view_head
 from ..scene.head import add_head, head_of
-from ..scene.portrait import PHOTO_COLOURS, read_photo, show_avatar
+from ..scene.portrait import PHOTO_COLOURS, packed_image, portrait_bytes, read_photo, show_avatar
+from ..scene.texture import image_key
+from .head_operators import active_head
+from .image_editor import show_in_editor
 from .reporting import report
 
 IMAGE_FILES = "*.jpg;*.jpeg;*.jfif;*.png;*.heic;*.heif;*.avif;*.webp;*.jp2;*.gif;*.tif;*.tiff;*.bmp"
@@ -144,6 +148,52 @@ class RegisterPortrait(bpy.types.Operator, ImportHelper):
         link.say(rpt_("{head} is ready").format(head=head.name))
 
 
-CLASSES = (AddHead, LoadHead, RegisterPortrait)
+class InspectPortrait(bpy.types.Operator):
+    bl_idname = "turboportrait.inspect_portrait"
+    bl_label = "Inspect portrait"
+    bl_description = (
+        "Show what was understood of the head's photo: the crop, the landmarks, the regions and what was cut out"
+    )
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        head = active_head(cls, context)
+        if head is None:
+            return False
+        if head.turboportrait.portrait is None:
+            cls.poll_message_set(rpt_("This head has no portrait: register one first"))
+            return False
+        if link.busy:
+            cls.poll_message_set(rpt_("The backend is at work: wait until it is done"))
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return report(self, lambda: self._inspect(context))
+
+    @staticmethod
+    def _inspect(context: bpy.types.Context) -> None:
+        properties = active_head(InspectPortrait, context).turboportrait
+        photo = portrait_bytes(image_key(properties.portrait), properties.portrait_sha256)
+        if not photo:
+            raise ValueError(rpt_("The head's photo is lost: register it again"))
+        name, window = f"{Path(properties.portrait.name).stem} inspected", context.window
+        task = inspect_photo(photo, properties.head_model, properties.portrait_face)
+
+        def show(picture: bytes) -> None:
+            image = packed_image(name, picture)
+            if window is None or not show_in_editor(window, image):
+                link.say(rpt_("See the image '{name}' in an image editor").format(name=image.name))
+            else:
+                link.say("From left to right: photo and crop, landmarks, regions, what was cut out")
+
+        if bpy.app.background:
+            show(link.run(task))
+        else:
+            link.spawn(task, show, cancellable=True)
+
+
+CLASSES = (AddHead, LoadHead, RegisterPortrait, InspectPortrait)
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

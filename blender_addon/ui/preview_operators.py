@@ -14,6 +14,7 @@ from ..render.engine import TurboPortraitEngine
 from ..render.view import render_view, request_view
 from ..scene.camera_image import image_of_camera, update_image
 from ..scene.portrait import PHOTO_COLOURS
+from .image_editor import show_in_editor
 from .reporting import has_camera, report
 
 FIGURES_TEXT = "TurboPortrait figures"
@@ -47,19 +48,9 @@ class ShowImage(_CameraOperator, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        areas = context.screen.areas
-        editor = next((area for area in areas if area.type == "IMAGE_EDITOR"), None)
-        if editor is None:
-            known = set(areas)
-            view = max((area for area in areas if area.type == "VIEW_3D"), key=lambda area: area.width, default=None)
-            if view is None:
-                self.report({"ERROR"}, "There is no 3D viewport to divide: open an image editor yourself")
-                return {"CANCELLED"}
-            with context.temp_override(area=view, region=view.regions[-1]):
-                bpy.ops.screen.area_split(direction="VERTICAL", factor=0.6)
-            editor = next(area for area in areas if area not in known)
-            editor.type = "IMAGE_EDITOR"
-        editor.spaces.active.image = image_of_camera(context.scene.camera)
+        if not show_in_editor(context.window, image_of_camera(context.scene.camera)):
+            self.report({"ERROR"}, "There is no 3D viewport to divide: open an image editor yourself")
+            return {"CANCELLED"}
         return {"FINISHED"}
 
 
