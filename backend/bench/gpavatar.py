@@ -35,8 +35,8 @@ def product_figures(renderer: Renderer, repeats: int) -> dict:
     """Milliseconds of registration's encoder and of two whole views, and the peak memory of both."""
     config = renderer.config
     portraits = torch.rand(1, 3, config.portrait_size, config.portrait_size)
-    encoder_noise = renderer.noise("style_tplane", "avatar", 0)
-    picture_noise = renderer.noise("up_renderer", "avatar", 0)
+    encoder_noise = renderer.noise("style_tplane", 0)
+    picture_noise = renderer.noise("up_renderer", 0)
     if renderer.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     encode = partial(renderer.build_planes, portraits, encoder_noise)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tiny_gpavatar import TINY, tiny_network
 
 from backend.avatars.framing import HeadFraming
-from backend.avatars.gpavatar import GPAvatar, Renderer, register_gpavatar
+from backend.avatars.gpavatar import Renderer, register_gpavatar
 from backend.avatars.gpavatar.cameras import camera_rays, head_points, published_camera, published_transform, rectify
 from backend.avatars.gpavatar.volume import published_rays
 from backend.evaluation.portraits import real_portraits
@@ -208,18 +208,6 @@ class TestNoise:
         np.testing.assert_array_equal(avatar.render([camera], rest)[0].rgba, first)
         np.testing.assert_array_equal(again.render([camera], rest)[0].rgba, first)
 
-    def test_the_published_noise_flickers_and_the_stored_one_does_not(self, head, photo, renderer, avatar):
-        camera, rest = avatar.tracked.camera, avatar.tracked.parameters
-
-        def twice(noise):
-            made = register_gpavatar(photo, head, renderer=renderer, noise=noise)
-            return [made.render([camera], rest)[0].rgba for _ in range(2)]
-
-        stored, drawn = twice("stored"), twice("drawn")
-        np.testing.assert_array_equal(*stored)
-        assert (drawn[0] != drawn[1]).any()
-        assert (stored[0] != avatar.render([camera], rest)[0].rgba).any()
-
 
 class TestRegistration:
     def test_through_the_pipeline(self, head, photo, renderer):
@@ -240,19 +228,6 @@ class TestRegistration:
         mesh = pipeline.mesh(registered.avatar.id)
         assert mesh.vertices.shape == (5023, 3)
         assert mesh.confidence.mean() > 25
-
-    def test_two_portraits_make_another_avatar(self, head, photo, renderer, avatar):
-        both = register_gpavatar([photo, real_portraits()["hopper"]], head, renderer=renderer)
-        assert isinstance(both, GPAvatar)
-        assert both.id != avatar.id
-        camera = avatar.tracked.camera
-        assert (
-            both.render([camera], HeadParameters())[0].rgba != avatar.render([camera], HeadParameters())[0].rgba
-        ).any()
-
-    def test_no_portrait_is_refused(self, head, renderer):
-        with pytest.raises(ValueError, match="at least one portrait"):
-            register_gpavatar([], head, renderer=renderer)
 
     def test_another_head_model_is_refused_and_the_bust_is_named(self, photo, renderer):
         with pytest.raises(TurboPortraitError, match=r"5,023(.|\n)*bust") as caught:

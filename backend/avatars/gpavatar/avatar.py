@@ -30,9 +30,7 @@ from backend.protocol.rigged_mesh import RiggedMesh
 from backend.tracking import TrackedPortrait, track
 from flame import HeadModel
 
-Noise = Literal["avatar", "stored", "drawn"]
-"""Where StyleGAN's noise comes from: drawn once for each avatar from its id, so that a still camera gives still pixels;
-the checkpoint's own; or drawn afresh at every call, as the published code does."""
+StyleUNetName = Literal["style_tplane", "up_renderer"]
 
 SEEN = 1 / 255
 """Opacity from which on a pixel has a depth."""
@@ -55,14 +53,14 @@ class Renderer:
         self.field = FoldedField(self.network.nerf_mlp)
 
     @torch.inference_mode()
-    def build_planes(self, portraits: Tensor | Sequence[Tensor], noise: Sequence[Tensor] | None) -> Tensor:
+    def build_planes(self, portraits: Tensor | Sequence[Tensor], noise: Sequence[Tensor]) -> Tensor:
         """The merged planes (3, C, S, S) of P portraits (3, S, S); see `GPAvatarNetwork.encode`."""
         planes = self.network.encode([p.to(self.device, self.dtype) for p in portraits], noise)
         return self.network.merge(planes)
 
     @torch.inference_mode()
     def render(
-        self, rays: Rays, points: Tensor, planes: Tensor, noise: Sequence[Tensor] | None
+        self, rays: Rays, points: Tensor, planes: Tensor, noise: Sequence[Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Pictures (V, 3, image, image) in [0, 1] over black, opacities and mean ray depths (V, render, render).
 
@@ -76,13 +74,15 @@ class Renderer:
         pictures = self.network.picture(self._image(features), noise)
         return pictures.clamp(0, 1), seen.opacity[..., 0].unflatten(-1, shape), seen.depth[..., 0].unflatten(-1, shape)
 
-    def noise(self, part: Literal["style_tplane", "up_renderer"], kind: Noise, seed: int) -> list[Tensor] | None:
-        """Noise images for one of the two style U-Nets; None stands for the checkpoint's own."""
-        if kind == "stored":
-            return None
+    def noise(self, part: StyleUNetName, seed: int) -> list[Tensor]:
+        """StyleGAN's noise images for one of the two style U-Nets.
+
+        Drawn once for each avatar, not afresh at every call as the published code does: a still camera gives still
+        pixels.
+        """
         decoder = getattr(self.network, part).stylegan_decoder
-        generator = torch.Generator().manual_seed(seed) if kind == "avatar" else None
-        return [image.to(self.device, self.dtype) for image in decoder.drawn_noise(1, generator)]
+        images = decoder.drawn_noise(1, torch.Generator().manual_seed(seed))
+        return [image.to(self.device, self.dtype) for image in images]
 
     def _image(self, images: Tensor) -> Tensor:
         return images.to(self.device, self.dtype, memory_format=torch.channels_last)
@@ -93,27 +93,25 @@ class GPAvatar:
 
     Args:
         identifier: the id.
-        tracked: the first portrait's tracking.
+        tracked: the portrait's tracking.
         model: the head model; it must have the network's number of points.
         renderer: the network.
-        portraits: (P, 3, S, S) float32 from `cameras.rectify`, all of one person.
-        noise: see `Noise`.
+        portrait: (3, S, S) float32 from `cameras.rectify`.
     """
 
     per_pixel = False
 
     def __init__(
-        self, identifier: str, tracked: TrackedPortrait, model: HeadModel, renderer: Renderer, portraits: Tensor,
-        noise: Noise = "avatar",
-    ) -> None:  # fmt: skip
+        self, identifier: str, tracked: TrackedPortrait, model: HeadModel, renderer: Renderer, portrait: Tensor
+    ) -> None:
         self.id = identifier
         self.tracked = tracked
-        self._model, self._renderer, self._noise = model, renderer, noise
+        self._model, self._renderer = model, renderer
         self._mesh = preview_mesh(tracked, model)
         self._framing = HeadFraming.of(tracked, self._mesh.joints, self._mesh.parents)
-        self._seed = int(hashlib.sha256(identifier.encode()).hexdigest()[:8], 16)
-        self._planes = renderer.build_planes(portraits, renderer.noise("style_tplane", noise, self._seed))
-        self._picture_noise = renderer.noise("up_renderer", noise, self._seed)
+        seed = int(hashlib.sha256(identifier.encode()).hexdigest()[:8], 16)
+        self._planes = renderer.build_planes([portrait], renderer.noise("style_tplane", seed))
+        self._picture_noise = renderer.noise("up_renderer", seed)
 
     def mesh(self) -> RiggedMesh:
         """The head model with the photo on it, for previews; the views come from the network."""
@@ -157,12 +155,8 @@ class GPAvatar:
         ]
         rays = Rays(*(torch.cat([getattr(r, name) for r, _ in cast]) for name in ("origins", "directions")))
         points = torch.from_numpy(head_points(self._model, self.tracked.betas, parameters, config.head_scale))
-        noise = self._picture_noise
-        if self._noise == "drawn":
-            noise = self._renderer.noise("up_renderer", "drawn", 0)
-        pictures, opacities, depths = (
-            x.float().cpu() for x in self._renderer.render(rays, points, self._planes, noise)
-        )
+        rendered = self._renderer.render(rays, points, self._planes, self._picture_noise)
+        pictures, opacities, depths = (x.float().cpu() for x in rendered)
         for index, (i, square) in enumerate(squares.items()):
             axial = depths[index] * cast[index][1].view_as(depths[index]) / config.head_scale
             view = _view(cameras[i], square, pictures[index], opacities[index], axial)
@@ -191,32 +185,26 @@ def _view(
 
 
 def register_gpavatar(
-    photos: bytes | Sequence[bytes],
+    photo: bytes,
     model: HeadModel,
     progress: Callable[[float, str], None] = lambda fraction, stage: None,
     renderer: Renderer | None = None,
-    noise: Noise = "avatar",
     *,
     face: int = 0,
 ) -> GPAvatar:
-    """Make an avatar from one portrait, or from several of one person.
+    """Make an avatar from a portrait.
 
     Args:
-        photos: the bytes of an image file, or of several; the first gives shape, camera and framing.
+        photo: the bytes of an image file.
         model: a FLAME head model of 5,023 vertices.
         progress: called with a fraction in [0, 1] and the name of the stage that begins.
         renderer: the network; the installed weights if None.
-        noise: see `Noise`.
-        face: of several faces in the first photo, counted from 1 at the left; 0 for the largest.
+        face: of several faces, counted from 1 at the left; 0 for the largest.
 
     Raises:
         TrackingError: no image, no face, and the like.
         TurboPortraitError: wrong_head_model, weights_missing.
-        ValueError: no photo at all.
     """
-    photos = [photos] if isinstance(photos, bytes) else list(photos)
-    if not photos:
-        raise ValueError("an avatar needs at least one portrait")
     needed = (renderer.config if renderer else GPAvatarConfig()).points
     if len(model.v_template) != needed:
         raise TurboPortraitError(
@@ -224,18 +212,13 @@ def register_gpavatar(
         )
     progress(0.0, "loading the network")
     renderer = renderer or installed_renderer()
-    tracked = []
-    for index, photo in enumerate(photos):
-        progress(0.1 + 0.5 * index / len(photos), "tracking")
-        tracked.append(track(photo, model, number=0 if index else face))
+    progress(0.1, "tracking")
+    tracked = track(photo, model, number=face)
     progress(0.6, "building")
     config = renderer.config
-    portraits = np.stack(
-        [rectify(t.image, t.matte, t.camera, config.portrait_size, config.head_scale) for t in tracked]
-    )
-    digests = ":".join(t.image_digest for t in tracked)
-    identifier = hashlib.sha256(f"gpavatar:{digests}:{model.checksum}".encode()).hexdigest()
-    avatar = GPAvatar(identifier, tracked[0], model, renderer, torch.from_numpy(portraits), noise)
+    portrait = rectify(tracked.image, tracked.matte, tracked.camera, config.portrait_size, config.head_scale)
+    identifier = hashlib.sha256(f"gpavatar:{tracked.image_digest}:{model.checksum}".encode()).hexdigest()
+    avatar = GPAvatar(identifier, tracked, model, renderer, torch.from_numpy(portrait))
     progress(1.0, "done")
     return avatar
 
