@@ -94,9 +94,13 @@ class Pipeline:
         if found := self._find_known(key):
             return found
         if texture is None:
-            share = MADE if self._bakes else 1.0
+            # Asked once: it reads files.
+            bakes = bool(self.catalog.baked_by) and self.catalog.preset_ready(self.catalog.baked_by)
+            share = MADE if bakes else 1.0
             avatar = make(photo, model, lambda fraction, stage: progress(share * fraction, stage), face=face)
-            registration = self._baked(Registration.of(avatar, model.checksum), progress)
+            registration = Registration.of(avatar, model.checksum)
+            if bakes and getattr(avatar, "textured", False):
+                registration = self._baked(registration, progress)
         else:
             # Whoever paints changes the texture alone, again and again.
             like = next(filter(None, (self._find_known(k) for k in self._known if k[:4] == made_of)), None)
@@ -110,18 +114,12 @@ class Pipeline:
         return registration
 
     def _baked(self, registration: Registration, progress: ReportProgress) -> Registration:
-        """With the texture baked, unless its views show none, or the preset for that is not installed."""
-        if not (self._bakes and getattr(registration.avatar, "textured", False)):
-            return registration
+        """With the texture baked."""
         preset = self.catalog.baked_by
         progress(MADE, "baking")
         registration = bake(registration, self.refiner(preset), preset)
         progress(1.0, "done")
         return registration
-
-    @property
-    def _bakes(self) -> bool:
-        return bool(self.catalog.baked_by) and self.catalog.preset_ready(self.catalog.baked_by)
 
     def _find_known(self, key: tuple[str, str, str, int, str]) -> Registration | None:
         return self.store.get(self._known[key]) if self._known.get(key) in self.store.ids else None

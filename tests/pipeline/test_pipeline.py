@@ -107,8 +107,10 @@ def test_what_the_refiner_changes_is_baked_where_the_photo_is_unsure():
     assert np.array_equal(elsewhere.avatar.mesh().texture, texture)
     assert pipeline.register(photo(), "little", "open_head", quiet) is baked
     # Without the weights there is an avatar, too.
-    unready = Pipeline(replace(catalog, preset_ready=lambda name: False), device="cpu")
+    asked = []
+    unready = Pipeline(replace(catalog, preset_ready=lambda name: bool(asked.append(name))), device="cpu")
     assert unready.register(photo(), "little", "open_head", quiet).avatar.id == plain.avatar.id
+    assert len(asked) == 1, "it reads files"
 
 
 def test_a_mesh_without_arkits_actions_tells_what_comes_nearest():
