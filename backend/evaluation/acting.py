@@ -11,6 +11,7 @@ import av
 import numpy as np
 
 from backend.avatars.base import Avatar
+from backend.geometry.smoothstep import smoothstep
 from backend.photos.movie_files import h264_movie
 from backend.protocol.arkit import ACTIONS
 from backend.protocol.camera import Camera
@@ -49,7 +50,7 @@ def script(frames: int = FRAMES, rate: int = RATE) -> Performance:
     """
     time = np.arange(frames) / rate
     length = frames / rate
-    begun = _ease(np.clip((np.arange(frames) - STILL) / rate / 0.6, 0, 1))
+    begun = smoothstep((np.arange(frames) - STILL) / rate, 0, 0.6)
     expression = np.zeros((frames, len(ACTIONS)))
     for names, (centres, width, far) in _MOVES.items():
         curve = far * sum(_bump(time, centre * length, width * length * RATE / FRAMES) for centre in centres)
@@ -109,11 +110,7 @@ def film(
 
 def _bump(time: np.ndarray, centre: float, half: float) -> np.ndarray:
     """From 0 to 1 and back within so many seconds of a centre."""
-    return _ease(np.clip(1 - np.abs(time - centre) / half, 0, 1))
-
-
-def _ease(share: np.ndarray) -> np.ndarray:
-    return share * share * (3 - 2 * share)
+    return smoothstep(1 - np.abs(time - centre) / half)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from backend.avatars.base import RenderedView
-from backend.pipeline.temporal import sample
+from backend.geometry.sampling import sample_bicubic
 
 MARGIN = 3
 """Pixels at outlines that are left out: there a pixel shows two things."""
@@ -20,10 +20,10 @@ def solid(view: RenderedView) -> np.ndarray:
 
 def comparable(pixels: np.ndarray, seen: np.ndarray, inside: np.ndarray, inside_before: np.ndarray) -> np.ndarray:
     """(S, S) bool: what lies inside both pictures; `pixels` (S, S, 2) and `seen` as `posing.pixels_before` has them."""
-    return inside & seen & (sample(inside_before.astype(np.float32), pixels) > 0.99)
+    return inside & seen & (sample_bicubic(inside_before.astype(np.float32), pixels) > 0.99)
 
 
 def change(image: np.ndarray, before: np.ndarray, pixels: np.ndarray, known: np.ndarray) -> float:
     """The mean difference of a picture (S, S, 3) and the one before, warped onto it, where a mask (S, S) says."""
-    warped = sample(before.astype(np.float32), pixels)
+    warped = sample_bicubic(before.astype(np.float32), pixels)
     return float(np.abs(image[known] - warped[known]).mean())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from backend.geometry.smoothstep import smoothstep
+
 FADE = 0.06
 """The share of the crop's side over which the change fades out towards the crop's border."""
 
@@ -69,7 +71,6 @@ def _resample(image: np.ndarray, square: tuple[float, float, float], size: tuple
 
 
 def _fade(start: int, stop: int, origin: float, side: float) -> np.ndarray:
-    """Weights of the pixels start..stop: 0 at the crop's border, 1 inside, smooth between (smoothstep)."""
+    """Weights of the pixels start..stop: 0 at the crop's border, 1 inside, smooth between."""
     position = (np.arange(start, stop, dtype=np.float32) + 0.5 - origin) / side
-    t = np.clip(np.minimum(position, 1 - position) / FADE, 0, 1)
-    return t * t * (3 - 2 * t)
+    return smoothstep(np.minimum(position, 1 - position), 0, FADE)

@@ -20,3 +20,9 @@ def sample(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     values = cv2.remap(source, grid[0], grid[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     values = values.reshape(-1, *image.shape[2:])[:count]
     return values.reshape(*shape, *image.shape[2:])
+
+
+def sample_bicubic(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Bicubic values of an image (H, W, C) at continuous pixels (h, w, 2), sides below 32768; edges repeated."""
+    x, y = (np.ascontiguousarray(pixels[..., i] - 0.5, np.float32) for i in (0, 1))
+    return cv2.remap(image, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import cv2
 import numpy as np
 
 from backend.geometry.posing import pixels_before
+from backend.geometry.sampling import sample_bicubic
 from backend.pipeline.catalog import Refiner
 from backend.pipeline.moments import Crops, Moment, reference_state
 from backend.protocol.rigged_mesh import RiggedMesh
@@ -62,11 +62,7 @@ def _warped(
                 (camera_before, before.moment.parameters),
                 view_before.depth,
             )
-            pictures.append((np.dstack([sample(image, pixels), np.where(seen, view.rgba[..., 3], 0)]), view.place))
+            pictures.append(
+                (np.dstack([sample_bicubic(image, pixels), np.where(seen, view.rgba[..., 3], 0)]), view.place)
+            )
     return pictures
-
-
-def sample(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """An image (H, W, C) at places (h, w, 2), x and y in pixels with centres at .5; cubic, edges continued."""
-    x, y = (np.ascontiguousarray(pixels[..., i] - 0.5, np.float32) for i in (0, 1))
-    return cv2.remap(image, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)

@@ -10,9 +10,9 @@ from backend.batch.job import Job
 from backend.batch.plan import CHAIN, BatchSettings, make_plan, split_done
 from backend.batch.run import Resources, run_job
 from backend.geometry.posing import pixels_before
+from backend.geometry.sampling import sample_bicubic
 from backend.pipeline import Pipeline
 from backend.pipeline.moments import Moment
-from backend.pipeline.temporal import sample
 from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.shots import Shot
 
@@ -32,7 +32,7 @@ def test_the_warp_follows_the_surface(angle, shift, eye):
     pixels, seen = pixels_before(head.mesh(), now, before, old.depth)
     assert seen.mean() > 0.5 * (new.rgba[..., 3] > 0).mean()
     assert not seen[new.rgba[..., 3] == 0].any()
-    moved = sample(old.rgba[..., :3].astype(np.float32), pixels)
+    moved = sample_bicubic(old.rgba[..., :3].astype(np.float32), pixels)
     difference = np.abs(moved - new.rgba[..., :3])[seen].mean()
     still = np.abs(old.rgba[..., :3].astype(float) - new.rgba[..., :3])[seen].mean()
     assert difference < 2.5

@@ -18,10 +18,10 @@ from scipy.spatial import cKDTree
 from backend.avatars.bust import BustAvatar
 from backend.avatars.framing import HeadFraming
 from backend.geometry.similarity import Similarity, fit_similarity
+from backend.geometry.smoothstep import smoothstep
 from backend.people.pairing.reference import true_camera
 from backend.people.synthesis.anatomy import Anatomy, anatomy_of
 from backend.people.synthesis.files import PersonViews
-from backend.people.synthesis.noise import smoothstep
 from backend.people.synthesis.surface import Motion, rigid_motion
 from backend.protocol.camera import Camera
 from backend.protocol.head_parameters import HeadParameters

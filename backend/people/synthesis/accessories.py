@@ -6,9 +6,10 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
+from backend.geometry.smoothstep import smoothstep
 from backend.people.synthesis import anatomy as places
 from backend.people.synthesis.anatomy import Anatomy
-from backend.people.synthesis.noise import field_2d, smoothstep
+from backend.people.synthesis.noise import field_2d
 from backend.people.synthesis.person import Person
 from backend.people.synthesis.surface import grid_faces, tube
 from flame.geometry import vertex_normals

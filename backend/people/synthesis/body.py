@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from backend.geometry.smoothstep import smoothstep
 from backend.people.open_head.joints import sphere_centre
 from backend.people.synthesis import dressing, eyes, hair, paint, teeth
 from backend.people.synthesis.figure import Figure
-from backend.people.synthesis.noise import smoothstep, to_linear
+from backend.people.synthesis.noise import to_linear
 from backend.people.synthesis.surface import Refinement
 
 PARTS = ("skin", "ears", "neck", "mouth", "hair")

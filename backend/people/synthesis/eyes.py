@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from backend.geometry.smoothstep import smoothstep
 from backend.people.synthesis.dressing import eye_picture
-from backend.people.synthesis.noise import field_2d, sample_2d, smoothstep
+from backend.people.synthesis.noise import field_2d, sample_2d
 from backend.people.synthesis.surface import grid_faces
 
 IRIS_RADIUS = 0.0060

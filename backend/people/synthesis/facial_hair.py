@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from backend.geometry.smoothstep import smoothstep
 from backend.people.synthesis import anatomy as places
 from backend.people.synthesis.anatomy import Anatomy
-from backend.people.synthesis.noise import smoothstep
 from backend.people.synthesis.person import Person
 from backend.people.synthesis.strands import clump
 from backend.people.synthesis.surface import Roots, nearest_roots, scatter

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from backend.geometry.smoothstep import smoothstep
 from backend.people.synthesis.anatomy import Anatomy
-from backend.people.synthesis.noise import smoothstep
 from backend.people.synthesis.person import SHORT, Person
 from backend.people.synthesis.strands import Growth, Obstacle, between, clump, curl, frizz, grow
 from backend.people.synthesis.surface import scatter

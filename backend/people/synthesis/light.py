@@ -10,8 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from backend.geometry.smoothstep import smoothstep
 from backend.people.synthesis.background import draw_background
-from backend.people.synthesis.noise import field_2d, smoothstep, to_linear
+from backend.people.synthesis.noise import field_2d, to_linear
 from backend.protocol.camera import Camera
 
 SKY = (64, 128)

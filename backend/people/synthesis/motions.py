@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from backend.geometry.smoothstep import smoothstep
 from backend.people.synthesis.anatomy import Anatomy
-from backend.people.synthesis.noise import smoothstep
 from backend.people.synthesis.surface import rigid_motion
 from backend.people.synthesis.views import SyntheticView
 from flame import HeadModel

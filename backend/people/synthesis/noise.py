@@ -1,15 +1,9 @@
-"""Smooth random fields and a few shaping functions."""
+"""Smooth random fields, and sRGB beside linear light."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
-
-
-def smoothstep(x: np.ndarray, low: float, high: float) -> np.ndarray:
-    """0 below `low`, 1 above `high`, a cubic between; `low` may be the greater one."""
-    t = np.clip((x - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
 
 
 def field_2d(rng: np.random.Generator, shape: tuple[int, int], sigma: float | tuple[float, float]) -> np.ndarray:

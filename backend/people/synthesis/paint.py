@@ -5,9 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from backend.geometry.smoothstep import smoothstep
 from backend.people.synthesis import anatomy as places
 from backend.people.synthesis.anatomy import Anatomy
-from backend.people.synthesis.noise import field_2d, smoothstep, to_linear
+from backend.people.synthesis.noise import field_2d, to_linear
 from backend.people.synthesis.person import Person
 
 SIZE, WIDTH = 1024, 0.26

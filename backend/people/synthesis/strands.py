@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from backend.people.synthesis.noise import smoothstep
+from backend.geometry.smoothstep import smoothstep
 
 
 @dataclass(frozen=True)
