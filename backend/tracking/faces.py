@@ -26,8 +26,9 @@ MAX_TILT = 50.0
 """Degrees; a face tilted further is upright in a photo that is turned by a quarter."""
 BELIEVED_SCORE = 0.7
 """The detectors' score from which on a face is believed without landmarks, or the photo turned for it."""
-MAX_MOVED = 8.0
-"""Pixels at 512 by which landmarks may differ that are found twice: less than 4 on faces, 30 on what is none."""
+MAX_MOVED = 12.0
+"""Pixels at 512 by which landmarks may differ that are found twice: less than 4 on faces, 9 on faces half of which is
+covered, 30 on what is none."""
 WARN_TURN, WARN_RMS = 40.0, 5.0
 """Degrees, and pixels at 512 that the fitted head misses the landmarks by."""
 _TURNS = {1: "on its right side", 2: "upside down", 3: "on its left side"}
@@ -116,7 +117,7 @@ def check_face(
     apart = to_crop(crop, face.landmarks)[:468, :2] - landmarks[:468, :2]
     if np.linalg.norm(apart, axis=1).mean() / pixel > MAX_MOVED:
         raise _refusal(face.score, face.turns)
-    if "weak_matte" in doubts and face.score < SURE_SCORE:
+    if "weak_matte" in doubts and "face_covered" not in doubts and face.score < SURE_SCORE:
         raise _refusal(0, face.turns)
     warnings = []
     forward = fit.camera.extrinsics[:3, :3] @ [0.0, 0.0, 1.0]
@@ -153,14 +154,22 @@ def _refusal(score: float, turns: int) -> TrackingError:
 
 def _upright_faces(photo: np.ndarray) -> tuple[int, list[Detection]]:
     """The quarter turns after which the faces are upright, and the faces of the photo turned so."""
-    best = _faces(photo)
+    upright = best = _faces(photo)
     turns = 0
     if _score(best) < SURE_SCORE:
         for more in (1, 2, 3):
             faces = _faces(np.ascontiguousarray(np.rot90(photo, more)))
             if _score(faces) > max(_score(best) + TURNED_GAIN * (turns == 0), BELIEVED_SCORE):
                 turns, best = more, faces
+    if turns and _any_landmarks(photo, upright) and not _any_landmarks(np.rot90(photo, turns), best):
+        # A face half of which is covered has a lower score than some chance likeness of a face.
+        return 0, upright
     return turns, best
+
+
+def _any_landmarks(photo: np.ndarray, faces: list[Detection]) -> bool:
+    photo = np.ascontiguousarray(photo)
+    return any(_landmarks_in(photo, face) is not None for face in faces)
 
 
 def _score(faces: list[Detection]) -> float:

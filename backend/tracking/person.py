@@ -15,6 +15,10 @@ VISIBLE = 0.7
 """Mean alpha of the face below which the matte is not believed."""
 OTHER_PERSON = 0.03
 """Share of the crop from which on somebody else in it is worth a warning."""
+COVERED = 0.2
+"""Share of the face from which on it is called covered; caps and collars take less than half of that."""
+SHOWN = 0.4
+"""Share of the face that is skin from which on it is surely a face, whatever covers the rest."""
 UNSURE = 0.8
 """Mean probability of the likeliest class below which the regions are called unsure."""
 COLOURLESS = 4.0
@@ -30,8 +34,8 @@ def find_person(crop: Crop, landmarks: np.ndarray) -> tuple[Regions, Warnings]:
         landmarks: (478, 2 or more), crop pixels.
 
     Returns:
-        The regions, and warnings (code, sentence) where they are doubtful: several_people, weak_matte, monochrome,
-        unsure_regions.
+        The regions, and warnings (code, sentence) where they are doubtful: several_people, face_covered, weak_matte,
+        monochrome, unsure_regions.
     """
     regions = parsed = PortraitParser.shipped().parse(crop.image, crop.valid)
     if not crop.valid.any():
@@ -44,6 +48,8 @@ def find_person(crop: Crop, landmarks: np.ndarray) -> tuple[Regions, Warnings]:
     if other > OTHER_PERSON:
         warnings.append(("several_people", "Somebody else is in the picture; only what joins the face is used."))
     regions = _without(regions, ~own)
+    if inside.any() and _is_covered(parsed.probabilities[inside]):
+        warnings.append(("face_covered", "Something covers a part of the face: what lies beneath is guessed."))
     seen = np.where(regions.labels == CLASSES.index("background"), 0, regions.alpha)
     if inside.any() and seen[inside].mean() < VISIBLE:
         warnings.append(("weak_matte", "The person could hardly be told from what is behind; the outline is a guess."))
@@ -55,6 +61,12 @@ def find_person(crop: Crop, landmarks: np.ndarray) -> tuple[Regions, Warnings]:
     if regions is not parsed:
         regions = replace(regions, foreground=estimate_foreground(crop.image, regions.alpha))
     return regions, tuple(warnings)
+
+
+def _is_covered(face: np.ndarray) -> bool:
+    """By the probabilities (n, 6) of the pixels within a face's oval."""
+    shares = dict(zip(CLASSES, face.mean(0), strict=True))
+    return shares["skin"] > SHOWN and shares["background"] + shares["headwear"] + shares["clothing"] > COVERED
 
 
 def _own_piece(alpha: np.ndarray, face: np.ndarray) -> tuple[np.ndarray, float]:

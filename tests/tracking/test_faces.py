@@ -8,6 +8,10 @@ import skimage.data
 from image_files import encode
 from PIL import Image
 
+from backend.avatars.bust import register_bust
+from backend.evaluation.portraits import real_portraits
+from backend.geometry.orbit import camera_from_side
+from backend.protocol.pictures import bytes_over_grey
 from backend.tracking import TrackingError, track
 from backend.tracking.faces import check_face, find_face
 from backend.tracking.fit import fit_head
@@ -82,10 +86,46 @@ def test_a_number_that_no_face_has(open_head, two):
     assert refused(two, open_head, number=3) == "no_such_face"
 
 
+def test_of_a_profile_it_is_not_said_that_there_is_no_face(open_head):
+    avatar = register_bust(real_portraits()["hopper"], open_head)
+    for yaw in (75, -90):
+        camera = camera_from_side(avatar.tracked.camera, yaw, 0, 512)
+        profile = bytes_over_grey(avatar.render([camera], avatar.tracked.parameters)[0].rgba)
+        assert refused(profile, open_head) == "face_hidden"
+
+
 def test_a_face_that_is_turned_away_gets_a_warning(open_head):
     photo = Image.fromarray(skimage.data.camera()).resize((1024, 1024), Image.Resampling.BICUBIC)
     tracked = track(encode(rgb(np.asarray(photo))), open_head)
     assert "face_turned" in {code for code, _ in tracked.warnings}
+
+
+COVERS = {
+    "left half": (0.0, -0.2, 0.5, 1.1),
+    "right half": (0.5, -0.2, 1.1, 1.1),
+    "mouth and chin": (0.0, 0.55, 1.1, 1.1),
+    "eyes and brow": (0.0, -0.2, 1.1, 0.5),
+}
+"""Left, top, right and bottom as shares of the face's box."""
+
+
+def test_nothing_covers_a_face_with_a_cap_or_glasses(portraits):
+    assert all("face_covered" not in dict(tracked.warnings) for tracked in portraits.values())
+
+
+@pytest.mark.parametrize("colour", [(128, 128, 128), (40, 40, 40), (120, 160, 200)])
+@pytest.mark.parametrize("where", COVERS)
+def test_what_covers_half_a_face_is_said(open_head, astronaut, where, colour):
+    points = find_face(astronaut).landmarks[:468, :2]
+    corner, size = points.min(0), np.ptp(points, axis=0)
+    (left, top), (right, bottom) = (np.rint(corner + size * np.reshape(COVERS[where], (2, 2)))).astype(int)
+    photo = astronaut.copy()
+    photo[top:bottom, left:right] = colour
+    try:
+        said = {code for code, _ in track(encode(photo), open_head).warnings}
+    except TrackingError as error:
+        said = {error.code}
+    assert said & {"face_covered", "face_hidden"}
 
 
 def test_a_head_that_misses_the_landmarks_gets_a_warning(open_head, astronaut):
