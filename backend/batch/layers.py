@@ -1,4 +1,4 @@
-"""A frame of a batch: its heads put over each other, with depth and a matte per head."""
+"""A frame of a batch: its heads put over each other, with depth and a matte per head; and the blur of motion."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.protocol.pictures import NO_DEPTH, TO_LINEAR, composite, straight_bytes
+from backend.protocol.pictures import NO_DEPTH, TO_LINEAR, composite, premultiplied, straight_bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,3 +50,17 @@ def stack(
         return FramePicture(frames[0], depth, {names[0]: alpha})
     color, depth, seen = composite(frames, depths)
     return FramePicture(straight_bytes(color), depth, dict(zip(names, seen, strict=True)))
+
+
+def expose(samples: Sequence[tuple[FramePicture, float]]) -> FramePicture:
+    """The picture of a shutter's samples in time, each for a share of it; the depth is the middle one's."""
+    (first, share), *others = samples
+    if not others and share == 1:
+        return first
+    color = np.zeros(first.rgba.shape, np.float32)
+    mattes: dict[str, np.ndarray] = {}
+    for picture, share in samples:
+        color += np.float32(share) * premultiplied(picture.rgba)
+        for name, matte in picture.mattes.items():
+            mattes[name] = mattes.get(name, np.float32(0)) + np.float32(share) * matte
+    return FramePicture(straight_bytes(color), samples[len(samples) // 2][0].depth, mattes)

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -16,13 +17,13 @@ from backend.batch.patterns import frame_path
 from backend.batch.records import Record
 from backend.protocol.camera import Camera
 from backend.protocol.head_parameters import HeadParameters
-from backend.protocol.pose_file import PoseFile
+from backend.protocol.pose_file import COLUMNS, PoseFile
 from backend.protocol.shots import DEFAULT_OUTPUT, RAW, Shot
 
 THUMBNAILS = 8
 """Frames per shot on the contact sheet."""
 CHAIN = 24
-"""Frames that follow each other in one worker where each sees the one before."""
+"""Frames that follow each other in one worker where each sees the one before; samples of frames with motion blur."""
 
 
 class BatchSettings(msgspec.Struct, frozen=True):
@@ -42,9 +43,11 @@ class BatchSettings(msgspec.Struct, frozen=True):
 
 
 class FrameHead(msgspec.Struct, frozen=True):
-    """One head in one frame; `portrait` is the SHA-256 of the photo, `texture` of the texture or empty for the one that
-    is made of the photo, `scale` makes the view's depth the scene's; see `COLUMNS` of pose files."""
+    """One head in one sample of one frame; `portrait` is the SHA-256 of the photo, `texture` of the texture or empty
+    for the one that is made of the photo, `scale` makes the view's depth the scene's; see `COLUMNS` of pose files."""
 
+    sample: int
+    exposure: float
     name: str
     portrait: str
     texture: str
@@ -97,6 +100,11 @@ class Plan:
     def __len__(self) -> int:
         return len(self.keys)
 
+    @cached_property
+    def chain(self) -> int:
+        """Frames of a chain."""
+        return max(1, CHAIN // (1 + int(self.poses.columns["sample"].max(initial=0))))
+
     def shot_of(self, number: int) -> int:
         """The index of the shot that a frame belongs to."""
         return int(np.searchsorted(self.starts, number, "right")) - 1
@@ -123,6 +131,8 @@ class Plan:
             info = self.poses.header.heads[which]
             heads.append(
                 FrameHead(
+                    int(self.poses.columns["sample"][row]),
+                    float(self.poses.columns["exposure"][row]),
                     info.name,
                     self.portraits[index][which],
                     self.textures[index][which],
@@ -168,8 +178,8 @@ class Plan:
     def chains(self) -> Iterator[range]:
         """Runs of frames that follow each other, within shots."""
         for start, stop in zip(self.starts[:-1], self.starts[1:], strict=True):
-            for first in range(int(start), int(stop), CHAIN):
-                yield range(first, min(first + CHAIN, int(stop)))
+            for first in range(int(start), int(stop), self.chain):
+                yield range(first, min(first + self.chain, int(stop)))
 
 
 def make_plan(poses: PoseFile, settings: BatchSettings, photos: Mapping[str, str], extra: Mapping[str, bytes]) -> Plan:
@@ -236,14 +246,13 @@ def _keys(plan: Plan, index: int, shot: Shot) -> Iterator[str]:
             digest.update(_row_bytes(poses, row))
         if common["temporal"]:
             # What the frame before looks like is part of what this one looks like.
-            digest.update(before if position % CHAIN else b"start")
+            digest.update(before if position % plan.chain else b"start")
             before = digest.digest()
         yield digest.hexdigest()
 
 
 def _row_bytes(poses: PoseFile, row: int) -> bytes:
-    names = ("head", "K", "world_to_camera", "scale", "mirrored", "pose", "translation", "expression")
-    return b"".join(poses.columns[name][row].tobytes() for name in names)
+    return b"".join(poses.columns[name][row].tobytes() for name in COLUMNS if name not in ("shot", "frame"))
 
 
 def _rows(poses: PoseFile, shot: int, frame: int) -> range:

@@ -16,7 +16,7 @@ import numpy as np
 from backend.batch.checksums import preset_checksum, software_version
 from backend.batch.images import write_picture
 from backend.batch.job import PARTS, RECORDS, THUMBNAILS
-from backend.batch.layers import FramePicture, stack
+from backend.batch.layers import FramePicture, expose, stack
 from backend.batch.metadata import SYNTHETIC
 from backend.batch.patterns import SUFFIXES, output_file
 from backend.batch.plan import FrameHead, FrameTask
@@ -162,11 +162,7 @@ class FrameRenderer:
     ) -> Record:
         started = time.perf_counter()
         try:
-            depths = [moment.raw[0].depth * np.float32(head.scale) for head, moment in moments]
-            for index, (head, _) in enumerate(moments):
-                if head.mirrored:
-                    frames[index], depths[index] = frames[index][:, ::-1].copy(), depths[index][:, ::-1]
-            picture = stack([head.name for head, _ in moments], frames, depths, task.width, task.height)
+            picture = _picture(task, moments, frames)
             file = output_file(self.output, task.path, SUFFIXES)
             size = write_picture(file, picture, self._metadata(task, moments), self.job / PARTS)
             if task.thumbnail:
@@ -195,7 +191,7 @@ class FrameRenderer:
                     "portrait_sha256": head.portrait,
                     "seed": moment.registration.seed,
                 }
-                for head, moment in moments
+                for head, moment in {head.name: (head, moment) for head, moment in moments}.values()
             ],
             "software": f"TurboPortrait3D {version}",
             "key": task.key,
@@ -208,6 +204,22 @@ class FrameRenderer:
         return Record(
             task.key, task.shot, task.frame, task.path, worker=self.name, code=shown.code, sentence=shown.sentence
         )
+
+
+def _picture(task: FrameTask, moments: list[tuple[FrameHead, Moment]], frames: list[np.ndarray]) -> FramePicture:
+    """A frame (H, W, 4) uint8 per head and sample as the picture that they make."""
+    samples: dict[int, list[tuple[FrameHead, np.ndarray, np.ndarray]]] = {}
+    for (head, moment), frame in zip(moments, frames, strict=True):
+        depth = moment.raw[0].depth * np.float32(head.scale)
+        if head.mirrored:
+            frame, depth = frame[:, ::-1].copy(), depth[:, ::-1]
+        samples.setdefault(head.sample, []).append((head, frame, depth))
+    pictures = []
+    for layers in samples.values():
+        heads, colors, depths = zip(*layers, strict=True)
+        picture = stack([head.name for head in heads], colors, depths, task.width, task.height)
+        pictures.append((picture, heads[0].exposure))
+    return expose(pictures or [(stack([], [], [], task.width, task.height), 1.0)])
 
 
 def _no_raw_views(sentence: str) -> None:

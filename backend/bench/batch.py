@@ -38,6 +38,7 @@ def astronaut_poses(frames: int, size: int) -> PoseFile:
     }
     columns["frame"] = np.arange(1, frames + 1, dtype=np.int32)
     columns["K"][:], columns["world_to_camera"][:], columns["scale"][:] = camera.K, camera.world_to_camera, 1
+    columns["exposure"][:] = 1
     columns["pose"][:, 4] = 0.4 * np.sin(np.linspace(0, 40, frames))
     columns["expression"][:] = expression
     head = Head("astronaut", "bust", "open_head", digest, "astronaut.png", len(expression))

@@ -50,6 +50,8 @@ MAX_SHOTS = 10_000
 MAX_SHOT_FRAMES = 1_000_000
 """Frames of all shots of a batch together."""
 MAX_HEADS = 1000
+MAX_SAMPLES = 64
+"""Moments that motion blur is the mean of."""
 """In one scene."""
 
 MAX_PERFORMANCE_BYTES = 256 * MIB

@@ -1,6 +1,7 @@
 """Poses of shots in one file: all that a render node needs of a .blend. `docs/batch.md` describes the layout.
 
-An .npz without pickles: a JSON header, a table with one row per shot, frame and visible head, and the portraits' bytes.
+An .npz without pickles: a JSON header, a table with one row per shot, frame, sample of the shutter's time and visible
+head, and the portraits' bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from backend.protocol.shots import Shot
 from flame.limits import MAX_FILE_BYTES
 from flame.npz import load_npz
 
-VERSION = 3
+VERSION = 4
 MAX_HEADER_BYTES = 16 << 20
 PORTRAIT = "portrait_"
 """Before the SHA-256 of a portrait's bytes: the name of the array that holds them."""
@@ -33,7 +34,9 @@ TEXTURE = "texture_"
 COLUMNS: dict[str, tuple[type, int]] = {
     "shot": (np.int32, 1),
     "frame": (np.int32, 1),
+    "sample": (np.int32, 1),
     "head": (np.int32, 1),
+    "exposure": (np.float64, 1),
     "K": (np.float64, 9),
     "world_to_camera": (np.float64, 16),
     "scale": (np.float64, 1),
@@ -42,9 +45,10 @@ COLUMNS: dict[str, tuple[type, int]] = {
     "translation": (np.float32, 3),
     "expression": (np.float32, -1),
 }
-"""Column -> type, and numbers per row: the table is sorted by shot, frame and head. `expression` is as wide as the
-longest basis among the heads; `scale` makes the view's depth the scene's; a view is `mirrored` (1) where Blender's
-camera sees it with left and right exchanged."""
+"""Column -> type, and numbers per row: the table is sorted by shot, frame, sample and head. A frame's picture is the
+sum of its samples' in time, each times its `exposure`: one with 1 where nothing is blurred by motion. `expression` is
+as wide as the longest basis among the heads; `scale` makes the view's depth the scene's; a view is `mirrored` (1) where
+Blender's camera sees it with left and right exchanged."""
 
 
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -184,13 +188,17 @@ class PoseFile:
             if columns[name].shape != shape or columns[name].dtype != kind:
                 return f"the column {name} is {columns[name].shape} {columns[name].dtype}, not {shape}"
         if rows:
-            shot, frame, head = (columns[name] for name in ("shot", "frame", "head"))
-            if (np.lexsort((head, frame, shot)) != np.arange(rows)).any():
-                return "the rows are not sorted by shot, frame and head"
+            shot, frame, sample, head = (columns[name] for name in ("shot", "frame", "sample", "head"))
+            if (np.lexsort((head, sample, frame, shot)) != np.arange(rows)).any():
+                return "the rows are not sorted by shot, frame, sample and head"
+            if sample.min() < 0 or sample.max() >= limits.MAX_SAMPLES:
+                return f"a frame has samples beyond 0 to {limits.MAX_SAMPLES - 1}"
             if min(shot[0], head.min()) < 0 or shot[-1] >= len(header.shots) or head.max() >= len(header.heads):
                 return "a row names a shot or a head that the header does not have"
         if not np.isin(columns["mirrored"], (0, 1)).all():
             return "a view is neither mirrored (1) nor not (0)"
+        if not ((columns["exposure"] > 0) & (columns["exposure"] <= 1)).all():
+            return "an exposure is not a share"
         if not (np.isfinite(columns["scale"]).all() and (columns["scale"] > 0).all()):
             return "a scale is not a positive number"
         for digest, photo in self.portraits.items():

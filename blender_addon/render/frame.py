@@ -34,7 +34,7 @@ def frame_requests(
         CameraError, ValueError: as `head_requests`.
     """
     scene = depsgraph.scene
-    moments = shutter_moments(scene)
+    moments = shutter_moments(scene, scene.frame_current_final)
     if len(moments) == 1:
         return [_requests(engine, depsgraph, views)]
     frame, subframe = scene.frame_current, scene.frame_subframe
@@ -48,9 +48,9 @@ def frame_requests(
     return requests if any(request != requests[0] for request in requests) else requests[:1]
 
 
-def shutter_moments(scene: bpy.types.Scene) -> list[float]:
-    """Frames within the shutter's time, evenly; the scene's frame alone without motion blur."""
-    render, now = scene.render, scene.frame_current_final
+def shutter_moments(scene: bpy.types.Scene, now: float) -> list[float]:
+    """Frames within the time that the shutter is open about a frame, evenly; that frame alone without motion blur."""
+    render = scene.render
     count = scene.turboportrait.motion_blur_steps
     if not render.use_motion_blur or count == 1:
         return [now]

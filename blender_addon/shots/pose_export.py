@@ -24,6 +24,7 @@ from backend.protocol.pose_file import COLUMNS, Head, Header, PoseFile
 from backend.protocol.shots import EvaluationRequest, Shot, decode_request, plain
 
 from ..package_name import ADDON
+from ..render.frame import shutter_moments
 from ..scene.camera import CameraError, view_of_head
 from ..scene.compositing import world_color
 from ..scene.head import VisibleHead, visible_heads
@@ -93,7 +94,7 @@ def portrait_heads(scene: bpy.types.Scene) -> dict[str, bpy.types.Object]:
 
 
 def collect(scene: bpy.types.Scene, shots: Sequence[Shot], blend_sha256: str = "") -> PoseFile:
-    """Evaluate a scene for its shots, each frame of the scene once.
+    """Evaluate a scene for its shots, each frame of the scene once, or at each of the shutter's moments.
 
     What cannot be evaluated (an orthographic camera, a stretched head) is a problem in the header, once per shot.
     """
@@ -106,9 +107,12 @@ def collect(scene: bpy.types.Scene, shots: Sequence[Shot], blend_sha256: str = "
         for frame in shot.frames if shot in wanted else ():
             pictures.setdefault(shot.time(frame), []).append((index, frame))
     for count, time in enumerate(sorted(pictures), 1):
-        scene.frame_set(math.floor(time), subframe=time - math.floor(time))
-        for index, frame in pictures[time]:
-            collector.add(index, shots[index], frame)
+        moments = shutter_moments(scene, time)
+        for sample, moment in enumerate(moments):
+            scene.frame_set(math.floor(moment), subframe=moment - math.floor(moment))
+            for index, frame in pictures[time]:
+                collector.add(index, shots[index], frame, sample)
+        collector.expose(len(moments))
         if count % 50 == 0 or count == len(pictures):
             tell(frame=count, frames=len(pictures))
     rate = frame_rate(scene)
@@ -136,19 +140,22 @@ class _Collector:
         self._scene = scene
         self._cameras = cameras
         self._rows: list[tuple] = []
+        self._samples: dict[tuple[int, int], list[list[tuple]]] = {}
         self.heads = portrait_heads(scene)
         self.expressions = dict.fromkeys(self.heads, 0)
         self.problems: dict[str, str] = {}
         self.notes: dict[str, None] = {}
 
-    def add(self, index: int, shot: Shot, frame: int) -> None:
-        """One frame of one shot: a row for each head that is to be seen."""
+    def add(self, index: int, shot: Shot, frame: int, sample: int) -> None:
+        """One frame of one shot at one moment of the shutter: a row for each head that is to be seen."""
+        heads: list[tuple] = []
+        self._samples.setdefault((index, frame), []).append(heads)
         render = self._scene.render
         render.resolution_x, render.resolution_y, render.resolution_percentage = shot.width, shot.height, 100
         render.use_border = False
         camera = self._cameras[shot.camera] if shot.camera else self._scene.camera
         depsgraph = bpy.context.evaluated_depsgraph_get()
-        if frame == shot.first:
+        if frame == shot.first and not sample:
             self.notes |= dict.fromkeys(unsupported_in_scene(depsgraph, camera))
         for seen in visible_heads(depsgraph):
             if shot.avatar not in ("", seen.name) or not self._known(seen):
@@ -163,7 +170,16 @@ class _Collector:
             which = list(self.heads).index(seen.name)
             camera_numbers = (view.camera.K, view.camera.world_to_camera, view.scale, view.mirrored)
             head_numbers = (parameters.pose, parameters.translation, parameters.expression)
-            self._rows.append((index, frame, which, *camera_numbers, *head_numbers))
+            heads.append((which, *camera_numbers, *head_numbers))
+
+    def expose(self, count: int) -> None:
+        """The frames that were added since are whole, each of so many samples; what does not move needs but one."""
+        for (index, frame), samples in self._samples.items():
+            moves = any(heads != samples[0] for heads in samples)
+            for sample, heads in enumerate(samples if moves else samples[:1]):
+                exposure = 1 / count if moves else 1.0
+                self._rows += [(index, frame, sample, which, exposure, *numbers) for which, *numbers in heads]
+        self._samples.clear()
 
     def _known(self, seen: VisibleHead) -> bool:
         """It has a portrait; an instance may come into sight later than the others."""
@@ -173,7 +189,7 @@ class _Collector:
 
     def columns(self) -> dict[str, np.ndarray]:
         """The table, sorted."""
-        rows = sorted(self._rows, key=lambda row: row[:3])
+        rows = sorted(self._rows, key=lambda row: row[:4])
         widest = max(self.expressions.values(), default=0)
         table = {}
         for position, (name, (kind, width)) in enumerate(COLUMNS.items()):
@@ -195,12 +211,9 @@ def _scripts_left_out() -> tuple[str, ...]:
 
 def _left_out(render: bpy.types.RenderSettings) -> list[str]:
     """Sentences on what F12 does and a batch does not."""
-    notes = []
-    if render.use_motion_blur:
-        notes.append("Motion blur is left out: a batch renders each frame at one moment.")
-    if render.use_multiview:
-        notes.append("Stereoscopy is left out: a batch renders the shots' cameras themselves.")
-    return notes
+    if not render.use_multiview:
+        return []
+    return ["Stereoscopy is left out: a batch renders the shots' cameras themselves."]
 
 
 def _sized(shot: Shot, scene: bpy.types.Scene) -> Shot:

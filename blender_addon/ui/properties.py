@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import bpy
 
+from backend.protocol.limits import MAX_SAMPLES
+
 from ..connection.link import link
 from ..live import session
 
@@ -74,7 +76,7 @@ class SceneProperties(bpy.types.PropertyGroup):
         description="Moments within the shutter's time that motion blur is the mean of; each is rendered in full",
         default=8,
         min=1,
-        max=64,
+        max=MAX_SAMPLES,
     )
     show_figures: bpy.props.BoolProperty(
         name="Show figures",

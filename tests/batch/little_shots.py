@@ -17,8 +17,11 @@ from backend.protocol.shots import Shot
 SHOTS = (Shot("turn", 1, 6, "Cam", width=64, height=48), Shot("nod", 10, 15, "Cam", width=40, height=40))
 
 
-def little_poses(shots=SHOTS, heads=("Ball",), fps=(24, 1), apart=0.25) -> PoseFile:
-    """Heads beside each other, each turning by a tenth of a radian per frame, from the front again after fifty."""
+def little_poses(shots=SHOTS, heads=("Ball",), fps=(24, 1), apart=0.25, samples=1) -> PoseFile:
+    """Heads beside each other, each turning by a tenth of a radian per frame, from the front again after fifty.
+
+    With several samples they travel by a tenth of a metre while the shutter is open.
+    """
     face = photo()
     digest = hashlib.sha256(face).hexdigest()
     infos = tuple(Head(name, "little", "open_head", digest, "ball.png", 2) for name in heads)
@@ -26,11 +29,13 @@ def little_poses(shots=SHOTS, heads=("Ball",), fps=(24, 1), apart=0.25) -> PoseF
     for index, shot in enumerate(shots):
         camera = looking_from((0, 0, 1), shot.width, shot.height, focal=2.0 * shot.height)
         for frame in shot.frames:
-            for number, _ in enumerate(heads):
+            for sample, number in np.ndindex(samples, len(heads)):
                 pose = np.zeros(15)
                 pose[4] = 0.1 * (frame % 50)
-                place = (apart * (number - (len(heads) - 1) / 2), 0, 0.05 * number)
-                rows.append((index, frame, number, camera.K, camera.world_to_camera, 1.0, 0, pose, place, (0.1, 0.0)))
+                travelled = 0.1 * sample / max(samples - 1, 1)
+                place = (apart * (number - (len(heads) - 1) / 2) + travelled, 0, 0.05 * number)
+                which = (index, frame, sample, number, 1 / samples)
+                rows.append((*which, camera.K, camera.world_to_camera, 1.0, 0, pose, place, (0.1, 0.0)))
     columns = {
         name: np.array([row[i] for row in rows], kind).reshape(
             (len(rows),) if width == 1 else (len(rows), 2 if width < 0 else width)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import OpenEXR
 import pytest
 from little_head import photo
 from little_shots import SHOTS, little_pipeline, little_poses
@@ -20,7 +21,7 @@ from little_shots import SHOTS, little_pipeline, little_poses
 from backend.batch import images, rendering
 from backend.batch.images import read_metadata, read_rgba
 from backend.batch.job import Job
-from backend.batch.plan import BatchSettings, make_plan, split_done
+from backend.batch.plan import CHAIN, BatchSettings, make_plan, split_done
 from backend.batch.run import Resources, run_job
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.job_lock import LockWatch
@@ -92,6 +93,37 @@ def test_what_a_mirrored_camera_sees_has_left_and_right_exchanged(tmp_path, pose
     plain, mirrored = (read_rgba(tmp_path / name / plan.path(1)) for name in ("plain", "mirrored"))
     np.testing.assert_array_equal(mirrored, plain[:, ::-1])
     assert (plain != mirrored).any()
+
+
+@pytest.mark.parametrize("temporal", [False, True])
+def test_motion_blur_is_the_mean_of_the_shutters_samples(tmp_path, temporal):
+    shots = (Shot("turn", 1, 3, "Cam", width=64, height=48),)
+    settings = BatchSettings(quality="compact" if temporal else "raw", temporal=temporal, output="{shot}/{frame}.exr")
+    blurred = little_poses(shots, ("Ball", "Other"), samples=3)
+    summary, plan, _ = run(tmp_path / "blurred", blurred, settings)
+    assert (summary.done, summary.failures) == (3, [])
+    assert plan.chain == CHAIN // 3
+    sharp = []
+    for sample in range(3):
+        rows = blurred.columns["sample"] == sample
+        columns = {name: column[rows] for name, column in blurred.columns.items()}
+        columns |= {"sample": 0 * columns["sample"], "exposure": np.ones(len(columns["sample"]))}
+        run(tmp_path / str(sample), PoseFile(blurred.header, columns, blurred.portraits), settings)
+        sharp.append(channels(tmp_path / str(sample) / plan.path(0)))
+    found = channels(tmp_path / "blurred" / plan.path(0))
+    for name in ("RGBA", *(name for name in found if name.startswith("matte"))):
+        each = np.stack([picture[name] for picture in sharp])
+        assert np.ptp(each, axis=0).max() > 0.2, "it moves"
+        np.testing.assert_allclose(found[name], each.mean(0), atol=0.03)
+    np.testing.assert_array_equal(found["Z"], sharp[1]["Z"])
+
+
+def channels(path: Path) -> dict[str, np.ndarray]:
+    """A picture's, the colours premultiplied."""
+    with OpenEXR.File(str(path)) as file:
+        found = {name: np.array(channel.pixels, np.float32) for name, channel in file.channels().items()}
+    found["RGBA"][..., :3] *= found["RGBA"][..., 3:]
+    return found
 
 
 def test_another_portrait_is_another_picture(tmp_path, poses):

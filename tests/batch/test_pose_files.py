@@ -71,6 +71,10 @@ def test_what_is_no_pose_file(tmp_path, poses):
     refused(altered(tmp_path, poses, pose=np.zeros((12, 15), np.float64)))
     refused(altered(tmp_path, poses, head=np.full(12, 4, np.int32)))
     refused(altered(tmp_path, poses, frame=np.arange(12, dtype=np.int32)[::-1]))
+    refused(altered(tmp_path, poses, sample=np.full(12, 64, np.int32)))
+    refused(altered(tmp_path, poses, sample=np.full(12, -1, np.int32)))
+    for exposure in (0, 1.5, np.nan):
+        refused(altered(tmp_path, poses, exposure=np.full(12, exposure)))
     refused(altered(tmp_path, poses, **{f"portrait_{'0' * 64}": np.zeros(3, np.uint8)}))
     refused(altered(tmp_path, poses, **{f"texture_{'0' * 64}": np.zeros((4, 4, 4), np.uint8)}))
     refused(altered(tmp_path, poses, **{f"texture_{'0' * 64}": np.zeros((4, 4), np.uint8)}))

@@ -120,11 +120,41 @@ def test_a_pose_file_has_instances_and_what_a_mirrored_camera_sees(shooting, tmp
     np.testing.assert_allclose(apart, (0.2, 0, 0), atol=1e-6)
 
 
+def test_a_pose_file_has_the_shutters_moments_where_something_moves(shooting, tmp_path):
+    render = shooting.render
+    render.use_motion_blur, render.motion_blur_shutter, render.motion_blur_position = True, 0.5, "CENTER"
+    shooting.turboportrait.motion_blur_steps = 4
+    head = next(thing for thing in shooting.objects if thing.turboportrait.is_head)
+    for frame, x in ((1, 0.0), (2, 0.0), (4, 0.2)):
+        head.location.x = x
+        head.keyframe_insert("location", frame=frame)
+    collect(shooting, [Shot("wide", 1, 3, "Camera")]).save(tmp_path / "poses.npz")
+    render.use_motion_blur = False
+    poses = PoseFile.load(tmp_path / "poses.npz")
+    columns = poses.columns
+    assert (columns["sample"][columns["frame"] == 3] == np.arange(4)).all()
+    assert (columns["exposure"][columns["frame"] == 3] == 0.25).all()
+    for row in np.flatnonzero(columns["frame"] == 3):
+        moment = 3 + 0.5 * (-0.5 + (columns["sample"][row] + 0.5) / 4)
+        shooting.frame_set(int(moment), subframe=moment % 1)
+        (request,) = head_requests.head_requests(
+            bpy.context.evaluated_depsgraph_get(), shooting, bpy.data.objects["Camera"]
+        )
+        assert np.allclose(poses.camera(row).extrinsics, request.view.camera.extrinsics, atol=1e-6)
+    # What does not move needs but one.
+    for animated in (head, mesh_of(head).data.shape_keys):
+        animated.animation_data_clear()
+    render.use_motion_blur = True
+    still = collect(shooting, [Shot("wide", 1, 3, "Camera")]).columns
+    assert (still["sample"].tolist(), still["exposure"].tolist()) == ([0, 0, 0], [1, 1, 1])
+    render.use_motion_blur = False
+
+
 def test_a_pose_file_notes_what_is_left_out(shooting):
-    shooting.render.use_motion_blur = bpy.data.objects["Camera"].data.dof.use_dof = True
+    shooting.render.use_multiview = bpy.data.objects["Camera"].data.dof.use_dof = True
     notes = " ".join(collect(shooting, [Shot("wide", 1, 1, "Camera")]).header.notes)
-    shooting.render.use_motion_blur = False
-    assert "Motion blur is left out" in notes
+    shooting.render.use_multiview = False
+    assert "Stereoscopy is left out" in notes
     assert "The backend ignores depth of field" in notes
 
 
