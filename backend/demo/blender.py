@@ -42,14 +42,14 @@ def _blender(settings: Path, log: Path) -> Iterator[dict]:
     """Run the scene's script; yields what it tells."""
     start = isolated([*python_module("blender_addon.demo"), str(settings)])
     with (
-        open(log, "w") as words,
+        open(log, "w") as output,
         subprocess.Popen(**start, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process,
     ):
-        for line in process.stdout:
+        for line in process.stdout or ():
             if line.startswith(PROGRESS):
                 yield json.loads(line[len(PROGRESS) :])
             else:
-                words.write(line)
+                output.write(line)
 
 
 def _last_error(log: Path) -> str:

@@ -96,7 +96,7 @@ def load_identities(folder: str | Path, held_out: bool) -> list[Identity]:
     return found
 
 
-def load_probe_identities(folder: str | Path, most: int = 4) -> list[Identity]:
+def load_preview_identities(folder: str | Path, most: int = 4) -> list[Identity]:
     """A few identities to watch a run by: held-out ones, or any if none is held out.
 
     Raises:
@@ -133,7 +133,7 @@ def write_identity(folder: str | Path, identity: Identity, **more: np.ndarray) -
     """
     _check(identity)
     path = Path(folder) / f"identity_{identity.seed:06d}.npz"
-    write_file(path, npz_bytes(format=FORMAT, **(asdict(identity) | more)))
+    write_file(path, npz_bytes(format=np.array(FORMAT), **(asdict(identity) | more)))
 
 
 def _check(identity: Identity) -> None:
@@ -142,7 +142,9 @@ def _check(identity: Identity) -> None:
     count, size = identity.raw.shape[:2]
     if count < 2 or size < 8:
         raise ValueError(f"{count} views of {size} pixels are too few: the portrait's own and one more are needed")
-    images = {name: (np.uint8, (count, size, size)) for name in ("confidence", "head")}
+    images: dict[str, tuple[type, tuple[int, ...]]] = {
+        name: (np.uint8, (count, size, size)) for name in ("confidence", "head")
+    }
     images |= {name: (np.uint8, (count, size, size, 4)) for name in ("raw", "truth")}
     images |= {"reference": (np.uint8, (size, size, 4)), "place": (np.float16, (count, size, size, 3))}
     images |= {"warped": (np.uint8, (count, size, size, 3))}

@@ -15,7 +15,7 @@ RATES = tuple(Fraction(n) for n in (24, 25, 30, 48, 50, 60, 100, 120)) + tuple(
     Fraction(1000 * n, 1001) for n in (24, 30, 48, 60, 120)
 )
 """Frames per second that cameras have."""
-MOST_TOLD = 10
+MOST_SAID = 10
 """Bad places that are named one by one."""
 
 
@@ -45,7 +45,7 @@ def put_together(
     Raises:
         ValueError: nothing is left.
     """
-    notes = [*told(bad), *notes]
+    notes = [*said_of(bad), *notes]
     if not len(times):
         raise ValueError(bad[0] if bad else "it has no frames")
     later = np.concatenate([[True], times[1:] > np.maximum.accumulate(times)[:-1]])
@@ -98,7 +98,7 @@ def rate_of(times: np.ndarray) -> Fraction:
     return Fraction(1 / np.clip(step, 1 / limits.MAX_FRAME_RATE, 1)).limit_denominator(1001)
 
 
-def told(bad: Sequence[str]) -> list[str]:
+def said_of(bad: Sequence[str]) -> list[str]:
     """Sentences about bad places, the first few one by one."""
-    more = len(bad) - MOST_TOLD
-    return [*bad[:MOST_TOLD], *([f"{more} more places like these are left out."] if more > 0 else [])]
+    more = len(bad) - MOST_SAID
+    return [*bad[:MOST_SAID], *([f"{more} more places like these are left out."] if more > 0 else [])]

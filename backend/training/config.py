@@ -20,7 +20,7 @@ class StrictSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Base of all settings; unknown names and wrong types are refused."""
 
 
-class SampleConfig(StrictSettings):
+class SampleConfig(StrictSettings, frozen=True):
     """How samples are drawn.
 
     Attributes:
@@ -33,12 +33,13 @@ class SampleConfig(StrictSettings):
             surface gives them.
         blind: how often a sample has neither a portrait nor its warp: else what they give could not be told from the
             surprise of missing them.
-        marked: how often a sample's people wear marks of any colour, which are to stay; see `backend.training.marks`.
+        marked: how often a sample's people wear decals of any colour, which are to stay; see `backend.training.decals`.
         capped, collared: how often they wear a cap or a collar of any colours, which are to stay; see
             `backend.training.garments`.
         rimmed: how often the portrait's outline has a rim that raw views stretch and the truth has not, where nothing
             is worn; see `backend.training.halos`.
-        streaked: how often the warped portrait has streaks that the truth has not; see `backend.training.streaks`.
+        smeared: how often the warped portrait has smears that the truth has not; see
+            `backend.training.projection_smears`.
         kept_weight: how much a pixel of the avatar counts that shows no head or neck (clothes, mostly): what is true
             there nobody fitted, so it is to stay as it is.
     """
@@ -53,12 +54,12 @@ class SampleConfig(StrictSettings):
     capped: Share = 0.0
     collared: Share = 0.0
     rimmed: Share = 0.0
-    streaked: Share = 0.0
+    smeared: Share = 0.0
     sure_weight: Share = 0.1
     kept_weight: Share = 0.0
 
 
-class LossConfig(StrictSettings):
+class LossConfig(StrictSettings, frozen=True):
     """The weights of the loss's terms, see `backend.training.losses`; a term of weight 0 is not computed.
 
     Attributes:
@@ -93,7 +94,7 @@ class LossConfig(StrictSettings):
         return bool(self.face or self.likeness)
 
 
-class LpipsConfig(StrictSettings):
+class LpipsConfig(StrictSettings, frozen=True):
     """The perceptual term.
 
     Attributes:
@@ -107,7 +108,7 @@ class LpipsConfig(StrictSettings):
     required: bool = False
 
 
-class DiscriminatorConfig(StrictSettings):
+class DiscriminatorConfig(StrictSettings, frozen=True):
     """The discriminator of the adversarial term.
 
     Attributes:
@@ -122,7 +123,7 @@ class DiscriminatorConfig(StrictSettings):
     start: Whole = 0
 
 
-class RunConfig(StrictSettings):
+class RunConfig(StrictSettings, frozen=True):
     """What every run has, whatever it trains.
 
     Attributes:
@@ -162,7 +163,7 @@ class RunConfig(StrictSettings):
             raise TurboPortraitError("bad_training_config", f"{path}: {error}") from error
 
 
-class TrainingConfig(RunConfig):
+class TrainingConfig(RunConfig, frozen=True):
     """A run that trains a refiner.
 
     Attributes:

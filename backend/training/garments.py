@@ -3,7 +3,7 @@
 The synthetic people's hats are of one colour, and the bright parts of their heads are gloss on hair, which moves with
 the view. A refiner that knows no other takes a dark cap's white panel for such gloss and greys it; and what stands
 beside a neck, such as a spacesuit's ring, it takes for skin. So a sample's pictures gain one of these, fixed to the
-head as marks are (`backend.training.marks`).
+head as decals are (`backend.training.decals`).
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ def optimizer_for(trained: dict[str, nn.Parameter], config: TrainingConfig) -> t
     try:
         from pytorch_optimizer import Muon
     except ImportError as error:
-        told = "optimizer = \"muon\" needs the package pytorch_optimizer: pip install 'turboportrait3d[training]'"
-        raise TurboPortraitError("bad_training_config", told) from error
+        reason = "optimizer = \"muon\" needs the package pytorch_optimizer: pip install 'turboportrait3d[training]'"
+        raise TurboPortraitError("bad_training_config", reason) from error
     # Moonlight's factor (Liu et al. 2025) gives updates of AdamW's size, so both take the same rate.
     return Muon(_groups(trained, config), use_adjusted_lr=True, adamw_betas=config.betas, adamw_eps=1e-8)
 

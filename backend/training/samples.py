@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,11 +14,11 @@ from backend.protocol.errors import TurboPortraitError
 from backend.refiner.network.diffusion import NOISE_LEVELS
 from backend.refiner.network.images import WARPED, reference_tensor, view_tensor
 from backend.training.config import SampleConfig
+from backend.training.decals import Decals
 from backend.training.garments import Garment
 from backend.training.halos import FILLED, Halo
-from backend.training.marks import Marks
 from backend.training.paint_layers import as_bytes, overlaid
-from backend.training.streaks import add_streaks
+from backend.training.projection_smears import add_smears
 
 """r in training (paper, section 3.2)."""
 
@@ -46,7 +47,7 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
-        tensors = {name: value for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
+        tensors: dict[str, Any] = {name: value for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
         return replace(self, **{name: value.to(device) for name, value in tensors.items()})
 
 
@@ -85,18 +86,18 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
     if rng.random() < config.portrait_view:
         chosen[rng.integers(len(chosen))] = 0
     tone, mirrored = _tone_curve(rng), bool(rng.random() < 0.5)
-    worn: list[Garment | Marks] = []
+    worn: list[Garment | Decals] = []
     if rng.random() < config.capped:
         worn.append(Garment.cap(rng))
     if rng.random() < config.collared:
         worn.append(Garment.collar(rng))
     if rng.random() < config.marked:
-        worn.append(Marks.draw(identity.place[0], identity.confidence[0] > 127, rng))
+        worn.append(Decals.draw(identity.place[0], identity.confidence[0] > 127, rng))
     # Not where anything is worn: whether a cap's white side is a rim, nobody could tell.
-    rims = [Halo.draw(rng)] if rng.random() < config.rimmed and not worn else []
+    halos = [Halo.draw(rng)] if rng.random() < config.rimmed and not worn else []
     filled = rng.uniform(*FILLED)
-    streaked = rng.random() < config.streaked
-    sides = np.float32([-1 if mirrored else 1, 1, 1]) * (rng.random() >= config.unplaced)
+    smeared = rng.random() < config.smeared
+    sides = np.array([-1 if mirrored else 1, 1, 1], np.float32) * (rng.random() >= config.unplaced)
 
     def cut(image: np.ndarray, corner: tuple[int, int]) -> np.ndarray:
         x, y = corner
@@ -119,15 +120,15 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
         corner = _corner(identity.head[k], config.crop, rng)
         place, confidence, head = located(k, corner)
         whole, truth, warped = shown([x[k] for x in (identity.raw, identity.truth, identity.warped)], place, corner)
-        outline = [rim.layer(place, confidence, head) for rim in rims]
+        outline = [halo.layer(place, confidence, head) for halo in halos]
         left = Halo.left(identity.turned[k])
         whole, warped = overlaid(whole, outline, max(left, filled)), overlaid(warped, outline)
         truth = overlaid(truth, outline, left)
         raw = whole
         if k > 0 and rng.random() < config.dropped:
             raw, warped, confidence = drop_part(raw, warped, confidence, rng)
-        if k > 0 and streaked:
-            warped = add_streaks(warped, confidence, rng)
+        if k > 0 and smeared:
+            warped = add_smears(warped, confidence, rng)
         view = view_tensor(raw, confidence, place * sides, warped)
         inside = head & (raw[..., 3] > 250) & (truth[..., 3] > 250)
         kept = config.kept_weight * (~inside & (whole[..., 3] > 250))
@@ -138,7 +139,7 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
     corner = _corner(identity.reference[..., 3], config.crop, rng)
     place, confidence, head = located(0, corner)
     (portrait,) = shown([identity.reference], place, corner)
-    portrait = overlaid(portrait, [rim.layer(place, confidence, head) for rim in rims])
+    portrait = overlaid(portrait, [halo.layer(place, confidence, head) for halo in halos])
     reference = reference_tensor(portrait, place * sides)
     turned = torch.from_numpy(identity.turned[chosen])
     seen = torch.stack(views)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from backend.people.shards import load_identities, load_probe_identities
+from backend.people.shards import load_identities, load_preview_identities
 from backend.training.batches import StepBatches, batches_from
 from backend.training.config import TrainingConfig
 from backend.training.learner import Learner
@@ -39,6 +39,7 @@ class Trainer(Run):
 
     def __init__(self, config: TrainingConfig) -> None:
         super().__init__(config)
+        self.config: TrainingConfig = config
         identities = load_identities(config.corpus, held_out=False)
         if config.baked_corpus:
             identities += load_identities(config.baked_corpus, held_out=False)
@@ -67,8 +68,8 @@ class Trainer(Run):
 
     def pictures(self) -> np.ndarray:
         """A few people, held out if any are: raw, refined, true, reference."""
-        probe = draw_preview(load_probe_identities(self.config.corpus), self.config.samples)
-        return picture_grid(probe, self.learner.pictures(probe))
+        preview = draw_preview(load_preview_identities(self.config.corpus), self.config.samples)
+        return picture_grid(preview, self.learner.pictures(preview))
 
     def state_dict(self) -> dict[str, Any]:
         """The learner's."""

@@ -27,11 +27,11 @@ def base_command() -> list[str]:
     return list(serve[:-1])
 
 
-def run_command(words: Sequence[str], stage: str) -> Task:
+def run_command(command: Sequence[str], stage: str) -> Task:
     """A task whose result is what a command wrote, bytes, and its exit status; cancelled, the command ends.
 
     Args:
-        words: the whole command. stage: what the status line says meanwhile.
+        command: with its arguments. stage: what the status line says meanwhile.
 
     Raises:
         TurboPortraitError: backend_not_started.
@@ -39,7 +39,7 @@ def run_command(words: Sequence[str], stage: str) -> Task:
     with tempfile.TemporaryFile() as said:
         try:
             process = subprocess.Popen(
-                **isolated(words), stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.DEVNULL
+                **isolated(command), stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.DEVNULL
             )
         except OSError as error:
             raise TurboPortraitError("backend_not_started", str(error)) from error

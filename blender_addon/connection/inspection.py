@@ -24,9 +24,9 @@ def inspect_photo(photo: bytes, head_model: str, face: int) -> Task:
     with tempfile.TemporaryDirectory(prefix="turboportrait-") as folder:
         source, output = Path(folder) / "photo", Path(folder) / "inspected.png"
         source.write_bytes(photo)
-        words = [*base_command(), "inspect", str(source), "--output", str(output), "--json"]
-        words += ["--face", str(face), "--head-model", head_model]
-        said, status = yield from run_command(words, "Inspecting the portrait")
+        arguments = [*base_command(), "inspect", str(source), "--output", str(output), "--json"]
+        arguments += ["--face", str(face), "--head-model", head_model]
+        said, status = yield from run_command(arguments, "Inspecting the portrait")
         if status:
             raise _error_of(said, status)
         return output.read_bytes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import blf
 import bpy
 
-from .meter import meter
+from .profiler import profiler
 
 FONT = 0
 TOP, LINE, SIZE = 110, 16, 12
@@ -16,12 +16,12 @@ _handles: list[object] = []
 def rows() -> list[tuple[str, ...]]:
     """The overlay's text, by columns."""
     table = [("milliseconds", "median", "p95", "longest")]
-    for kind in (*meter.CALLS, "upload", *meter.LATENCIES):
-        figures = meter.milliseconds(kind)
+    for kind in (*profiler.CALLS, "upload", *profiler.LATENCIES):
+        figures = profiler.milliseconds(kind)
         if figures:
             table.append((kind.replace("_", " "), *(f"{figure:.1f}" for figure in figures)))
-    table.append(("redraws a second", f"{meter.frames_per_second:.0f}"))
-    table += [(what, str(count)) for what, count in sorted(meter.counts.items())]
+    table.append(("redraws a second", f"{profiler.frames_per_second:.0f}"))
+    table += [(what, str(count)) for what, count in sorted(profiler.counts.items())]
     return table
 
 
@@ -37,7 +37,7 @@ def _draw_overlay() -> None:
                 blf.position(FONT, column * scale, region.height - (TOP + number * LINE) * scale, 0)
                 blf.draw(FONT, text)
         blf.disable(FONT, blf.SHADOW)
-    meter.drawn()
+    profiler.drawn()
 
 
 def register() -> None:

@@ -23,8 +23,8 @@ from ..scene.handlers import register_handlers_factory
 from ..scene.head_requests import HeadRequest
 from ..scene.render_options import RenderOptions
 from . import card, viewport
-from .meter import meter
 from .motion import SharedMotion
+from .profiler import profiler
 from .stream import LivePicture, Snapshot, Stream
 
 BUSY_SECONDS, IDLE_SECONDS = 0.002, 0.1
@@ -52,7 +52,9 @@ class Session:
     def observe(self, scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, now: float) -> None:
         """Read what the cameras see now, and ask for it at once: the redraw that follows may take its time."""
         groups = {tuple(camera.name for camera in group): group for group in camera_groups(scene)}
-        self._streams = {names: self._streams.get(names) or Stream(meter, recover, shared_motion) for names in groups}
+        self._streams = {
+            names: self._streams.get(names) or Stream(profiler, recover, shared_motion) for names in groups
+        }
         self.problem = "" if groups else "The scene has no camera: add one or make one active"
         for names, cameras in groups.items():
             try:
@@ -63,7 +65,7 @@ class Session:
                 if snapshot is None:
                     self.problem = "No visible head has a portrait: register one"
             if self._streams[names].offer(snapshot, now):
-                meter.count("changed")
+                profiler.count("changed")
                 ask(self._streams[names], now)
 
     def advance(self, client, now: float) -> None:
@@ -74,7 +76,7 @@ class Session:
                     camera = bpy.data.objects.get(name)
                     if camera is not None:
                         _show(camera, picture, number)
-                meter.shown(picture.stage, picture.changed_at)
+                profiler.shown(picture.stage, picture.changed_at)
 
 
 def camera_groups(scene: bpy.types.Scene) -> list[list[bpy.types.Object]]:
@@ -120,7 +122,7 @@ def _snapshot(
 
 def _show(camera: bpy.types.Object, picture: LivePicture, number: int) -> None:
     pixels = compositing.flatten(picture.views[number], picture.scales[number])
-    with meter.upload():
+    with profiler.upload():
         image = update_image(camera, pixels)
     card.follow(camera)
     if image.users:
@@ -136,7 +138,7 @@ def _show(camera: bpy.types.Object, picture: LivePicture, number: int) -> None:
 _sessions: dict[int, Session] = {}
 _client = None
 _retry_at = 0.0
-_held = False
+_paused = False
 
 
 def session_of(scene: bpy.types.Scene) -> Session | None:
@@ -162,14 +164,14 @@ def retry() -> None:
 
 def hold() -> None:
     """Let no picture into the cameras' images until `release`: a render reads them."""
-    global _held
-    _held = True
+    global _paused
+    _paused = True
 
 
 def release() -> None:
     """Go on; the images show what a render has left there, so ask for everything again."""
-    global _held
-    _held = False
+    global _paused
+    _paused = False
     for session in _sessions.values():
         for stream in session.streams:
             stream.forget()
@@ -195,7 +197,7 @@ def tick() -> float | None:
     global _client, _retry_at
     if not _sessions and not viewport.live_views():
         return None
-    with meter.call("timer"):
+    with profiler.call("timer"):
         link.poll()
         now = time.perf_counter()
         streams = _streams()
@@ -208,11 +210,13 @@ def tick() -> float | None:
             _client = link.current
             for stream in streams:
                 stream.forget()
-        for session in () if _held else _sessions.values():
+        if _client is None:
+            return IDLE_SECONDS
+        for session in () if _paused else _sessions.values():
             session.advance(_client, now)
         viewport.advance(_client, now)
     if all(stream.idle for stream in streams):
-        meter.flush()
+        profiler.flush()
         return IDLE_SECONDS
     return BUSY_SECONDS
 
@@ -223,7 +227,7 @@ def _evaluated(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph | None = N
     session = _sessions.get(scene.session_uid)
     if session is None or depsgraph is None or depsgraph.mode != "VIEWPORT":
         return
-    with meter.call("handler"):
+    with profiler.call("handler"):
         session.observe(scene, depsgraph, time.perf_counter())
     if not all(stream.idle for stream in session.streams):
         _hurry()

@@ -19,8 +19,8 @@ from backend.protocol.messages import ViewPixels
 from ..connection.requests import as_blender_sees, submit_render
 from ..scene.head_requests import HeadRequest
 from ..scene.render_options import RenderOptions
-from .meter import Meter
 from .motion import SharedMotion
+from .profiler import Profiler
 
 QUICK_REFINER_SECONDS = 0.03
 """A refiner that takes no longer refines movements too."""
@@ -101,7 +101,7 @@ class Stream:
 
     def __init__(
         self,
-        meter: Meter,
+        profiler: Profiler,
         recover: Recover,
         shared: SharedMotion,
         adaptive: bool = False,
@@ -114,7 +114,7 @@ class Stream:
             adaptive: pictures may be smaller than asked for in motion.
         """
         self.problem: TurboPortraitError | None = None
-        self._meter = meter
+        self._profiler = profiler
         self._recover = recover
         self._adaptive = adaptive
         self._shared_motion = shared
@@ -209,7 +209,7 @@ class Stream:
     def _fail(self, flight: _Flight, error: TurboPortraitError) -> None:
         self._flight = None
         if error.code == "superseded":
-            self._meter.count("stale")
+            self._profiler.count("stale")
         elif error.code == "unknown_avatar":
             heads = zip(flight.snapshot.heads, flight.handles, strict=True)
             unknown = next(head for head, handle in heads if handle.error and handle.error.code == error.code)
@@ -228,7 +228,7 @@ class Stream:
     def _learn(self, flight: _Flight) -> None:
         """From the backend's timings: what a megapixel costs, and what refining costs."""
         timings = [handle.done.timings for handle in flight.handles]
-        self._meter.write("backend", stages=sorted(flight.delivered), heads=timings)
+        self._profiler.write("backend", stages=sorted(flight.delivered), heads=timings)
         raw = sum(timing.get("raw", 0.0) for timing in timings) / max(flight.sent.megapixels, 1e-6)
         before = self._raw_seconds_per_megapixel
         self._raw_seconds_per_megapixel = 0.7 * before + 0.3 * raw if before else raw
@@ -264,7 +264,7 @@ class Stream:
 
     def _send(self, client: Client, raw: bool, refined: bool, scale: float) -> None:
         if self._flight is not None and not self._flight.finished:
-            self._meter.count("stale")
+            self._profiler.count("stale")
         snapshot = self._wanted
         sent = snapshot.scaled(scale)
         deep = len(snapshot.heads) > 1
@@ -274,7 +274,7 @@ class Stream:
             keys = [f"live {self._key} {number} {camera}" for camera in range(len(head.views))]
             handles.append(submit_render(client, head, snapshot.options, keys, raw, refined, deep))
         self._flight = _Flight(snapshot, sent, self._motion.changed_at, raw, refined, handles)
-        self._meter.count("asked")
+        self._profiler.count("asked")
 
 
 def _scaled(camera: Camera, scale: float) -> Camera:

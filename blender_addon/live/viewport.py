@@ -16,8 +16,8 @@ from backend.protocol.pictures import premultiplied
 from ..scene import compositing, head_requests
 from ..scene.camera import view_from_viewport
 from ..scene.render_options import RenderOptions
-from .meter import meter
 from .motion import SharedMotion
+from .profiler import profiler
 from .stream import LivePicture, Recover, Snapshot, Stream
 
 FONT = 0
@@ -28,7 +28,7 @@ class ViewportView:
     """What one Rendered viewport shows; made by its engine and gone with it."""
 
     def __init__(self, recover: Recover, shared: SharedMotion) -> None:
-        self.stream = Stream(meter, recover, shared, adaptive=True)
+        self.stream = Stream(profiler, recover, shared, adaptive=True)
         self.picture: LivePicture | None = None
         self._texture: gpu.types.GPUTexture | None = None
         self.problem = ""
@@ -51,9 +51,9 @@ class ViewportView:
         """Draw the newest picture over the world's colour, and a line on what is missing."""
         region, scene = context.region, context.scene
         if self.picture is not None:
-            with meter.upload():
+            with profiler.upload():
                 self._texture = _texture(self.picture)
-            meter.shown(self.picture.stage, self.picture.changed_at)
+            profiler.shown(self.picture.stage, self.picture.changed_at)
             self.picture = None
         background = compositing.world_color(scene)
         if background[3]:

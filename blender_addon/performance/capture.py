@@ -49,10 +49,10 @@ class Capture:
         self.header: Header | None = None
         self._lines: deque[bytes] = deque(maxlen=MAX_WAITING)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  It lives as long as the process.
-        words = [*command, "capture", "--json", "--face", str(face), "--", source]
+        arguments = [*command, "capture", "--json", "--face", str(face), "--", source]
         try:
             self._process = subprocess.Popen(
-                **isolated(words),
+                **isolated(arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=self._log,

@@ -18,7 +18,7 @@ from backend.protocol.retargeting import from_frame, retargeted
 
 from ..connection.error_text import message_of
 from ..connection.link import link
-from ..live.meter import meter
+from ..live.profiler import profiler
 from ..scene.handlers import register_handlers_factory
 from ..scene.parameters import apply_parameters
 from ..scene.pose_controls import expression_keys, portrait_parameters
@@ -121,7 +121,7 @@ class Following:
         base = portrait_parameters(head) if settings.from_portrait else None
         (pose,) = poses_of(head, shown, base or HeadParameters(), settings.travels)
         apply_parameters(head, pose)
-        meter.take("camera", max(time.time() - shown.header.started, 0.0))
+        profiler.take("camera", max(time.time() - shown.header.started, 0.0))
 
     def _relative(self, frames: list[Frame], gains: Mapping[str, float]) -> Performance:
         """Frames as a performance that is relative to rest, which may have been shown long before."""

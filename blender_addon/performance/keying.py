@@ -160,12 +160,12 @@ def _rotations(bone: bpy.types.PoseBone, matrices: np.ndarray) -> tuple[str, np.
     if bone.rotation_mode == "AXIS_ANGLE":
         pairs = [Matrix(matrix.tolist()).to_quaternion().to_axis_angle() for matrix in matrices]
         return "rotation_axis_angle", np.array([(angle, *axis) for axis, angle in pairs])
-    values, before = [], None
+    angles, before = [], None
     for matrix in matrices:
         turn = Matrix(matrix.tolist()).to_3x3()
         before = turn.to_euler(bone.rotation_mode, before) if before else turn.to_euler(bone.rotation_mode)
-        values.append(tuple(before))
-    return "rotation_euler", np.array(values)
+        angles.append(tuple(before))
+    return "rotation_euler", np.array(angles)
 
 
 def _set(head: bpy.types.Object, curves: list[_Curve], start: int, name: str) -> None:

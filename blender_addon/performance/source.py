@@ -62,19 +62,19 @@ def find_cameras() -> Task:
 
 
 def _track(path: str, face: int, neutral: float) -> Task:
-    words = [*base_command(), "track", path, "--json", "--face", str(face)]
-    words += ["--neutral", f"{neutral:.4f}"] if neutral >= 0 else []
+    arguments = [*base_command(), "track", path, "--json", "--face", str(face)]
+    arguments += ["--neutral", f"{neutral:.4f}"] if neutral >= 0 else []
     with tempfile.TemporaryDirectory(prefix="turboportrait-") as folder:
         output = Path(folder) / "performance.jsonl"
         with open(Path(folder) / "said", "w+b") as said, open(Path(folder) / "log", "w+b") as log:
             try:
                 process = subprocess.Popen(
-                    **isolated([*words, "--output", str(output)]), stdin=subprocess.DEVNULL, stdout=said, stderr=log
+                    **isolated([*arguments, "--output", str(output)]), stdin=subprocess.DEVNULL, stdout=said, stderr=log
                 )
             except OSError as error:
                 raise TurboPortraitError("backend_not_started", str(error)) from error
             try:
-                line = {}
+                line: dict = {}
                 while process.poll() is None:
                     line = _last_line(Path(said.name)) or line
                     stage = rpt_(str(line.get("stage", "starting")))

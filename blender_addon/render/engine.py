@@ -21,7 +21,7 @@ from ..connection.link import link, message_of
 from ..connection.requests import render_heads
 from ..connection.tasks import Task, complete
 from ..live import session
-from ..live.meter import meter
+from ..live.profiler import profiler
 from ..live.viewport import ViewportView
 from ..scene.camera import render_window
 from ..scene.compositing import world_color
@@ -120,7 +120,7 @@ class TurboPortraitEngine(bpy.types.RenderEngine):
         if view is None:
             view = self._view = ViewportView(session.recover, session.shared_motion)
             session.wake()
-        with meter.call("draw"):
+        with profiler.call("draw"):
             view.observe(context, depsgraph, RenderOptions.of(context.scene, priority="live"))
             session.ask(view.stream, time.perf_counter())
             line = "" if link.ready else link.message or "Connecting to the backend"

@@ -218,5 +218,7 @@ class BatchRun:
         except OSError:
             lines = []
         # A message may span lines; its last says the most.
-        status = rpt_("The batch ended with status {status}").format(status=self._process.returncode)
-        return lines[-1][:500] if lines else status
+        if lines:
+            return lines[-1][:500]
+        status = self._process.returncode if self._process is not None else ""
+        return rpt_("The batch ended with status {status}").format(status=status)

@@ -82,20 +82,20 @@ def command(scene: bpy.types.Scene, blend: Path, names: list[str] | None) -> lis
         TurboPortraitError: backend_not_started.
     """
     shots, settings = scene.turboportrait_shots, scene.turboportrait
-    words = [*base_command(), "batch"]
+    arguments = [*base_command(), "batch"]
     if shots.file:
-        words.append(os.path.abspath(bpy.path.abspath(shots.file)))
+        arguments.append(os.path.abspath(bpy.path.abspath(shots.file)))
         rate = scene.render.fps / scene.render.fps_base
-        words += ["--fps", f"{rate:.6g}"] if shots.file.lower().endswith(".edl") else []
-    words += ["--blend", str(blend), "--quality", RAW if settings.output == "RAW" else settings.preset]
-    words += ["--noise-level", f"{settings.noise_level:.4g}"]
-    words += ["--pattern", "{shot}/{shot}.{frame:04d}." + shots.file_format.lower()]
-    words += [] if shots.movies else ["--movies", "none"]
+        arguments += ["--fps", f"{rate:.6g}"] if shots.file.lower().endswith(".edl") else []
+    arguments += ["--blend", str(blend), "--quality", RAW if settings.output == "RAW" else settings.preset]
+    arguments += ["--noise-level", f"{settings.noise_level:.4g}"]
+    arguments += ["--pattern", "{shot}/{shot}.{frame:04d}." + shots.file_format.lower()]
+    arguments += [] if shots.movies else ["--movies", "none"]
     for name in names or ():
-        words += ["--only", name]
+        arguments += ["--only", name]
     if bpy.app.binary_path:
-        words += ["--blender", shlex.quote(bpy.app.binary_path)]
-    return words
+        arguments += ["--blender", shlex.quote(bpy.app.binary_path)]
+    return arguments
 
 
 def take_markers(scene: bpy.types.Scene) -> None:
@@ -121,9 +121,9 @@ def read_shot_list(path: str, rate: float) -> Task:
     Raises:
         TurboPortraitError: batch_refused, with everything that is wrong; backend_not_started.
     """
-    words = [*base_command(), "shots", "show", os.path.abspath(path), "--json"]
-    words += ["--fps", f"{rate:.6g}"] if path.lower().endswith(".edl") else []
-    text, returncode = yield from run_command(words, "Reading the shot list")
+    arguments = [*base_command(), "shots", "show", os.path.abspath(path), "--json"]
+    arguments += ["--fps", f"{rate:.6g}"] if path.lower().endswith(".edl") else []
+    text, returncode = yield from run_command(arguments, "Reading the shot list")
     try:
         found = json.loads(text)
     except ValueError as error:

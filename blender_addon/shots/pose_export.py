@@ -123,7 +123,7 @@ def collect(scene: bpy.types.Scene, shots: Sequence[Shot], blend_sha256: str = "
         cameras=tuple(sorted(known)),
         heads=tuple(_head_info(name, head, collector.expressions[name]) for name, head in collector.heads.items()),
         shots=tuple(shots),
-        background=tuple(float(channel) for channel in color[:3]),
+        background=(float(color[0]), float(color[1]), float(color[2])),
         problems=tuple(collector.problems.items()),
         notes=(*_scripts_left_out(), *_left_out(scene.render), *collector.notes),
     )
@@ -191,7 +191,7 @@ class _Collector:
         """The table, sorted."""
         rows = sorted(self._rows, key=lambda row: row[:4])
         widest = max(self.expressions.values(), default=0)
-        table = {}
+        table: dict[str, np.ndarray] = {}
         for position, (name, (kind, width)) in enumerate(COLUMNS.items()):
             if width == 1:
                 table[name] = np.array([row[position] for row in rows], kind)

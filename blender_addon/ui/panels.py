@@ -8,7 +8,7 @@ from bpy.app.translations import pgettext_iface as iface_
 from ..connection import installer, preferences
 from ..connection.link import link
 from ..live import session
-from ..live.meter import meter
+from ..live.profiler import profiler
 from ..package_name import ADDON
 from ..render.engine import TurboPortraitEngine
 from ..scene.head import head_of
@@ -96,9 +96,9 @@ class FiguresPanel(Sidebar, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         layout.prop(context.scene.turboportrait, "show_figures")
-        text = iface_("End the log", CONTEXT) if meter.logging else iface_("Log figures", "Operator")
+        text = iface_("End the log", CONTEXT) if profiler.logging else iface_("Log figures", "Operator")
         row = layout.row()
-        row.operator("turboportrait.log_figures", text=text, translate=False, icon="REC", depress=meter.logging)
+        row.operator("turboportrait.log_figures", text=text, translate=False, icon="REC", depress=profiler.logging)
 
 
 class RenderPanel(bpy.types.Panel):

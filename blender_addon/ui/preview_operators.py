@@ -9,7 +9,7 @@ from backend.client.discovery import state_folder
 
 from ..connection.link import link
 from ..live.card import add_card
-from ..live.meter import meter
+from ..live.profiler import profiler
 from ..render.engine import TurboPortraitEngine
 from ..render.view import render_view, request_view
 from ..scene.camera_image import image_of_camera, update_image
@@ -135,10 +135,10 @@ class LogFigures(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        if not meter.logging:
-            meter.reset()
-            return report(self, lambda: meter.log_to(figures_path()))
-        meter.log_to(None)
+        if not profiler.logging:
+            profiler.reset()
+            return report(self, lambda: profiler.log_to(figures_path()))
+        profiler.log_to(None)
         text = bpy.data.texts.get(FIGURES_TEXT) or bpy.data.texts.new(FIGURES_TEXT)
         text.from_string(figures_path().read_text(encoding="utf-8"))
         said = rpt_("The log is in {path} and in the text '{name}'")
@@ -155,5 +155,5 @@ def register() -> None:
 
 
 def unregister() -> None:
-    meter.log_to(None)
+    profiler.log_to(None)
     _unregister_classes()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_corpus import write_tiny_corpus
 
-from backend.people.shards import is_held_out, load_identities, load_probe_identities
+from backend.people.shards import is_held_out, load_identities, load_preview_identities
 from backend.refiner.head_space import UNIT
 from backend.refiner.network.diffusion import NOISE_LEVELS
 from backend.refiner.network.images import CHANNELS, PICTURE, WARPED
@@ -153,12 +153,12 @@ def test_workers_prepare_the_same_batches_in_the_same_order(identities):
 
 
 def test_the_grid_shows_raw_refined_truth_and_reference(corpus):
-    probe = draw_preview(load_probe_identities(corpus), SampleConfig(crop=16))
-    grid = picture_grid(probe, torch.full_like(probe.truth, -1.0))
+    preview = draw_preview(load_preview_identities(corpus), SampleConfig(crop=16))
+    grid = picture_grid(preview, torch.full_like(preview.truth, -1.0))
     # One identity of nine is held out.
     assert grid.shape == (2 * 16, 4 * 16, 3)
     assert (grid[:, 16:32] == 0).all()
     # The second view of the first sample, its truth and its reference.
-    for column, tensor in ((2, probe.truth[0, 1]), (3, probe.reference[0, :3])):
+    for column, tensor in ((2, preview.truth[0, 1]), (3, preview.reference[0, :3])):
         shown = grid[16:32, 16 * column : 16 * column + 16] / 127.5 - 1
         np.testing.assert_allclose(shown, tensor.permute(1, 2, 0).numpy(), atol=0.005)

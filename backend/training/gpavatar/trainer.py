@@ -61,7 +61,7 @@ class GPAvatarTrainer(Run):
         self.loss = GPAvatarLoss(config.loss, published_perceptual(config.lpips) if config.loss.perceptual else None)
         self.loss.to(self.device)
         self.optimizer = self._adam()
-        self.probe = self._probe(model)
+        self.preview = self._draw_preview(model)
         self.resume()
 
     def learn(self, step: int) -> dict[str, float]:
@@ -104,8 +104,8 @@ class GPAvatarTrainer(Run):
 
     @torch.no_grad()
     def pictures(self) -> np.ndarray:
-        """The probe's samples, a row each: portrait, coarse, fine, final, truth; (P I, 5 I, 3) uint8."""
-        batch = self.probe.to(self.device)
+        """The preview's samples, a row each: portrait, coarse, fine, final, truth; (P I, 5 I, 3) uint8."""
+        batch = self.preview.to(self.device)
         self.network.eval()
         rendered = self.render(batch)
         self.network.train()
@@ -152,7 +152,7 @@ class GPAvatarTrainer(Run):
         groups = [{"params": rest, "factor": 1.0}, {"params": slow, "factor": 0.1}]
         return torch.optim.Adam(groups, self.config.learning_rate, betas=self.config.betas)
 
-    def _probe(self, model: HeadModel) -> HeadBatch:
+    def _draw_preview(self, model: HeadModel) -> HeadBatch:
         """A few samples to watch the run by: of held-out heads, or of any if none is held out."""
         held_out = any(is_held_out(seed_of(path)) for path in shards(self.config.corpus))
         heads: list[HeadViews] = self.heads

@@ -22,7 +22,7 @@ LOG = Path(given["state"]) / f"{given['part']}.jsonl"
 
 
 def scenario():
-    session, meter, link = inner("live.session"), inner("live.meter").meter, inner("connection.link").link
+    session, profiler, link = inner("live.session"), inner("live.profiler").profiler, inner("connection.link").link
     scene = bpy.context.scene
     for thing in list(scene.objects):
         bpy.data.objects.remove(thing)
@@ -51,10 +51,10 @@ def scenario():
     scene.turboportrait.live = True
     yield lambda: session.session_of(scene).streams and rested()
     yield 2.0
-    return (yield from measure(scene, neck, rested, meter))
+    return (yield from measure(scene, neck, rested, profiler))
 
 
-def latency(scene, neck, rested, meter):
+def latency(scene, neck, rested, profiler):
     """Single changes, a pause after each; the refined view of each, and what the backend took for it.
 
     Pixels can be taken in only when Blender's main loop turns, which it does not while it redraws its windows: how long
@@ -65,17 +65,17 @@ def latency(scene, neck, rested, meter):
     yield 1.0
 
     def turn():
-        meter.write("turn")
+        profiler.write("turn")
         return TURN_SECONDS
 
     bpy.app.timers.register(turn, persistent=True)
-    meter.log_to(LOG)
+    profiler.log_to(LOG)
     for number in range(given["count"]):
         neck.rotation_euler.y = 0.02 * (number % 20) - 0.2
         yield 0.1
         yield rested
         yield 0.4
-    meter.log_to(None)
+    profiler.log_to(None)
     bpy.app.timers.unregister(turn)
     events = [json.loads(line) for line in LOG.open()]
     backend = [event["heads"][0] for event in events if event["event"] == "backend" and len(event["stages"]) == 2]
@@ -97,9 +97,9 @@ def latency(scene, neck, rested, meter):
             "beyond_backend_and_redraw_ms": spread(after),
             "pose_to_redraw_ms": spread(drawn),
         }
-    result["main_thread_ms"] = {kind: spread([1000 * s for s in meter.samples[kind]]) for kind in meter.CALLS}
-    result["upload_ms"] = spread([1000 * s for s in meter.samples["upload"]])
-    result["calls_over_5_ms"] = {k: n for k, n in meter.counts.items() if "over" in k}
+    result["main_thread_ms"] = {kind: spread([1000 * s for s in profiler.samples[kind]]) for kind in profiler.CALLS}
+    result["upload_ms"] = spread([1000 * s for s in profiler.samples["upload"]])
+    result["calls_over_5_ms"] = {k: n for k, n in profiler.counts.items() if "over" in k}
     return result
 
 
@@ -128,12 +128,12 @@ def redraws_alone(scene, neck):
     return spread(passed)
 
 
-def latency_image_editor(scene, neck, rested, meter):
+def latency_image_editor(scene, neck, rested, profiler):
     """The same with the live image alone in the window: Blender then has no 3D viewport to draw before it goes on."""
     show_image_alone(scene)
-    bpy.types.SpaceImageEditor.draw_handler_add(meter.drawn, (), "WINDOW", "POST_PIXEL")
+    bpy.types.SpaceImageEditor.draw_handler_add(profiler.drawn, (), "WINDOW", "POST_PIXEL")
     yield 1.0
-    return (yield from latency(scene, neck, rested, meter))
+    return (yield from latency(scene, neck, rested, profiler))
 
 
 def show_image_alone(scene):
@@ -143,7 +143,7 @@ def show_image_alone(scene):
     editor.spaces.active.image = bpy.data.images[inner("scene.camera_image").image_name(scene.camera)]
 
 
-def scrub(scene, neck, rested, meter):
+def scrub(scene, neck, rested, profiler):
     """250 frames as fast as Blender draws them; then what is shown must be the last of them."""
     for frame, turn in ((1, -0.5), (250, 0.5)):
         neck.rotation_euler.y = turn
@@ -165,11 +165,11 @@ def scrub(scene, neck, rested, meter):
     }
 
 
-def memory(scene, neck, rested, meter):
+def memory(scene, neck, rested, profiler):
     """Resident memory of Blender before and after many previews, in an image editor so that they are made quickly."""
     show_image_alone(scene)
     scene.turboportrait.output = "RAW"
-    shown = meter.counts
+    shown = profiler.counts
     for number in range(100):
         neck.rotation_euler.y = 0.001 * (number % 300)
         yield rested
@@ -182,7 +182,7 @@ def memory(scene, neck, rested, meter):
     return {"previews": shown["asked"] - counted, "growth_mb": round((resident() - before) / 2**20, 1)}
 
 
-def frame_rate(scene, neck, rested, meter):
+def frame_rate(scene, neck, rested, profiler):
     """Playback as fast as Blender can, with the preview off and on, in turns; frames a second."""
     scene.frame_end = 100
     for frame, turn in ((1, -0.5), (50, 0.5), (100, -0.5)):

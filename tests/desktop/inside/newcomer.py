@@ -18,7 +18,7 @@ bpy.context.preferences.view.show_splash = False
 
 
 def scenario():
-    session, meter, link = inner("live.session"), inner("live.meter").meter, inner("connection.link").link
+    session, profiler, link = inner("live.session"), inner("live.profiler").profiler, inner("connection.link").link
     scene = bpy.context.scene
     for thing in list(scene.objects):
         bpy.data.objects.remove(thing)
@@ -69,7 +69,7 @@ def scenario():
     view.spaces.active.overlay.show_overlays = False
     yield 1.0
     screenshot(folder / "frame_001.png")
-    meter.reset()
+    profiler.reset()
     for frame in range(1, 251, 5):
         scene.frame_set(frame)
         yield 0.0
@@ -79,7 +79,7 @@ def scenario():
     yield 1.5
     screenshot(folder / "frame_125.png")
     save_image(scene, folder / "live_125.png")
-    counts = dict(meter.counts)
+    counts = dict(profiler.counts)
     border = camera_border(scene, view)
     scene.frame_set(1)
     yield rested
@@ -120,7 +120,7 @@ def scenario():
         else:
             head.data.bones["neck"].select = True
     yield rested
-    meter.reset()
+    profiler.reset()
     before = head.pose.bones["neck"].matrix_basis.copy()
     middle_x = view.x + view.width // 2
     middle_y = window().height - (view.y + view.height // 2)
@@ -131,7 +131,7 @@ def scenario():
     yield lambda: hand.poll() is not None
     yield 0.5
     yield rested
-    dragged = {"shown": len(meter.samples["raw"]), "moved": head.pose.bones["neck"].matrix_basis != before}
+    dragged = {"shown": len(profiler.samples["raw"]), "moved": head.pose.bones["neck"].matrix_basis != before}
     yield 1.0
     screenshot(folder / "4_dragged.png")
 

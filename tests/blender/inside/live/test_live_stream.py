@@ -8,8 +8,8 @@ import pytest
 from backend.client import Client
 from backend.protocol import Camera, HeadParameters
 from blender_addon.live import stream as stream_module
-from blender_addon.live.meter import Meter
 from blender_addon.live.motion import LONGEST_REST, Motion, SharedMotion
+from blender_addon.live.profiler import Profiler
 from blender_addon.live.stream import Snapshot, Stream
 from blender_addon.scene.camera import HeadView
 from blender_addon.scene.head_requests import HeadRequest
@@ -69,7 +69,9 @@ def middle(picture) -> float:
 
 
 def stream_of(recover=None, **options) -> Stream:
-    return Stream(Meter(), recover or (lambda *arguments: pytest.fail("nothing to recover")), SharedMotion(), **options)
+    return Stream(
+        Profiler(), recover or (lambda *arguments: pytest.fail("nothing to recover")), SharedMotion(), **options
+    )
 
 
 def test_a_change_gives_the_raw_view_and_then_the_refined_one(client, snapshot):
@@ -126,7 +128,7 @@ def test_only_one_raw_request_is_under_way_however_fast_the_hand(client, snapsho
 def test_nothing_is_refined_while_another_picture_moves(client, snapshot):
     shared, clock = SharedMotion(), Clock()
     other = shared.motion()
-    stream = Stream(Meter(), lambda *_: None, shared)
+    stream = Stream(Profiler(), lambda *_: None, shared)
     for _ in range(3):
         clock.now += 0.1
         other.change(clock.now)
@@ -210,14 +212,14 @@ def test_a_movement_is_a_rhythm_and_a_single_change_is_none():
 
 
 def test_the_meter_keeps_uploads_apart_and_writes_what_it_takes(tmp_path):
-    meter = Meter()
-    meter.log_to(tmp_path / "log" / "live.jsonl")
-    with meter.call("timer"), meter.upload():
+    profiler = Profiler()
+    profiler.log_to(tmp_path / "log" / "live.jsonl")
+    with profiler.call("timer"), profiler.upload():
         sum(range(2_000_000))
-    meter.shown("raw", 0.0)
-    meter.drawn()
-    meter.log_to(None)
-    assert meter.milliseconds("upload")[0] > meter.milliseconds("timer")[0]
-    assert meter.milliseconds("draw") is None
+    profiler.shown("raw", 0.0)
+    profiler.drawn()
+    profiler.log_to(None)
+    assert profiler.milliseconds("upload")[0] > profiler.milliseconds("timer")[0]
+    assert profiler.milliseconds("draw") is None
     events = [line.split('"event": "')[1].split('"')[0] for line in (tmp_path / "log" / "live.jsonl").open()]
     assert events == ["upload", "timer", "raw", "raw_drawn"]

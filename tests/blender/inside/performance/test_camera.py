@@ -13,7 +13,7 @@ from watching import PATIENCE_SECONDS, middle, settle, shown, turn_until
 from backend.client import TurboPortraitError
 from backend.client.isolation import python_module
 from blender_addon.connection.link import link
-from blender_addon.live.meter import meter
+from blender_addon.live.profiler import profiler
 from blender_addon.performance import following
 from blender_addon.performance.capture import Capture
 from blender_addon.scene.head import add_head, mesh_of
@@ -132,18 +132,18 @@ def test_the_live_preview_follows(little_head, scene, camera):
         bpy.context.view_layer.update()
         turn_until(lambda: shown(scene.camera) is not None, "the first picture")
         settle(scene)
-        meter.reset()
+        profiler.reset()
         bpy.ops.turboportrait.start_camera()
 
         def going() -> bool:
             following._tick()
             bpy.context.view_layer.update()
-            return len(meter.samples["camera"]) > 60 and len(meter.samples["raw"]) > 30
+            return len(profiler.samples["camera"]) > 60 and len(profiler.samples["raw"]) > 30
 
         turn_until(going, "the head's motion")
         assert middle(shown(scene.camera)) == pytest.approx(0.5, abs=0.1)
         for kind in ("camera", "raw"):
-            print(kind, "ms: median, p95, longest:", *(f"{x:.0f}" for x in meter.milliseconds(kind)))
+            print(kind, "ms: median, p95, longest:", *(f"{x:.0f}" for x in profiler.milliseconds(kind)))
     finally:
         scene.turboportrait.live = False
 

@@ -18,7 +18,7 @@ KEPT = 500
 """Newest samples of each kind that the figures are taken from."""
 
 
-class Meter:
+class Profiler:
     """Durations in seconds by kind, and counts; main thread only.
 
     Kinds of calls: handler, timer, draw, upload. Kinds of latency: camera, from a picture before the camera to the head
@@ -88,7 +88,8 @@ class Meter:
         values = self.samples[kind]
         if not values:
             return None
-        return tuple(float(x) * 1000 for x in np.percentile(values, (50, 95, 100)))
+        median, high, longest = (float(x) * 1000 for x in np.percentile(values, (50, 95, 100)))
+        return median, high, longest
 
     def reset(self) -> None:
         """Begin anew."""
@@ -134,4 +135,4 @@ class Meter:
         self.write(kind, ms=round(seconds * 1000, 3), **fields)
 
 
-meter = Meter()
+profiler = Profiler()

@@ -1,4 +1,4 @@
-"""Marks stay on their places of the head, whatever the view."""
+"""Decals stay on their places of the head, whatever the view."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from backend.people.shards import load_identities
 from backend.training.config import SampleConfig
-from backend.training.marks import LARGEST, MOST, Marks
+from backend.training.decals import LARGEST, MOST, Decals
 from backend.training.paint_layers import overlaid
 from backend.training.samples import draw_batch
 
@@ -29,19 +29,19 @@ def head(shift: int = 0, hole: bool = True) -> np.ndarray:
 
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10_000))
-def test_a_mark_is_where_its_place_is_and_nowhere_else(seed):
+def test_a_decal_is_where_its_place_is_and_nowhere_else(seed):
     rng = np.random.default_rng(seed)
     sure = np.zeros((SIZE, SIZE), bool)
     sure[6:18, 6:18] = True
-    marks = Marks.draw(head(), sure, rng)
-    assert 1 <= len(marks.centers) <= MOST
+    decals = Decals.draw(head(), sure, rng)
+    assert 1 <= len(decals.centers) <= MOST
     picture = np.full((SIZE, SIZE, 4), 128, np.uint8)
-    painted, moved = overlaid(picture, marks.layers(head())), overlaid(picture, marks.layers(head(3)))
+    painted, moved = overlaid(picture, decals.layers(head())), overlaid(picture, decals.layers(head(3)))
     assert (painted[..., 3] == 128).all()
     # Moved with the head, but at the edge that the picture ends the blur.
     assert np.abs(painted[:, 4:-8].astype(int) - moved[:, 7:-5]).max() <= 1
     far = (
-        np.linalg.norm(head(hole=False).astype(float)[:, :, None] - marks.centers, axis=-1).min(-1)
+        np.linalg.norm(head(hole=False).astype(float)[:, :, None] - decals.centers, axis=-1).min(-1)
         > 1.4 * LARGEST + 0.02
     )
     assert (painted[far] == 128).all()
@@ -49,32 +49,32 @@ def test_a_mark_is_where_its_place_is_and_nowhere_else(seed):
 
 def test_without_places_nothing_is_painted():
     picture = np.full((SIZE, SIZE, 3), 50, np.uint8)
-    marks = Marks.draw(np.zeros((SIZE, SIZE, 3)), np.ones((SIZE, SIZE), bool), np.random.default_rng(0))
-    assert (overlaid(picture, marks.layers(head())) == picture).all()
+    decals = Decals.draw(np.zeros((SIZE, SIZE, 3)), np.ones((SIZE, SIZE), bool), np.random.default_rng(0))
+    assert (overlaid(picture, decals.layers(head())) == picture).all()
 
 
-def test_half_the_marks_are_where_the_photo_is_not_sure():
+def test_half_the_decals_are_where_the_photo_is_not_sure():
     sure = np.ones((SIZE, SIZE), bool)
     sure[:, :2] = False
     rng = np.random.default_rng(0)
-    centers = np.concatenate([Marks.draw(head(), sure, rng).centers for _ in range(200)])
+    centers = np.concatenate([Decals.draw(head(), sure, rng).centers for _ in range(200)])
     assert np.mean(centers[:, 0] < -0.0525) == pytest.approx(0.5, abs=0.08)
     for all_sure in (True, False):
-        assert len(Marks.draw(head(), np.full((SIZE, SIZE), all_sure), rng).centers)
+        assert len(Decals.draw(head(), np.full((SIZE, SIZE), all_sure), rng).centers)
 
 
-def test_a_striped_mark_has_both_colours():
+def test_a_striped_decal_has_both_colours():
     whole, place = np.full((SIZE, SIZE, 3), 50, np.uint8), head(hole=False)
     colors, across = np.array([[[255, 0, 0], [0, 0, 255]]]), np.array([[2 * np.pi, 0, 0]])
-    mark = Marks(place[12, 12][None].astype(float), np.full((1, 3), 0.04), colors, across, np.ones(1))
-    row = overlaid(whole, mark.layers(place))[12].astype(int)
+    decal = Decals(place[12, 12][None].astype(float), np.full((1, 3), 0.04), colors, across, np.ones(1))
+    row = overlaid(whole, decal.layers(place))[12].astype(int)
     assert row[10] == pytest.approx([0, 0, 255], abs=10)
     assert row[14] == pytest.approx([255, 0, 0], abs=10)
     # Eight pixels to a radius, a stripe and its fellow in each.
     assert (np.diff((row[5:20, 0] > row[5:20, 2]).astype(int)) != 0).sum() >= 3
 
 
-def test_a_sample_s_pictures_wear_the_same_marks(identities):
+def test_a_sample_s_pictures_wear_the_same_decals(identities):
     plain = dict(crop=32, dropped=0.0, unplaced=0.0)
     changed = 0
     for seed in range(6):
