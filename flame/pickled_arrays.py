@@ -7,7 +7,7 @@ Their pickled forms: numpy's `ndarray.__reduce__` and `dtype.__reduce__`; scipy.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -111,7 +111,7 @@ class _Builder:
             return self._select(state, nesting)
         raise HeadPickleError("it rebuilds an object that is no array")
 
-    def _of_bytes(self, data: Any, dtype: Any, shape: Any, order: str) -> np.ndarray:
+    def _of_bytes(self, data: Any, dtype: Any, shape: Any, order: Literal["C", "F"]) -> np.ndarray:
         kind, dimensions = _dtype(dtype), _shape(shape)
         data = _bytes(data)
         size = math.prod(dimensions) * kind.itemsize

@@ -97,7 +97,7 @@ class Driver:
             self._shots[record.shot].kept += 1
             self._shots[record.shot].add_seconds(record)
         self._works = self._all_works(missing, batch)
-        self._movies = {task.shot: [] for task in movie_tasks(plan, movies)}
+        self._movies: dict[str, list[MovieTask]] = {task.shot: [] for task in movie_tasks(plan, movies)}
         for task in movie_tasks(plan, movies):
             self._movies[task.shot].append(task)
         self._known = records or {}

@@ -70,7 +70,7 @@ def evaluate(
             with subprocess.Popen(
                 **isolated(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
             ) as process:
-                for line in process.stdout:
+                for line in process.stdout or ():
                     if not line.startswith(PROGRESS):
                         last_words.append(line.strip())
                         continue

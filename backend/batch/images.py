@@ -88,4 +88,4 @@ def read_metadata(path: Path) -> dict[str, Any]:
         with OpenEXR.File(str(path), header_only=True) as file:
             return json.loads(file.header().get(KEY, "{}"))
     with Image.open(path, formats=["PNG"]) as image:
-        return json.loads(image.text.get(KEY, "{}"))
+        return json.loads(image.info.get(KEY, "{}"))

@@ -90,7 +90,8 @@ def frame_path(pattern: str, shot: Shot, frame: int) -> str:
             return names.safe_name(shot.name)
         if match[1] == "camera":
             return names.safe_name(shot.camera or "camera")
-        digits = int(_FRAME.fullmatch(match[1])[1] or 0)
+        padding = _FRAME.fullmatch(match[1])
+        digits = int(padding[1] or 0) if padding else 0
         return f"{frame:0{digits + (frame < 0)}d}" if digits else str(frame)
 
     return _FIELD.sub(value, pattern)

@@ -269,7 +269,7 @@ def split_done(plan: Plan, records: Mapping[str, Record], output: Path) -> tuple
     kept, missing = [], []
     for number, key in enumerate(plan.keys):
         record = records.get(f"{key} {plan.path(number)}")
-        if is_there(record, output):
+        if record is not None and is_there(record, output):
             kept.append(record)
         else:
             missing.append(number)

@@ -55,7 +55,7 @@ class FrameRenderer:
         self.photos, self.textures = photos, textures
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._records = RecordFile(job / RECORDS)
-        self._unusable: dict[tuple[str, str, str, str], TurboPortraitError] = {}
+        self._unusable: dict[tuple[str, str, str, str, int], TurboPortraitError] = {}
 
     def render(self, tasks: Sequence[FrameTask], temporal: bool = False) -> list[Record]:
         """Render frames together and write them; a frame that fails is a record that says why.

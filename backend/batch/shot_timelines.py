@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import opentimelineio as otio
 
@@ -103,7 +104,7 @@ def _clips(edit: object, text: str | None, suffix: str, found: ShotList) -> list
     lines = clip_lines(text, suffix) if text is not None else []
     if len(lines) != len(clips):
         lines = [0] * len(clips)
-    if suffix == ".edl":
+    if suffix == ".edl" and text is not None:
         take_motion(text, [clip for clip, _ in clips], lines, found)
     return [_Placed(clip, around, line) for (clip, around), line in zip(clips, lines, strict=True)]
 
@@ -212,13 +213,13 @@ def _seen(clip: otio.schema.Clip, around: Sequence[otio.core.Composition]) -> tu
     return first, end
 
 
-def _values(clip: otio.schema.Clip, name: str, line: int, found: ShotList) -> dict[str, object] | None:
+def _values(clip: otio.schema.Clip, name: str, line: int, found: ShotList) -> dict[str, Any] | None:
     """What the clip's metadata says; None and a problem where it cannot."""
     extra = clip.metadata.get(METADATA, {})
     if not hasattr(extra, "keys"):
         found.complain(line, f"'{METADATA}' in the metadata of the clip '{name}' is no dictionary")
         return None
-    values: dict[str, object] = {}
+    values: dict[str, Any] = {}
     for key in (*TEXTS, *NUMBERS):
         value, kind = extra.get(key), str if key in TEXTS else int
         if value is None:

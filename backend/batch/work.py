@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from backend.batch.plan import FrameTask
 from backend.batch.records import Record
 from backend.protocol.errors import TurboPortraitError
+
+if TYPE_CHECKING:
+    from backend.batch.rendering import FrameRenderer
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class Worker:
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
-        self._renderer = None
+        self._renderer: FrameRenderer | None = None
 
     def do(self, work: Work) -> list[Record]:
         """Carry out a work."""

@@ -8,6 +8,7 @@ import json
 import subprocess
 import tempfile
 import time
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def astronaut_poses(frames: int, size: int) -> PoseFile:
     camera = tracked.camera.crop(0, 0, tracked.camera.width, size)
     expression = np.array(tracked.parameters.expression, np.float32)
     digest = hashlib.sha256(photo).hexdigest()
-    columns = {
+    columns: dict[str, np.ndarray] = {
         name: np.zeros(frames if width == 1 else (frames, len(expression) if width < 0 else width), kind)
         for name, (kind, width) in COLUMNS.items()
     }
@@ -107,7 +108,7 @@ def measure_batching(frames: int) -> dict[str, Any]:
     medians = {size: float(np.median(values)) for size, values in seconds.items()}
     for size, value in medians.items():
         result[f"{size}_together_ms_a_frame"] = round(1000 * value, 1)
-    best = min(medians, key=medians.get)
+    best = min(medians, key=medians.__getitem__)
     result["best_against_one_by_one"] = f"{medians[1] / medians[best]:.2f} ({best} together)"
     result["device"] = renderer.pipeline.device
     return result
@@ -121,7 +122,7 @@ def measure_planning() -> dict[str, Any]:
         poses.save(folder / "poses.npz")
         from backend.batch.shot_timelines import write_otio
 
-        write_otio(poses.header.shots, 24, folder / "list.otio", "list")
+        write_otio(poses.header.shots, Fraction(24), folder / "list.otio", "list")
         command = [*python_module("backend.commands"), "batch", str(folder / "list.otio")]
         command += ["--poses", str(folder / "poses.npz"), "--output", str(folder / "out"), "--quality", RAW]
         command += ["--movies", "none", "--json", "--workers", "0"]

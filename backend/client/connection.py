@@ -66,7 +66,7 @@ class Connection:
         if self.lost:
             return replies
         if wait:
-            self._poller.poll(wait * 1000)
+            self._poller.poll(round(wait * 1000))
         # The order matters: what a dying backend sent before the connection broke is still taken in.
         broken = self._broken()
         with contextlib.suppress(zmq.Again):
@@ -96,7 +96,7 @@ class Connection:
             replies.append(reply)
 
     def _broken(self) -> TurboPortraitError | None:
-        broken = None
+        broken: TurboPortraitError | None = None
         while self._monitor.poll(0):
             if recv_monitor_message(self._monitor)["event"] & _REFUSED:
                 broken = BackendUnreachable("it refused our keys, or asks for some")

@@ -36,8 +36,9 @@ class Endpoint(msgspec.Struct, frozen=True):
         if keys_folder:
             return cls(address, 0, "", keys=Keys.for_client(keys_folder))
         found = read()
-        mine = found and found.address == address.replace("//localhost:", "//127.0.0.1:")
-        return found if mine else cls(address, 0, "")
+        if found and found.address == address.replace("//localhost:", "//127.0.0.1:"):
+            return found
+        return cls(address, 0, "")
 
 
 def state_folder() -> Path:

@@ -45,13 +45,13 @@ class Keys:
             TurboPortraitError: insecure_address, where the files are missing or no keys.
         """
         folder = Path(folder)
-        public, secret = _load(folder / "client.key_secret")
+        public, secret = _load_pair(folder / "client.key_secret")
         return cls(public, secret, _load(folder / "server.key")[0])
 
     @classmethod
     def for_server(cls, folder: Path | str) -> Keys:
         """Read server.key_secret from a folder; raises as `for_client`."""
-        return cls(*_load(Path(folder) / "server.key_secret"))
+        return cls(*_load_pair(Path(folder) / "server.key_secret"))
 
     def apply_to_client(self, socket: zmq.Socket) -> None:
         """Make a socket a CURVE client, before it connects."""
@@ -79,7 +79,15 @@ def make_keys(folder: Path | str) -> None:
     shutil.copy(folder / "client.key", folder / "clients" / "client.key")
 
 
+def _load_pair(path: Path) -> tuple[bytes, bytes]:
+    public, secret = _load(path)
+    if secret is None:
+        raise TurboPortraitError("insecure_address", f"{path} has no secret key")
+    return public, secret
+
+
 def _load(path: Path) -> tuple[bytes, bytes | None]:
+    """The public key of a certificate, and the secret one where it has it."""
     try:
         return zmq.auth.load_certificate(path)
     except (OSError, ValueError) as error:

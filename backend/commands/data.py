@@ -15,6 +15,7 @@ from backend.commands.synthesize import ending_by_signals, synthesize
 
 if TYPE_CHECKING:
     from backend.people.captures.loading import Skipped, Summary
+    from backend.people.captures.subject import Subject
     from backend.people.pairing.options import PairOptions
 
 app = typer.Typer(
@@ -45,7 +46,8 @@ def inspect(
 
     source = open_source(folder)
     people = source.identities()[:identities]
-    summary, shown = Summary(source.name), []
+    summary = Summary(source.name)
+    shown: list[Subject] = []
     with Progress(console=console) as progress:
         task = progress.add_task(source.name, total=len(people))
         for person in people:

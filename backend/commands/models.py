@@ -22,7 +22,8 @@ _OWN_LICENCE = "your own"
 Accept = Annotated[bool, typer.Option("--accept-licence", help="Agree to the licence that is shown.")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch it from its publisher.")]
 Name = Annotated[str, typer.Option("--name", help="What to call it.")]
-Source = Annotated[Path | None, typer.Argument(help="Where it is on this machine.", show_default=False)]
+Source = Annotated[Path, typer.Argument(help="Where it is on this machine.", show_default=False)]
+MaybeSource = Annotated[Path | None, typer.Argument(help="Where it is on this machine.", show_default=False)]
 
 
 @models.callback(invoke_without_command=True)
@@ -72,13 +73,14 @@ def remove(
 
 
 @add.command()
-def gpavatar(path: Source = None, download: Download = False, accept_licence: Accept = False) -> None:
+def gpavatar(path: MaybeSource = None, download: Download = False, accept_licence: Accept = False) -> None:
     """GPAvatar's published one_model.ckpt, checked and converted once."""
     from backend.models.gpavatar import install_gpavatar
     from backend.models.sources import load_sources
 
     source = load_sources()["gpavatar"]
-    if _one_of(path, download):
+    _check_one_of(path, download)
+    if path is None:
         folder = _fetch("gpavatar", accept_licence)
         record = install_gpavatar(folder / source.files[0].path, source.licence.name)
         shutil.rmtree(folder)
@@ -111,13 +113,14 @@ def refiner(folder: Source, name: Name = "") -> None:
 
 
 @add.command("sd-turbo")
-def sd_turbo(path: Source = None, download: Download = False, accept_licence: Accept = False) -> None:
+def sd_turbo(path: MaybeSource = None, download: Download = False, accept_licence: Accept = False) -> None:
     """Stable Diffusion Turbo, which the turbo preset builds on: a folder in the layout of diffusers."""
     from backend.models.sd_turbo import install_sd_turbo
     from backend.models.sources import load_sources
 
     source = load_sources()["sd-turbo"]
-    if _one_of(path, download):
+    _check_one_of(path, download)
+    if path is None:
         folder = _fetch("sd-turbo", accept_licence)
         record = install_sd_turbo(folder, source.licence.name, source.base, move=True)
         shutil.rmtree(folder)
@@ -127,11 +130,9 @@ def sd_turbo(path: Source = None, download: Download = False, accept_licence: Ac
     typer.echo(f"sd-turbo is installed: {len(record.files)} files")
 
 
-def _one_of(path: Path | None, download: bool) -> bool:
-    """Whether to download; exactly one of both must be asked for."""
+def _check_one_of(path: Path | None, download: bool) -> None:
     if (path is None) == (not download):
         raise typer.BadParameter("name a path, or ask for --download")
-    return download
 
 
 def _fetch(name: str, accepted: bool) -> Path:

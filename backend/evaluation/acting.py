@@ -98,10 +98,12 @@ def film(
         TurboPortraitError: as `atomic_file`.
     """
     rng = np.random.default_rng(0)
-    names = avatar.mesh().expression_names
+    mesh = avatar.mesh()
+    if mesh is None:
+        raise ValueError("an avatar without a mesh has no names of expressions")
     rate = Fraction(*performance.header.fps)
     with h264_movie(path, rate, camera.width, camera.height, crf=18) as (container, stream):
-        for parameters in parameters_of(performance, names, HeadParameters()):
+        for parameters in parameters_of(performance, mesh.expression_names, HeadParameters()):
             picture = bytes_over_grey(avatar.render([camera], parameters)[0].rgba)
             noisy = picture + rng.normal(0, noise, picture.shape)
             frame = av.VideoFrame.from_ndarray(np.clip(noisy, 0, 255).astype(np.uint8), format="rgb24")

@@ -67,7 +67,7 @@ def measure_agreement(
 def measure_flicker(refiner: Refiner, subject: Subject, frames: int) -> Agreement:
     """A camera that swings from one side to the other; each frame refined alone, as in use, and warped by the avatar's
     own surface."""
-    cameras = subject.cameras(np.linspace(-ORBIT, ORBIT, frames))
+    cameras = subject.cameras(np.linspace(-ORBIT, ORBIT, frames).tolist())
     raw, refined = subject.views(refiner, cameras, together=1)
     avatar = subject.avatar
     surface = posed_vertices(avatar.mesh(), avatar.tracked.parameters), avatar.mesh().faces

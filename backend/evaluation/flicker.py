@@ -15,6 +15,7 @@ from backend.pipeline import Pipeline, Registration
 from backend.pipeline.moments import Crops, Moment
 from backend.pipeline.temporal import refine_in_order
 from backend.protocol.head_parameters import HeadParameters
+from backend.protocol.rigged_mesh import RiggedMesh
 
 FRAMES = 24
 TURN, NOD, JAW_OPEN = np.radians(25), np.radians(8), "jawOpen"
@@ -61,7 +62,7 @@ def measure(
 
 def sequence(pipeline: Pipeline, registration: Registration, frames: int) -> list[Moment]:
     """A head that turns, nods and opens its mouth before the portrait's camera."""
-    tracked, mesh = registration.avatar.tracked, registration.avatar.mesh()
+    tracked, mesh = registration.avatar.tracked, mesh_of(registration)
     camera = tracked.camera.crop(0, 0, tracked.camera.width, 256)
     moments = []
     for share in np.linspace(0, 1, frames):
@@ -78,6 +79,14 @@ def sequence(pipeline: Pipeline, registration: Registration, frames: int) -> lis
     return moments
 
 
+def mesh_of(registration: Registration) -> RiggedMesh:
+    """The avatar's mesh; ValueError where it has none."""
+    mesh = registration.avatar.mesh()
+    if mesh is None:
+        raise ValueError("flicker is measured on avatars with a mesh")
+    return mesh
+
+
 def steadiness(crops: Sequence[Crops], images: Sequence[np.ndarray], seconds: float) -> Steadiness:
     """Measure pictures (S, S, 3) uint8 of a sequence's crops."""
     changes, gradients = [], []
@@ -89,7 +98,7 @@ def steadiness(crops: Sequence[Crops], images: Sequence[np.ndarray], seconds: fl
         if number:
             before = crops[number - 1]
             pixels, seen = pixels_before(
-                crop.moment.registration.avatar.mesh(),
+                mesh_of(crop.moment.registration),
                 (crop.cameras[0], crop.moment.parameters),
                 (before.cameras[0], before.moment.parameters),
                 before.views[0].depth,

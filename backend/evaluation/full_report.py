@@ -88,7 +88,7 @@ def measure_all(refiner: Refiner, corpus: Path, extent: Extent, progress: Progre
             report["flicker"][name] = _agreement_figures(measure_flicker(refiner, subject, extent.frames))
 
     plots = {"figure6": ("Figure 6", rotation_plot(report)), "table2": ("Table 2", noise_plot(report))}
-    pictures |= {stem: plot for stem, plot in plots.items() if plot[1] is not None}
+    pictures |= {stem: (title, plot) for stem, (title, plot) in plots.items() if plot is not None}
     report["took"] = time.perf_counter() - started
     return report, pictures
 

@@ -123,8 +123,9 @@ class Measures:
     def embedding(self, picture: np.ndarray) -> np.ndarray | None:
         """The portrait's (D,), from a picture (H, W, 3) in [0, 255]."""
         image = np.rint(picture).astype(np.uint8)
-        landmarks = None if self.recogniser is None else find_landmarks(image)
-        return None if landmarks is None else self.recogniser.embed([image], landmarks)[0]
+        if self.recogniser is None or (landmarks := find_landmarks(image)) is None:
+            return None
+        return self.recogniser.embed([image], landmarks)[0]
 
 
 class Tally:
@@ -160,8 +161,8 @@ class Tally:
                     self._count(method, region, measure, values[mask].sum(), mask.sum())
             for region, distance in self.measures.distances(picture, truth, regions).items():
                 self._count(method, region, "LPIPS", distance, 1)
-        for method, values in self.measures.likeness(pictures, truth, portrait).items():
-            for measure, value in values.items():
+        for method, likeness in self.measures.likeness(pictures, truth, portrait).items():
+            for measure, value in likeness.items():
                 for region in UNIONS:
                     self._count(method, region, measure, value, 1)
 

@@ -59,7 +59,7 @@ def _iterate(
     latents = encoded.unflatten(0, (1, count))
     noisy = refiner.noised(latents, noise, level)
     noisy, told = refiner.pictured(noisy), refiner.told(noisy)
-    references = torch.from_numpy(references).to(noisy)
+    latents_of_portrait = torch.from_numpy(references).to(noisy)
 
     timesteps = [round(t) for t in np.linspace(refiner.config.timestep, 0, steps + 1)]
     for now, then in pairwise(timesteps):
@@ -67,9 +67,10 @@ def _iterate(
         # After the last step nothing of the noise is left.
         remaining = signal_level(replace(refiner.config, timestep=then)) if then else 1.0
         timestep = torch.tensor(now, device=refiner.device)
-        seen = torch.cat([torch.cat([noisy, told], 2), references], 1)
+        seen = torch.cat([torch.cat([noisy, told], 2), latents_of_portrait], 1)
         predicted = refiner.predict(seen, count, timestep)
         noisy = remaining**0.5 * clean_latent(noisy, predicted, signal) + (1 - remaining) ** 0.5 * predicted
     decoded = decode(refiner.vae, noisy.flatten(0, 1), refiner.skips, features).unflatten(0, (1, count))
     result = refiner.refinement(images, decoded, refiner.pictured(latents), turned)
-    return tuple(x.cpu().numpy() for x in compose(rgba, result.correction))
+    refined, sound = compose(rgba, result.correction)
+    return refined.cpu().numpy(), sound.cpu().numpy()

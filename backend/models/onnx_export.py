@@ -37,6 +37,8 @@ def save_onnx(
         traced, (), input_names=list(example), output_names=list(outputs), opset_version=OPSET, dynamo=True,
         verbose=False,
     )  # fmt: skip
+    if program is None:
+        raise RuntimeError("torch.onnx.export gave no program")
     model = program.model_proto
     halve_weights(model)
     onnx.checker.check_model(model)

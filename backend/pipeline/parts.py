@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -69,7 +69,7 @@ def _by_bands(
     avatar: Avatar, cameras: Sequence[Camera], height: int, parameters: HeadParameters
 ) -> Parts[RenderedView]:
     """One view; each band is put into the whole at once, so that no two copies of it are held."""
-    whole: dict[str, np.ndarray] = {}
+    whole: dict[str, Any] = {}
     top = 0
     for camera in cameras:
         (band,) = avatar.render([camera], parameters)

@@ -90,7 +90,7 @@ class Pipeline:
         make = self.catalog.maker(maker)
         model = self._head_model(head_model)
         made_of = (hashlib.sha256(photo).hexdigest(), maker, model.checksum, face)
-        key = (*made_of, "" if texture is None else hashlib.sha256(np.ascontiguousarray(texture)).hexdigest())
+        key = (*made_of, "" if texture is None else hashlib.sha256(np.ascontiguousarray(texture).data).hexdigest())
         if found := self._find_known(key):
             return found
         if texture is None:

@@ -52,7 +52,7 @@ def encode(message: Message) -> list[bytes | memoryview]:
             raise TypeError(f"arrays of {value.dtype} cannot be sent, only {', '.join(_DTYPES)}")
         contiguous = np.ascontiguousarray(value, _DTYPES[value.dtype.name])
         # A view of bytes: memoryview cannot flatten an array that has no elements.
-        arrays.append(memoryview(contiguous.reshape(-1).view(np.uint8)))
+        arrays.append(contiguous.reshape(-1).view(np.uint8).data)
         return _ArrayHeader(len(arrays) + 1, value.dtype.name, value.shape)
 
     header = msgspec.msgpack.encode(message, enc_hook=array_header)

@@ -94,12 +94,12 @@ def _scores(frame: object) -> dict[str, float] | None:
     if isinstance(frame[0], list) or (isinstance(frame[0], dict) and "categories" in frame[0]):
         # One entry per face: the first.
         return _scores(frame[0])
-    found = {}
+    found: dict[str, float] = {}
     for category in frame:
         if not isinstance(category, dict) or "score" not in category:
             raise ValueError(f"{str(category)[:40]!r} is no category with a score")
         name = category.get("categoryName") or category.get("category_name") or category.get("displayName")
-        found[name] = _number(name, category["score"])
+        found[str(name)] = _number(name, category["score"])
     if not any(name in ACTIONS for name in found):
         raise ValueError("its categories are not the landmarker's")
     return found

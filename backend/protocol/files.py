@@ -12,7 +12,7 @@ import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 
@@ -137,7 +137,7 @@ def open_regular(path: str | Path, flags: int = os.O_RDONLY) -> BinaryIO:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "it is no file", str(path))
         mode = {os.O_RDONLY: "rb", os.O_WRONLY: "wb", os.O_RDWR: "r+b"}[flags & (os.O_WRONLY | os.O_RDWR)]
-        return os.fdopen(descriptor, mode, buffering=0)
+        return cast(BinaryIO, os.fdopen(descriptor, mode, buffering=0))
     except BaseException:
         os.close(descriptor)
         raise

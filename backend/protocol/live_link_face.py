@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Sequence
 from fractions import Fraction
@@ -119,7 +120,7 @@ def _times(codes: list[tuple[int, int, int, float, bool]], rate: Fraction | None
         most = int(frames.max()) if (np.diff(whole) > 0).any() else DEFAULT_RATE - 1
         count = next((each for each in TIMECODE_RATES if each > most), most + 1)
     else:
-        count = int(np.ceil(rate))
+        count = math.ceil(rate)
     drop = bool(marks.any()) and count in (30, 60)
     if not drop:
         return whole + frames / float(rate or count), False

@@ -212,7 +212,7 @@ class PoseFile:
                 return "a texture is not one of RGBA bytes"
             if min(sides) < 2 or max(sides) > limits.MAX_TEXTURE_SIDE:
                 return f"a texture is {sides[1]} x {sides[0]}"
-            if hashlib.sha256(np.ascontiguousarray(texture)).hexdigest() != digest:
+            if hashlib.sha256(np.ascontiguousarray(texture).data).hexdigest() != digest:
                 return "a texture's pixels do not have the hash that names them"
         missing = {head.portrait_sha256 for head in header.heads} - set(self.portraits)
         missing |= {head.texture_sha256 for head in header.heads} - {"", *self.textures}

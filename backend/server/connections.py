@@ -79,7 +79,7 @@ class Connections:
 
     def sender(self, frames: Sequence[zmq.Frame]) -> str:
         """Whose message this is, by public key; counts it as taken in."""
-        number, sender = frames[-1].get(zmq.SRCFD), frames[-1].get("User-Id")
+        number, sender = frames[-1].get(zmq.SRCFD), str(frames[-1].get("User-Id"))
         if number not in self._open:
             self.follow()
         if connection := self._open.get(number):

@@ -110,7 +110,7 @@ class Server:
         beat = time.monotonic()
         while self._running:
             pause = max(0.0, beat - time.monotonic())
-            ready = dict(poller.poll(1000 * (min(pause, _RETRY_SECONDS) if self._held_back else pause)))
+            ready = dict(poller.poll(round(1000 * (min(pause, _RETRY_SECONDS) if self._held_back else pause))))
             self._door.attend()
             if self._outlet in ready:
                 self._pass_on()

@@ -62,7 +62,7 @@ def find_eyes(photo: np.ndarray, mesh: np.ndarray) -> tuple[np.ndarray, np.ndarr
     for corners, mirrored in ((RIGHT_CORNERS, False), (LEFT_CORNERS, True)):
         ends = mesh[list(corners), :2]
         box = np.r_[ends.min(0), ends.max(0)]
-        roi = Roi.along(box, *ends, EYE_MARGIN)
+        roi = Roi.along(box, ends[0], ends[1], EYE_MARGIN)
         pixels = roi.cut(photo, IRIS_SIZE)
         # The model knows one eye; the other is that one's mirror image.
         found = face_model("iris_landmark")(image=_pixels(pixels[:, ::-1] if mirrored else pixels))

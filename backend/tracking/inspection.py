@@ -41,7 +41,7 @@ def inspection_picture(photo: np.ndarray, tracked: TrackedPortrait) -> np.ndarra
     """
     crop, regions, size = tracked.image, tracked.regions, len(tracked.image)
     beyond = ~tracked.valid
-    landmarks = np.where(beyond[..., None], np.uint8(BEYOND), crop)
+    landmarks = np.where(beyond[..., None], np.array(BEYOND, np.uint8), crop)
     for x, y in tracked.landmarks[:, :2]:
         cv2.circle(landmarks, (round(float(x)), round(float(y))), 1, (0, 255, 120), -1, cv2.LINE_AA)
     known = (regions.labels != CLASSES.index("background"))[..., None]

@@ -41,7 +41,7 @@ def find_person(crop: Crop, landmarks: np.ndarray) -> tuple[Regions, Warnings]:
     if not crop.valid.any():
         return regions, ()
     face = np.zeros(crop.valid.shape, np.uint8)
-    cv2.fillPoly(face, [np.rint(landmarks[list(FACE_OVAL), :2]).astype(np.int32)], 1)
+    cv2.fillPoly(face, [np.rint(landmarks[list(FACE_OVAL), :2]).astype(np.int32)], (1,))
     inside = (face > 0) & crop.valid
     warnings = []
     own, other = _own_piece(regions.alpha, inside)

@@ -67,5 +67,8 @@ def mean_verdict(verdicts: Iterable[torch.Tensor], weight: torch.Tensor) -> torc
 
 def _mean(values: list[torch.Tensor], weight: torch.Tensor) -> torch.Tensor:
     """Over patches and scales; a patch counts as much as the weight (N, 1, H, W) under it."""
-    means = [weighted_mean(value.float(), adaptive_avg_pool2d(weight, value.shape[-2:])) for value in values]
+    means = [
+        weighted_mean(value.float(), adaptive_avg_pool2d(weight, (value.shape[-2], value.shape[-1])))
+        for value in values
+    ]
     return torch.stack(means).mean()

@@ -23,7 +23,8 @@ def write_mean(folders: Sequence[Path], output: Path) -> None:
         TurboPortraitError: `training_weights`: one is missing, is adapters alone, or does not fit the first;
             and as `atomic_folder`.
     """
-    mean, weights = None, []
+    mean: Refiner | None = None
+    weights: list[dict[str, torch.Tensor]] = []
     for folder in folders:
         try:
             if RefinerConfig.load(folder).base is not None:
@@ -35,6 +36,8 @@ def write_mean(folders: Sequence[Path], output: Path) -> None:
         except (OSError, ValueError, RuntimeError) as error:
             raise TurboPortraitError("training_weights", f"{folder}: {error}") from error
         weights.append({name: value.clone() for name, value in refiner.state_dict().items()})
+    if mean is None:
+        raise ValueError("a mean of no weights")
     mean.load_state_dict({name: torch.stack([w[name] for w in weights]).mean(0) for name in weights[0]})
     with atomic_folder(output) as folder:
         mean.save_pretrained(folder)

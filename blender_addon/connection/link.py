@@ -79,7 +79,8 @@ class Link:
     @property
     def capabilities(self) -> Capabilities | None:
         """What the backend offers, None without one."""
-        return self._client.backend.capabilities if self.ready else None
+        hello = self._client.backend if self._client is not None and self.ready else None
+        return hello.capabilities if hello is not None else None
 
     @property
     def owns_process(self) -> bool:
@@ -227,9 +228,15 @@ class Link:
 
     def _watch_the_health(self) -> None:
         if self._status is not None and self._status.finished:
-            self.health = self._status.result
+            result = self._status.result
+            self.health = result if isinstance(result, StatusReply) else None
             self._status = None
-        if self.ready and self._status is None and time.monotonic() > self._status_at + STATUS_SECONDS:
+        if (
+            self._client is not None
+            and self.ready
+            and self._status is None
+            and time.monotonic() > self._status_at + STATUS_SECONDS
+        ):
             self._status_at = time.monotonic()
             self._status = self._client.submit(Status)
 

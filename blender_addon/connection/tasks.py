@@ -66,7 +66,7 @@ def complete(
         task.close()
 
 
-def finish(client: Client, handle: Handle, line: str) -> Generator[str, None, Handle]:
+def finish(client: Client, handle: Handle, line: str) -> Generator[str | TaskProgress, None, Handle]:
     """Until a request is done; raises its error; cancels it if the task are given up."""
     try:
         while not handle.finished:

@@ -31,7 +31,7 @@ def without_light(mesh: bpy.types.Mesh, pixels: np.ndarray) -> np.ndarray:
     linear = TO_LINEAR[pixels[..., :3]]
     light = _fit(normals[faces][skin].mean(1), _look_up(linear, corner_uv[skin].mean(1)))
     lit = _spread(_basis(normals[faces].reshape(-1, 3)) @ light, corner_uv)
-    factor = np.clip(np.exp(_enlarged(lit, pixels.shape[:2])), DARKEST, BRIGHTEST)
+    factor = np.clip(np.exp(_enlarged(lit, *pixels.shape[:2])), DARKEST, BRIGHTEST)
     result = pixels.copy()
     result[..., :3] = to_srgb(linear / factor)
     return result
@@ -116,8 +116,8 @@ def _filled(total: np.ndarray, count: np.ndarray) -> np.ndarray:
     return np.where(count > 0, total / np.maximum(count, 1), around)
 
 
-def _enlarged(grid: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """A grid (n, n, C) at (H, W), between its cells linear."""
+def _enlarged(grid: np.ndarray, *shape: int) -> np.ndarray:
+    """A grid (n, n, C) at the shape (H, W), between its cells linear."""
     for axis, size in enumerate(shape):
         place = np.clip((np.arange(size) + 0.5) / size * len(grid) - 0.5, 0, GRID - 1)
         low = np.minimum(place.astype(int), GRID - 2)

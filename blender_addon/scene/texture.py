@@ -36,7 +36,8 @@ def texture_sha256(head: bpy.types.Object, now: bool = False) -> str:
     if image is None:
         return ""
     key = image.session_uid
-    if mesh_of(head).mode == "TEXTURE_PAINT":
+    mesh_object = mesh_of(head)
+    if mesh_object is not None and mesh_object.mode == "TEXTURE_PAINT":
         _painted.add(key)
     elif key in _painted:
         _painted.discard(key)
@@ -62,7 +63,7 @@ def texture_pixels(key: ImageKey) -> np.ndarray | None:
 
 def sha256_of(pixels: np.ndarray) -> str:
     """The hash by which a texture (H, W, 4) uint8 is known."""
-    return hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()
 
 
 @persistent

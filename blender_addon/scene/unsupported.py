@@ -92,11 +92,13 @@ def rest_sha256(mesh: bpy.types.Mesh) -> str:
     basis = mesh.shape_keys.key_blocks[0]
     places = np.empty(3 * len(basis.data), np.float32)
     basis.data.foreach_get("co", places)
-    return hashlib.sha256(places).hexdigest()
+    return hashlib.sha256(places.data).hexdigest()
 
 
 def _holdouts(head: bpy.types.Object, layer: bpy.types.ViewLayer) -> Iterator[str]:
     mesh_object = mesh_of(head)
+    if mesh_object is None:
+        return
     if mesh_object.is_holdout or any(
         collection.holdout and mesh_object.name in collection.collection.all_objects
         for collection in _collections(layer.layer_collection)

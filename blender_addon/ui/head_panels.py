@@ -25,6 +25,8 @@ class HeadPanel(Sidebar, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         head = head_of(context.object)
+        if head is None:
+            return
         row = layout.row(align=True)
         if head.turboportrait.portrait_parameters:
             row.operator("turboportrait.match_portrait", icon="USER")

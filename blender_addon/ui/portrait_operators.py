@@ -106,8 +106,8 @@ class RegisterPortrait(bpy.types.Operator, ImportHelper):
             return {"CANCELLED"}
         if bpy.app.background:
             return report(self, lambda: self._finish(context, link.run(self._task())))
-        self._outcome = []
-        self._failure = []
+        self._outcome: list[tuple] = []
+        self._failure: list[Exception] = []
         link.spawn(self._task(), self._outcome.append, self._failure.append, cancellable=True)
         self._timer = context.window_manager.event_timer_add(2 * BUSY_SECONDS, window=context.window)
         context.window_manager.modal_handler_add(self)
@@ -174,7 +174,10 @@ class InspectPortrait(bpy.types.Operator):
 
     @staticmethod
     def _inspect(context: bpy.types.Context) -> None:
-        properties = active_head(InspectPortrait, context).turboportrait
+        head = active_head(InspectPortrait, context)
+        if head is None:
+            return
+        properties = head.turboportrait
         photo = portrait_bytes(image_key(properties.portrait), properties.portrait_sha256)
         if not photo:
             raise ValueError(rpt_("The head's photo is lost: register it again"))

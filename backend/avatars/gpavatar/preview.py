@@ -48,5 +48,5 @@ def preview_mesh(tracked: TrackedPortrait, model: HeadModel) -> RiggedMesh:
         uv=np.clip(uv, 0, 1).astype(np.float32),
         uv_faces=np.where(seen[faces].all(1)[:, None], faces, len(vertices)).astype(np.int32),
         texture=texture,
-        confidence=np.repeat(np.uint8([[255] * size + [0] * PATCH]), size, 0),
+        confidence=np.repeat(np.array([[255] * size + [0] * PATCH], np.uint8), size, 0),
     )

@@ -134,7 +134,7 @@ class StyleDecoder(nn.Module):
 
     def __init__(self, size: int, outputs: int, style: int, width: float, layers: int = 8) -> None:
         super().__init__()
-        stages = [_StyleNormalisation()]
+        stages: list[nn.Module] = [_StyleNormalisation()]
         for _ in range(layers):
             stages += [nn.Linear(style, style), nn.LeakyReLU(SLOPE)]
         self.style_mlp = nn.Sequential(*stages)

@@ -109,7 +109,7 @@ def fine_depths(depths: Tensor, weights: Tensor, samples: int, generator: torch.
     density = weights + 1e-5
     cumulated = (density / density.sum(-1, keepdim=True)).cumsum(-1)
     low, high = cumulated[..., :1], cumulated[..., -1:]
-    shift = 0.5
+    shift: float | Tensor = 0.5
     if generator is not None:
         shift = torch.rand(low.shape, generator=generator).to(low)
     u = low + (torch.arange(samples, device=low.device) + shift) * ((high - low) / samples)

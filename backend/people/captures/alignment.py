@@ -130,7 +130,7 @@ def cut(picture: np.ndarray, source: SourceCamera, frame: HeadFrame, camera: Cam
     target = np.diag([fine, fine, 1.0]) @ camera.intrinsics
     half_pixel = np.array([[0, 0, -0.5], [0, 0, -0.5], [0, 0, 0]])
     maps = cv2.initUndistortRectifyMap(
-        source.K + half_pixel, np.array(source.distortion), turn, target + half_pixel,
+        source.K + half_pixel, np.array(source.distortion, float), turn, target + half_pixel,
         (fine * camera.width, fine * camera.height), cv2.CV_32FC1,
     )  # fmt: skip
     mode = cv2.BORDER_REPLICATE if border is None else cv2.BORDER_CONSTANT

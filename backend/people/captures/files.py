@@ -105,15 +105,15 @@ def video_facts(path: Path) -> tuple[int, int, int]:
     """Number of frames, width and height of a movie; raises Unusable."""
     capture = cv2.VideoCapture(str(path))
     try:
-        facts = tuple(
+        frames, width, height = (
             int(capture.get(key))
             for key in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
         )
     finally:
         capture.release()
-    if min(facts) < 1 or facts[1] * facts[2] > MOST_PIXELS:
+    if min(frames, width, height) < 1 or width * height > MOST_PIXELS:
         raise Unusable(f"{path.name} is no movie that can be read")
-    return facts
+    return frames, width, height
 
 
 def read_frame(path: Path, frame: int) -> np.ndarray:

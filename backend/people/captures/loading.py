@@ -138,7 +138,7 @@ def assemble(capture: Capture, size: int, most_views: int, summary: Summary) -> 
         raise Unusable(f"there is no frontal view; the nearest is {angles[front][0]:.0f} degrees off")
 
     rng = dice(capture.source, capture.identity, capture.moment)
-    targets = []
+    targets: list[CapturedView] = []
     for name in rng.permutation(sorted(set(pictures) - {front})):
         yaw, pitch = angles[name]
         if len(targets) == most_views or abs(yaw) > MOST_YAW or abs(pitch) > MOST_PITCH:

@@ -125,7 +125,7 @@ def _vertex_areas(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """(V,) a third of the area around each vertex, relative to the mean."""
     a, b, c = (vertices[faces[:, k]] for k in range(3))
     area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
-    total = sum(np.bincount(faces[:, k], area, len(vertices)) for k in range(3))
+    total = np.sum([np.bincount(faces[:, k], area, len(vertices)) for k in range(3)], 0)
     return total / total.mean()
 
 

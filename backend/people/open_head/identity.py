@@ -26,7 +26,8 @@ def sample_heads(
 
 
 def _sample_bodies(source: BodySource, rng: np.random.Generator, n: int) -> np.ndarray:
-    return source.rest_vertices(*draw_bodies(source, rng, n))
+    phenotype, changes = draw_bodies(source, rng, n)
+    return source.rest_vertices(phenotype, changes)
 
 
 def draw_bodies(

@@ -81,9 +81,9 @@ def make_person_pairs(
     arrays = {name: np.array(values).astype(types.get(name, np.uint8)) for name, values in columns.items()}
     more = {name: arrays.pop(name) for name in ("cameras", "expressions", "poses", "moment")}
     fitted = avatar.tracked.vertices if aligned else alignment.placed(alignment.vertices(0))
-    more |= {"betas": np.float32(avatar.tracked.betas), "agreement": np.array(agreement),
+    more |= {"betas": np.asarray(avatar.tracked.betas, np.float32), "agreement": np.array(agreement),
              "aligned": np.array(aligned), "baked": np.array(options.baked),
-             "landmarks": np.float32(model.landmark_positions(fitted))}  # fmt: skip
+             "landmarks": np.asarray(model.landmark_positions(fitted), np.float32)}  # fmt: skip
     return Identity(person.seed, reference=reference, **arrays), more
 
 

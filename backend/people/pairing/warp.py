@@ -35,7 +35,7 @@ class Warped:
     @classmethod
     def reduced(cls, picture: np.ndarray, trusted: np.ndarray, size: int) -> Warped:
         """From a larger picture (H, H, 4) float32, premultiplied, and mask (H, H) bool."""
-        small = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
+        small: np.ndarray = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
         alpha = small[..., 3:]
         small[..., :3] /= np.maximum(alpha, 1e-3)
         small[..., :3][alpha[..., 0] < 1e-3] = 0

@@ -41,7 +41,7 @@ def plain_sample(picture: LabelledPicture, background: np.ndarray | None = None,
 def placed(turn: float, scale: float, shift: np.ndarray, size: int) -> np.ndarray:
     """(2, 3) from a picture's pixels to the crop's."""
     factor = size / SIZE * FACE_HEIGHTS / CROP_HEIGHTS / scale
-    matrix = cv2.getRotationMatrix2D((SIZE / 2, SIZE / 2), turn, factor)
+    matrix: np.ndarray = cv2.getRotationMatrix2D((SIZE / 2, SIZE / 2), turn, factor)
     matrix[:, 2] += (size - SIZE) / 2 + shift * size
     return matrix
 
@@ -50,7 +50,7 @@ def warped(picture: LabelledPicture, matrix: np.ndarray, size: int) -> tuple[np.
     """Image, foreground, alpha, labels and valid pixels of a picture, through a matrix (2, 3)."""
 
     def warp(image: np.ndarray, flags: int = cv2.INTER_LINEAR, border: int = cv2.BORDER_CONSTANT, value: int = 0):
-        return cv2.warpAffine(image, matrix, (size, size), flags=flags, borderMode=border, borderValue=value)
+        return cv2.warpAffine(image, matrix, (size, size), flags=flags, borderMode=border, borderValue=(value,))
 
     image, foreground = (warp(x, border=cv2.BORDER_REPLICATE) for x in (picture.image, picture.foreground))
     alpha = warp(picture.alpha, border=cv2.BORDER_REPLICATE).astype(np.float32) / 255

@@ -171,7 +171,9 @@ def make_hat(person: Person, anatomy: Anatomy, vertices: np.ndarray) -> list[dic
         ribs = 0.0012 * np.sin(around * 46)[:, None] * smoothstep(steps, 0.08, 0.4)
         radius = radius + ribs + 0.012 * smoothstep(steps, 0.45, 0.0) + 0.004 * (steps > 0.80)
     if person.hat in ("headscarf", "hood"):
-        radius = radius + 0.0022 * field_2d(rng, radius.shape, (5, 3)) * smoothstep(steps, 0.1, 0.5)
+        radius = radius + 0.0022 * field_2d(rng, (radius.shape[0], radius.shape[1]), (5, 3)) * smoothstep(
+            steps, 0.1, 0.5
+        )
         radius[-1] = radius[0]
     direction = np.stack(
         [np.sin(around)[:, None] * np.cos(elevation), np.sin(elevation), np.cos(around)[:, None] * np.cos(elevation)],

@@ -9,7 +9,7 @@ import numpy as np
 def draw_background(rng: np.random.Generator, size: int) -> np.ndarray:
     """(size, size, 3) float32 sRGB in [0, 1]."""
     wall = rng.uniform(0.15, 0.9) * rng.uniform(0.85, 1.1, 3)
-    image = np.broadcast_to(wall, (size, size, 3)).astype(np.float32)
+    image: np.ndarray = np.broadcast_to(wall, (size, size, 3)).astype(np.float32)
     slope = np.linspace(-0.5, 0.5, size)
     falloff = rng.uniform(-0.25, 0.25) * slope[:, None] + rng.uniform(-0.25, 0.25) * slope[None]
     image = image * (1 + falloff[..., None].astype(np.float32))

@@ -71,10 +71,10 @@ class CameraLook:
         # Grain of sensors is coarser than a pixel and partly without colour.
         grain = 0.6 * grain + 0.8 * cv2.GaussianBlur(grain.mean(-1), (0, 0), 0.7)[..., None]
         shade = 1.2 - picture.mean(-1, keepdims=True) / 255
-        picture = np.uint8(np.clip(np.rint(picture + self.grain * shade * grain), 0, 255))
+        taken = np.clip(np.rint(picture + self.grain * shade * grain), 0, 255).astype(np.uint8)
         if self.quality == 100:
-            return picture
-        _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, self.quality])
+            return taken
+        _, data = cv2.imencode(".jpg", taken[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, self.quality])
         return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
 
     def background(self, rng: np.random.Generator, light: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from backend.people.synthesis.files import is_written, write_person
 from backend.people.synthesis.processes import Interrupted, spread
 from backend.protocol.errors import TurboPortraitError, storage_code
 from backend.protocol.files import storage_error, write_file
+
+if TYPE_CHECKING:
+    from backend.people.synthesis.renderer import Studio
 
 SUMMARY = "summary.json"
 
@@ -164,10 +168,10 @@ class _Worker:
         self.shapes = ShapeSource(self.model, config.components_only)
         self.skies = light.blender_skies(config.blender)
         self.library = open_library(Path(config.assets)) if config.assets else None
-        self._studio = None
+        self._studio: Studio | None = None
 
     @property
-    def studio(self):
+    def studio(self) -> Studio:
         """The Blender, started when it is first needed, and again after it died."""
         from backend.people.synthesis.renderer import Studio
 
@@ -247,6 +251,7 @@ def _start(config: CorpusConfig) -> None:
 
 def _make(seed: int) -> Outcome:
     start = time.perf_counter()
+    assert _worker is not None, "`_start` ran first"
     try:
         return _worker.make(seed)
     except (OSError, TurboPortraitError) as error:

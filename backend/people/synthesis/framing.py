@@ -48,5 +48,5 @@ def draw_camera(
     pose[:3, :3] = turn
     pose[:3, 3] = [0, 0, distance + 0.05] - turn @ pivot
     shift = size * rng.uniform(-0.02, 0.02, 2)
-    K = [[focal, 0, size / 2 + shift[0]], [0, focal, 0.49 * size + shift[1]], [0, 0, 1]]
+    K = np.array([[focal, 0, size / 2 + shift[0]], [0, focal, 0.49 * size + shift[1]], [0, 0, 1]])
     return Camera.from_arrays(K, pose, size, size), np.array([yaw, pitch])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from typing import TypeVar
 
@@ -30,7 +30,7 @@ class Interrupted(Exception):
 
 def spread(
     items: Iterable[Item], work: Callable, workers: int, start: Callable[..., None], *arguments: object
-) -> Iterator[tuple[Item, Future]]:
+) -> Generator[tuple[Item, Future], None, None]:
     """Do `work(item)` in processes that each began with `start(*arguments)`; items and results as they are ready.
 
     Close it where it is not read to its end: it waits for its processes.

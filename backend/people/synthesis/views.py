@@ -55,7 +55,7 @@ def draw_views(person: Person, model: HeadModel, count: int, size: int) -> list[
         shared = first_of_moment(k)
         if shared < k:
             play, parameters = views[shared].play, views[shared].parameters
-        head = own.forward(None, parameters.expression, parameters.joint_rotations).vertices
+        head = own.forward(None, np.array(parameters.expression), parameters.joint_rotations).vertices
         skull = rigid_motion(person.shape.vertices[anatomy.ears], head[anatomy.ears])
         camera, angles = draw_camera(
             rng, head[front], skull.rotation, size if k == 0 else max(SMALLEST, size // 2), person.seed, k

@@ -43,8 +43,10 @@ class HeadBatch:
     def to(self, device: torch.device) -> HeadBatch:
         """The same batch on another device."""
         rays = Rays(self.rays.origins.to(device), self.rays.directions.to(device))
-        tensors = (self.portraits, self.truth, self.known, rays, self.points, self.boxes)
-        return HeadBatch(*(x if isinstance(x, Rays) else x.to(device) for x in tensors))
+        portraits, truth, known, points, boxes = (
+            x.to(device) for x in (self.portraits, self.truth, self.known, self.points, self.boxes)
+        )
+        return HeadBatch(portraits, truth, known, rays, points, boxes)
 
 
 def draw_batch(

@@ -13,7 +13,7 @@ from backend.protocol.errors import TurboPortraitError
 from backend.training.config import Count, LpipsConfig, RunConfig, Share, StrictSettings, Weight, Whole
 
 
-class GPAvatarLossConfig(StrictSettings):
+class GPAvatarLossConfig(StrictSettings, frozen=True):
     """The weights of the loss's terms (the published code's calc_metrics, commit 3ca7d44).
 
     Attributes:
@@ -31,7 +31,7 @@ class GPAvatarLossConfig(StrictSettings):
     box_size: Count = 256
 
 
-class GPAvatarTrainingConfig(RunConfig):
+class GPAvatarTrainingConfig(RunConfig, frozen=True):
     """A run that trains GPAvatar; the defaults are the published ones (configs/model/one.yaml, lightning_model.py).
 
     Attributes:

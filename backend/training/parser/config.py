@@ -8,7 +8,7 @@ from backend.people.parsing.folds import FOLDS
 from backend.training.config import Count, RunConfig, Share, StrictSettings, Weight, Whole
 
 
-class AugmentationConfig(StrictSettings):
+class AugmentationConfig(StrictSettings, frozen=True):
     """How often each change is made, and how far it goes.
 
     Attributes:
@@ -34,7 +34,7 @@ class AugmentationConfig(StrictSettings):
     compressed: Share = 0.5
 
 
-class ParserLossConfig(StrictSettings):
+class ParserLossConfig(StrictSettings, frozen=True):
     """The weights of the loss's terms.
 
     Attributes:
@@ -50,7 +50,7 @@ class ParserLossConfig(StrictSettings):
     band: Weight = 4.0
 
 
-class ParserTrainingConfig(RunConfig):
+class ParserTrainingConfig(RunConfig, frozen=True):
     """A run that trains the portrait parser.
 
     Attributes:

@@ -105,7 +105,7 @@ def _occluded(
     radii = radius * (1 + 0.5 * np.sin(np.outer(angles, [1, 2, 3]) + rng.uniform(0, 6, 3)) @ rng.uniform(0, 0.5, 3))
     outline = centre + radii[:, None] * np.c_[np.cos(angles), rng.uniform(0.4, 2) * np.sin(angles)]
     mask = np.zeros((size, size), np.uint8)
-    cv2.fillPoly(mask, [np.rint(outline).astype(np.int32)], 255, cv2.LINE_AA)
+    cv2.fillPoly(mask, [np.rint(outline).astype(np.int32)], (255,), cv2.LINE_AA)
     cover = mask.astype(np.float32) / 255
     labels = np.where(mask > 127, np.uint8(CLASSES.index("background")), labels)
     return over(draw_background(rng, size), cover, image), labels, alpha * (1 - cover)
