@@ -41,6 +41,9 @@ class HeadProperties(bpy.types.PropertyGroup):
     portrait_face: bpy.props.IntProperty(
         name="Face", description="Which of the portrait's faces, counted from 1 at the left; 0 for the largest", min=0
     )
+    several_faces: bpy.props.BoolProperty(
+        name="Several faces", description="The portrait shows more faces than the one that is used"
+    )
     portrait_parameters: bpy.props.StringProperty(
         name="Portrait's pose", description="Pose and expression as found in the portrait", options={"HIDDEN"}
     )

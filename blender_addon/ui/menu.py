@@ -21,7 +21,7 @@ class TurboPortraitMenu(bpy.types.Menu):
 
 GROUPS = (
     ("start_backend", "stop_backend", "install_backend", "remove_backend", "show_log", "copy_message", "cancel"),
-    ("register_portrait", "inspect_portrait", "add_head", "load_head"),
+    ("register_portrait", "choose_face", "inspect_portrait", "add_head", "load_head"),
     ("match_portrait", "rest_head", "keyframe_head", "reset_expressions"),
     ("add_camera", "frame_head", "turntable", "dolly", "cut_to_camera"),
     ("show_rendered", "show_image", "add_card", "render_view", "use_photo_colors", "log_figures"),

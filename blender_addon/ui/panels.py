@@ -42,6 +42,8 @@ class PortraitPanel(Sidebar, bpy.types.Panel):
         if head is not None and head.turboportrait.portrait is not None:
             row = layout.row(align=True)
             row.label(text=head.turboportrait.portrait.name, icon="IMAGE_DATA", translate=False)
+            if head.turboportrait.several_faces:
+                row.operator("turboportrait.choose_face", icon="COMMUNITY", text="")
             row.operator("turboportrait.inspect_portrait", icon="VIEWZOOM", text="")
         elif not has_portrait(context.scene):
             draw_paragraph(context, layout, "Choose a photo that shows one face from the front.", "INFO")

@@ -160,6 +160,13 @@ def test_motion_blur_of_what_does_not_move_costs_nothing(scene, head, tmp_path, 
     assert len(asked) == 1
 
 
+def test_what_a_render_leaves_out_is_in_its_report(scene, head, tmp_path, capfd):
+    scene.camera.data.dof.use_dof = True
+    bpy.context.view_layer.update()
+    alpha(scene, "TURBOPORTRAIT3D", tmp_path)
+    assert "The backend ignores depth of field" in capfd.readouterr().out
+
+
 def test_a_frame_that_fails_is_named_and_the_others_are_rendered(scene, head, tmp_path, capfd):
     for frame, size in ((1, 1.0), (2, 2.0), (3, 1.0)):
         head.scale.x = size
