@@ -8,10 +8,11 @@ import pytest
 
 from backend.avatars.bust.anatomy import Anatomy
 from backend.avatars.bust.atlas import TORSO_BOX
+from backend.avatars.bust.chart import RadialChart
 from backend.avatars.bust.hair import head_chart, skull_radius
 from backend.avatars.bust.outline import fit_height
-from backend.avatars.bust.portrait import BACKGROUND, HAIR, SKIN, Portrait
-from backend.avatars.bust.torso import COLLAR_GAP, OVER_NECK, STEP, _neck_limit
+from backend.avatars.bust.portrait import BACKGROUND, CLOTHING, HAIR, SKIN, Portrait
+from backend.avatars.bust.torso import ABOVE, COLLAR_GAP, COLUMNS, OVER_NECK, STEP, _collar, _neck_limit
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +80,18 @@ def test_a_collar_goes_round_the_neck():
     # From the neck's end on it goes forward, without a step.
     assert np.abs(np.diff(limit[15:], axis=0)).max() < 1.5 * STEP
     assert np.isinf(_neck_limit(np.zeros((4, 8)))).all()
+
+
+def test_a_high_collar_leaves_the_throat_free(fitted):
+    """What the photo shows at the sides goes on round the back, not under the chin."""
+    portrait, chart = fitted[:2]
+    regions = np.zeros_like(portrait.regions)
+    regions[..., CLOTHING] = 1
+    trunk = RadialChart(chart.centre, 0, 60, COLUMNS, STEP)
+    collar = _collar(trunk, replace(portrait, regions=regions), np.full(trunk.shape, 0.08))
+    before = np.abs(np.degrees(portrait.turned(trunk.azimuth)))
+    assert collar[before > 60].max() == 0
+    assert collar[before < 40].min() >= ABOVE / STEP
 
 
 def test_the_torso_has_no_crack_at_the_outline(avatar):

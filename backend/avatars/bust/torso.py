@@ -255,7 +255,8 @@ def _meet_outline(chart: RadialChart, base: np.ndarray, widths: list, portrait: 
 
 
 def _collar(chart: RadialChart, portrait: Portrait, radius: np.ndarray) -> np.ndarray:
-    """(columns,) row where clothing begins: as the photo shows at both sides of the neck, and level round the back."""
+    """(columns,) row where clothing begins: as the photo shows at both sides of the neck and level round the back; in
+    front below the throat."""
     pixels = portrait.camera.project(chart.points(radius))
     cloth = portrait.sample(portrait.regions[..., CLOTHING], pixels) > 0.5
     turned = portrait.turned(chart.azimuth)
@@ -268,4 +269,6 @@ def _collar(chart: RadialChart, portrait: Portrait, radius: np.ndarray) -> np.nd
     fallback = float(np.mean(known)) if known else float(ABOVE / chart.step)
     left_right = [t if np.isfinite(t) else fallback for t in tops]
     right = 0.5 + 0.5 * np.sin(turned)
-    return (1 - right) * left_right[0] + right * left_right[1]
+    collar = (1 - right) * left_right[0] + right * left_right[1]
+    before = np.clip((WRAPS[1] - np.degrees(np.abs(turned))) / (WRAPS[1] - WRAPS[0]), 0, 1)
+    return collar + before * np.maximum((ABOVE + BLEND) / chart.step - collar, 0)
