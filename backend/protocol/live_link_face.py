@@ -122,11 +122,13 @@ def _times(codes: list[tuple[int, int, int, float, bool]], rate: Fraction | None
     else:
         count = math.ceil(rate)
     drop = bool(marks.any()) and count in (30, 60)
+    number = whole * count + frames
     if not drop:
-        return whole + frames / float(rate or count), False
+        # A timecode's second has whole frames: at 29.97 of them a second it lasts longer than a second.
+        return number / float(rate or count), False
     # SMPTE 12M: two numbers a minute, four at 60, but not each tenth minute.
     minute = np.floor(whole / 60)
-    number = whole * count + frames - (2 * count / 30) * (minute - np.floor(minute / 10))
+    number -= (2 * count / 30) * (minute - np.floor(minute / 10))
     return number * 1001 / (1000 * count), True
 
 

@@ -23,6 +23,14 @@ FORMAT, VERSION = "turboportrait performance", 1
 DIGITS = 6
 """Decimals that are written."""
 MAX_NOTES = 1000
+BOUNDS = {
+    "time": limits.MAX_PERFORMANCE_SECONDS,
+    "head": limits.MAX_JOINT_ANGLE,
+    "translation": limits.MAX_TRANSLATION,
+    "expression": limits.MAX_EXPRESSION_COEFFICIENT,
+    "gaze": limits.MAX_JOINT_ANGLE,
+}
+"""The largest values, to either side, that a head can have."""
 _Angles = Annotated[list[float], msgspec.Meta(min_length=3, max_length=3)]
 
 
@@ -128,14 +136,7 @@ class Performance:
         """What is wrong with it; empty if nothing is."""
         if problem := header_problem(self.header, len(self)):
             return problem
-        bounds = {
-            "time": limits.MAX_PERFORMANCE_SECONDS,
-            "head": limits.MAX_JOINT_ANGLE,
-            "translation": limits.MAX_TRANSLATION,
-            "expression": limits.MAX_EXPRESSION_COEFFICIENT,
-            "gaze": limits.MAX_JOINT_ANGLE,
-        }
-        for name, most in bounds.items():
+        for name, most in BOUNDS.items():
             # Also false where a value is no number.
             good = (np.abs(getattr(self, name)) <= most).reshape(len(self), -1).all(1)
             if not good.all():

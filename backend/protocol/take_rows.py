@@ -9,7 +9,7 @@ import numpy as np
 
 from backend.protocol import limits
 from backend.protocol.arkit import ACTIONS, gaze_of
-from backend.protocol.performance import Header, Performance
+from backend.protocol.performance import BOUNDS, Header, Performance
 
 RATES = tuple(Fraction(n) for n in (24, 25, 30, 48, 50, 60, 100, 120)) + tuple(
     Fraction(1000 * n, 1001) for n in (24, 30, 48, 60, 120)
@@ -63,8 +63,11 @@ def put_together(
     times = times[later] - times[later][0]
     columns = {name: values[later].reshape(len(times), -1) for name, values in columns.items()}
     seen = np.isfinite(np.concatenate(list(columns.values()), 1)).all(1)
+    beyond = _beyond(columns)
+    notes.extend(told(list(beyond.values())))
+    seen[list(beyond)] = False
     if not seen.any():
-        raise ValueError(bad[0] if bad else "no frame has values")
+        raise ValueError([*bad, *beyond.values(), "no frame has values"][0])
     if not seen.all():
         notes.append(f"{int((~seen).sum())} frames without values are filled in from their neighbours.")
         columns = {
@@ -85,6 +88,15 @@ def put_together(
     if problem := made.problem():
         raise ValueError(problem)
     return made
+
+
+def _beyond(columns: Mapping[str, np.ndarray]) -> dict[int, str]:
+    """Of each frame that has a value which no head can have, a sentence that says so."""
+    return {
+        frame: f"Frame {frame}: its {name} goes beyond ±{BOUNDS[name]:g}; it is filled in."
+        for name, values in columns.items()
+        for frame in np.flatnonzero((np.abs(values) > BOUNDS[name]).any(1)).tolist()
+    }
 
 
 def rate_of(times: np.ndarray) -> Fraction:

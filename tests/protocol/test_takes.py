@@ -78,6 +78,13 @@ def test_a_timecode_at_a_lower_rate_is_seen(tmp_path):
     assert np.isclose(take.time[-1], 69 / 30)
 
 
+def test_a_timecodes_second_lasts_as_long_as_its_frames(tmp_path):
+    rate = Fraction(30_000, 1001)
+    take = read_performance(write(tmp_path / "take.csv", live_link(70, rate=30)), rate)
+    assert np.allclose(take.time, np.arange(70) / float(rate))
+    assert Fraction(*take.header.fps) == rate
+
+
 def test_drop_frame_numbers_are_left_out_once_a_minute(tmp_path):
     rows = live_link(2)
     for row, code in zip(rows[1:], ("00:00:59;29", "00:01:00;02"), strict=True):
@@ -103,6 +110,15 @@ def test_text_in_a_numbers_place_is_named_and_the_rest_kept(tmp_path):
     assert "Line 6 has 10 of 63 columns" in take.header.notes[1]
     assert list(take.confidence) == [1, 1, 0, 1, 0, 1]
     assert np.allclose(take.action("jawOpen"), 0.01 * np.arange(1, 7))
+
+
+def test_a_value_that_no_face_can_have_is_named_and_the_rest_kept(tmp_path):
+    rows = live_link(5)
+    rows[3][2 + ACTIONS.index("jawOpen")] = 99
+    take = read_performance(write(tmp_path / "take.csv", rows))
+    assert take.header.notes[0] == "Frame 2: its expression goes beyond ±20; it is filled in."
+    assert list(take.confidence) == [1, 1, 0, 1, 1]
+    assert np.allclose(take.action("jawOpen"), 0.01 * np.arange(1, 6))
 
 
 def test_rows_without_a_face_are_filled(tmp_path):
