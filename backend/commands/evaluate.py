@@ -98,7 +98,9 @@ def tables(
 
 @app.command()
 def document(
-    report: Annotated[Path, typer.Argument(help="What `evaluate tables` wrote.")] = Path("runs/tables/tables.json"),
+    report: Annotated[Path, typer.Argument(help="What `evaluate tables` or `evaluate performance` wrote.")] = Path(
+        "runs/tables/tables.json"
+    ),
     page: Annotated[Path, typer.Argument(help="A Markdown document with places for tables.")] = Path(
         "docs/evaluation.md"
     ),
@@ -111,6 +113,10 @@ def document(
     except (OSError, ValueError) as error:
         raise TurboPortraitError("bad_report", f"{report}: {error}") from error
     try:
+        if "people" in found:
+            documents.fill_performances(page, found)
+            console.print(f"{page} has the figures of {report} now.")
+            return
         left = documents.fill(page, found)
     except (KeyError, TypeError) as missing:
         raise TurboPortraitError("bad_report", f"{report} is not of this version: {missing}") from missing

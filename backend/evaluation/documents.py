@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from backend.evaluation.performance_report import performance_table
 from backend.evaluation.tables_report import Table, notes_of, tables_of
 from backend.photos.saving import save_picture
 from backend.protocol.files import write_file
@@ -21,6 +22,7 @@ STYLE = (
     "h2{font-size:1.1em;margin-top:2em}"
 )
 BLOCK = re.compile(r"(<!-- (table|notes|setup)(?:: ([\w-]+))? -->\n).*?(<!-- end -->)", re.DOTALL)
+PERFORMANCES = re.compile(r"(<!-- performances -->\n).*?(<!-- end -->)", re.DOTALL)
 SHOWN = re.compile(r"!\[[^]]*]\(([\w/.-]+\.jpg)\)")
 
 Pictures = Mapping[str, tuple[str, np.ndarray]]
@@ -70,6 +72,16 @@ def fill(document: Path, report: dict) -> list[str]:
 
     write_file(document, BLOCK.sub(block, document.read_text()))
     return [key for key in tables if key not in asked]
+
+
+def fill_performances(document: Path, report: dict) -> None:
+    """Put a report of `evaluate performance` into a document, between `<!-- performances -->` and `<!-- end -->`.
+
+    Raises:
+        TurboPortraitError: as `atomic_file`.
+    """
+    text = f"Measured: {report['machine']}.\n\n{_lines(performance_table(report))}"
+    write_file(document, PERFORMANCES.sub(lambda match: f"{match[1]}\n{text}\n\n{match[2]}", document.read_text()))
 
 
 def place_pictures(document: Path, folder: Path) -> list[str]:

@@ -58,7 +58,7 @@ def measure_all(refiner: Refiner, corpus: Path, extent: Extent, progress: Progre
     Raises:
         TurboPortraitError: `bad_corpus`, `training_weights`.
     """
-    started, machine = time.perf_counter(), _machine()
+    started, machine = time.perf_counter(), machine_now()
     held_out = _some(load_identities(corpus, held_out=True), extent.identities, extent.left_out)
     if not held_out:
         raise TurboPortraitError(
@@ -93,7 +93,7 @@ def measure_all(refiner: Refiner, corpus: Path, extent: Extent, progress: Progre
     return report, pictures
 
 
-def _machine() -> str:
+def machine_now() -> str:
     """What the times depend on."""
     busy = f", load {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else ""
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores{busy}"

@@ -1,13 +1,18 @@
 """What is measured of a tracked performance: nothing where it is what was played, and what was done to it otherwise."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from backend.commands.evaluate import app
+from backend.commands.evaluate_performance import named
 from backend.evaluation.acting import FRAMES, STILL, YAW, script, still
 from backend.evaluation.performance import ACTIONS, compare
+from backend.evaluation.performance_report import performance_table
 from backend.protocol.performance import Performance
 from backend.tracking.clips import Costs
 
@@ -57,3 +62,45 @@ def test_the_sample_is_the_script():
     sample = Performance.load(Path(__file__).parents[2] / "docs/performance/sample.jsonl")
     assert np.allclose(sample.head, script(100).head, atol=1e-6)
     assert np.allclose(sample.expression, script(100).expression, atol=1e-6)
+
+
+@pytest.fixture
+def report():
+    """One person that was tracked without error, and one as wrong as may be, but for the lag."""
+    played = script(100)
+    perfect = asdict(compare(played, played, still(20), COSTS))
+    bad = perfect | {"head_median": 2.04, "head_95": 5.06, "gaze_median": 5.04, "lag": 1, "jitter": 0.31, "cost": 2.6}
+    return {"frames": 100, "machine": "a machine", "people": {"ada": perfect, "bea": bad}}
+
+
+def test_figures_are_shown_beside_what_is_asked(report):
+    table = performance_table(report)
+    assert table.heads == ["", "asked", "ada", "bea", "reached"]
+    rows = {row[0]: row[1:] for row in table.rows}
+    # Compared as they are shown.
+    assert rows["head rotation, median"] == ["2°", "0.0°", "2.0°", "2 of 2"]
+    assert rows["head rotation, 95 % of the frames within"] == ["5°", "0.0°", "5.1°", "1 of 2"]
+    assert rows["correlation of jawOpen"] == ["0.90", "1.00", "1.00", "2 of 2"]
+    assert rows["lag"][-1] == rows["jitter of a still head"][-1] == "1 of 2"
+    assert rows["frames lost"] == ["", "0", "0", ""]
+
+
+def test_a_document_gets_the_figures(report, tmp_path):
+    page, figures = tmp_path / "page.md", tmp_path / "performance.json"
+    page.write_text("before\n<!-- performances -->\nold\n<!-- end -->\n<!-- table: targets -->\nkept\n<!-- end -->\n")
+    figures.write_text(json.dumps(report))
+    said = CliRunner().invoke(app, ["document", str(figures), str(page)])
+    assert said.exit_code == 0, said.output
+    text = page.read_text()
+    assert "| lag | 0 frames | 0 frames | 1 frames | 1 of 2 |" in text
+    assert "a machine" in text
+    assert text.startswith("before\n")
+    assert text.endswith("<!-- table: targets -->\nkept\n<!-- end -->\n")
+    assert "old" not in text
+
+
+def test_a_corpus_portraits_are_told_apart(tmp_path):
+    paths = [tmp_path / person / "portrait.png" for person in ("person_7", "person_15")]
+    assert named([*paths, tmp_path / "me.jpg"]) == dict(
+        zip(("person_7", "person_15", "me"), [*paths, tmp_path / "me.jpg"], strict=True)
+    )
