@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import bpy
 
 from backend.protocol.arkit import REGIONS
+from backend.protocol.take_rows import RATES
 
 from ..shots.properties import BESIDE_THE_BLEND
 
 
 def _gain(name: str, description: str) -> bpy.props.FloatProperty:
     return bpy.props.FloatProperty(name=name, description=description, default=1.0, min=0.0, max=5.0, soft_max=2.0)
+
+
+_SHOWN = "SHOWN"
+_RATES = [
+    (_SHOWN, "As the take shows", "The lowest usual rate that has all frames of the timecode, or what the file says"),
+    *((str(rate), f"{float(rate):.5g}", "") for rate in sorted(RATES)),
+]
 
 
 class PerformanceProperties(bpy.types.PropertyGroup):
@@ -34,6 +44,11 @@ class PerformanceProperties(bpy.types.PropertyGroup):
         subtype="TIME_ABSOLUTE",
         unit="TIME_ABSOLUTE",
     )
+    take_rate: bpy.props.EnumProperty(
+        name="Rate of a take",
+        description="Frames per second that the timecode of a take counts: it does not tell 29.97 from 30",
+        items=_RATES,
+    )
     from_portrait: bpy.props.BoolProperty(
         name="From the portrait's expression",
         description="Play on top of what the portrait shows, not of a face at rest",
@@ -55,6 +70,11 @@ class PerformanceProperties(bpy.types.PropertyGroup):
     mouth: _gain("Mouth", "Times as much of mouth, jaw, cheeks and nose")
     head: _gain("Head", "Times as much of the head's turns")
     gaze: _gain("Gaze", "Times as much of the eyes' turns")
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Frames per second of a take; None for what it shows."""
+        return None if self.take_rate == _SHOWN else Fraction(self.take_rate)
 
     @property
     def gains(self) -> dict[str, float]:

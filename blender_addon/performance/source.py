@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import tempfile
+from fractions import Fraction
 from pathlib import Path
 
 from bpy.app.translations import pgettext_rpt as rpt_
@@ -27,13 +28,14 @@ _tracked: dict[tuple, Performance] = {}
 """What was tracked last, by file and settings: other gains need no new tracking."""
 
 
-def load(path: str, face: int = 0, neutral: float = -1.0) -> Task:
+def load(path: str, face: int = 0, neutral: float = -1.0, rate: Fraction | None = None) -> Task:
     """A task whose result is the performance of a file.
 
     Args:
         path: a performance, a take or a video.
         face: in a video, of several faces the one counted from 1 at the left; 0 for the largest.
         neutral: second of a video at which the face is at rest; negative for its first picture.
+        rate: frames per second of a take; None for what it shows.
 
     Raises:
         TurboPortraitError: what is wrong with the file; backend_not_started.
@@ -41,7 +43,7 @@ def load(path: str, face: int = 0, neutral: float = -1.0) -> Task:
     path = os.path.abspath(path)
     if Path(path).suffix.lower() in (".jsonl", *READERS):
         yield "Reading the take"
-        return read_performance(path)
+        return read_performance(path, rate)
     stamp = os.stat(path).st_mtime_ns if os.path.isfile(path) else 0
     key = (path, stamp, face, neutral)
     if key not in _tracked:

@@ -1,10 +1,12 @@
-"""The buttons of a performance: choose a file, put it onto the head."""
+"""The buttons of a performance: choose a file, put it onto the head, save it."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
-from bpy_extras.io_utils import ImportHelper
+from bpy_extras.io_utils import ExportHelper, ImportHelper
 
 from backend.protocol.performance import Performance
 
@@ -15,6 +17,9 @@ from ..performance import source
 from ..performance.keying import Keying, put_onto
 from .head_operators import active_head
 from .reporting import report
+
+_last: Performance | None = None
+"""What was put onto a head last, as it was tracked, read or recorded."""
 
 
 class ChoosePerformance(bpy.types.Operator, ImportHelper):
@@ -74,8 +79,10 @@ class PutsKeys:
         return performance, set_keys
 
     def _finish(self, outcome: tuple) -> None:
+        global _last
         performance, set_keys = outcome
         said = set_keys()
+        _last = performance
         for sentence in performance.header.notes:
             self.report({"WARNING"}, sentence)
         link.say(said)
@@ -99,10 +106,33 @@ class ApplyPerformance(PutsKeys, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         settings = context.scene.turboportrait_performance
-        task = source.load(bpy.path.abspath(settings.file), settings.face, settings.neutral)
+        task = source.load(bpy.path.abspath(settings.file), settings.face, settings.neutral, settings.rate)
         return self.begin(context, active_head(type(self), context).name, task)
 
 
-CLASSES = (ChoosePerformance, ApplyPerformance)
+class SavePerformance(bpy.types.Operator, ExportHelper):
+    bl_idname = "turboportrait.save_performance"
+    bl_label = "Save performance"
+    bl_description = "Write what was put onto a head last as a file, for other scenes and for the command line"
+
+    filename_ext = ".jsonl"
+    filter_glob: bpy.props.StringProperty(default="*.jsonl", options={"HIDDEN"})
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if _last is None:
+            cls.poll_message_set(rpt_("Put a performance onto a head first"))
+        return _last is not None
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        if _last is not None and not self.filepath:
+            self.filepath = f"{Path(_last.header.source).stem or 'performance'}.jsonl"
+        return super().invoke(context, event)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return report(self, lambda: _last.save(self.filepath)) if _last is not None else {"CANCELLED"}
+
+
+CLASSES = (ChoosePerformance, ApplyPerformance, SavePerformance)
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

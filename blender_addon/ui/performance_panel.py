@@ -46,6 +46,7 @@ class PerformancePanel(Sidebar, bpy.types.Panel):
             if link.can_cancel:
                 layout.operator("turboportrait.cancel", icon="CANCEL")
         layout.operator("turboportrait.apply_performance", icon="ACTION")
+        layout.operator("turboportrait.save_performance", icon="FILE_TICK")
 
 
 class CameraPanel(Sidebar, bpy.types.Panel):
@@ -87,6 +88,7 @@ class PerformanceDetailsPanel(Sidebar, bpy.types.Panel):
         layout.prop(settings, "tolerance")
         layout.prop(settings, "face")
         layout.prop(settings, "neutral")
+        layout.prop(settings, "take_rate")
 
 
 CLASSES = (PerformancePanel, CameraPanel, PerformanceDetailsPanel)

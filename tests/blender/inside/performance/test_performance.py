@@ -50,6 +50,7 @@ def head(scene, head_model):
     scene.render.fps, scene.render.fps_base = RATE, 1.0
     settings = scene.turboportrait_performance
     settings.start, settings.tolerance, settings.travels, settings.from_portrait = 10, 0.004, False, True
+    settings.take_rate = "SHOWN"
     for region in settings.gains:
         setattr(settings, region, 1.0)
     head = add_head(bpy.context, head_model, "Ada")
@@ -207,6 +208,27 @@ def test_components_without_meaning_and_the_jaw_come_nearest(head, head_model, r
     mesh_of(flame_head).data[ACTIONS_KEY] = [1.0, 2.0]
     with pytest.raises(RuntimeError, match="none of ARKit's"):
         apply(tmp_path / "waves.jsonl")
+
+
+def test_what_was_put_onto_a_head_can_be_saved(head, performance, tmp_path):
+    performance.save(tmp_path / "waves.jsonl")
+    bpy.context.scene.turboportrait_performance.head = 0.0
+    apply(tmp_path / "waves.jsonl")
+    assert bpy.ops.turboportrait.save_performance(filepath=str(tmp_path / "saved.jsonl")) == {"FINISHED"}
+    assert (tmp_path / "saved.jsonl").read_bytes() == (tmp_path / "waves.jsonl").read_bytes()
+    with pytest.raises(RuntimeError, match=r"waves\.jsonl"):
+        bpy.ops.turboportrait.save_performance(filepath=str(tmp_path / "waves.jsonl" / "saved.jsonl"))
+
+
+def test_a_takes_rate_can_be_said(head, tmp_path):
+    rows = [f"01:00:{k // 30:02}:{k % 30:02}.0,0.5" for k in range(60)]
+    (tmp_path / "take.csv").write_text("\n".join(["Timecode,jawOpen", *rows]) + "\n")
+    settings = bpy.context.scene.turboportrait_performance
+    for chosen, rate in (("SHOWN", (30, 1)), ("30000/1001", (30000, 1001))):
+        settings.take_rate = chosen
+        apply(tmp_path / "take.csv")
+        bpy.ops.turboportrait.save_performance(filepath=str(tmp_path / "saved.jsonl"))
+        assert Performance.load(tmp_path / "saved.jsonl").header.fps == rate
 
 
 TRACKER = """
