@@ -10,13 +10,12 @@ from bpy_extras.io_utils import ExportHelper, ImportHelper
 
 from backend.protocol.performance import Performance
 
-from ..connection.error_text import message_of
 from ..connection.link import BUSY_SECONDS, link
 from ..connection.tasks import Task
 from ..performance import source
 from ..performance.keying import Keying, put_onto
 from .head_operators import active_head
-from .reporting import report
+from .reporting import report, report_failure
 
 _last: Performance | None = None
 """What was put onto a head last, as it was tracked, read or recorded."""
@@ -65,8 +64,7 @@ class PutsKeys:
             return {"PASS_THROUGH"}
         context.window_manager.event_timer_remove(self._timer)
         if self._failure:
-            self.report({"ERROR"}, message_of(self._failure[0]))
-            return {"CANCELLED"}
+            return report_failure(self, self._failure[0])
         return report(self, lambda: self._finish(self._outcome[0]))
 
     def cancel(self, context: bpy.types.Context) -> None:

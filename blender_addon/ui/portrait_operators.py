@@ -27,7 +27,7 @@ from ..scene.portrait import PHOTO_COLOURS, packed_image, portrait_bytes, read_p
 from ..scene.texture import image_key
 from .head_operators import active_head
 from .image_editor import show_in_editor
-from .reporting import report
+from .reporting import report, report_failure
 
 IMAGE_FILES = "*.jpg;*.jpeg;*.jfif;*.png;*.heic;*.heif;*.avif;*.webp;*.jp2;*.gif;*.tif;*.tiff;*.bmp"
 """What the backend decodes (`backend.photos`)."""
@@ -106,8 +106,7 @@ class _Registering:
             return {"PASS_THROUGH"}
         context.window_manager.event_timer_remove(self._timer)
         if self._failure:
-            self.report({"ERROR"}, message_of(self._failure[0]))
-            return {"CANCELLED"}
+            return report_failure(self, self._failure[0])
         return report(self, lambda: self._finish(context, self._outcome[0]))
 
     def cancel(self, context: bpy.types.Context) -> None:

@@ -25,6 +25,13 @@ def report(operator: bpy.types.Operator, work: Callable[[], object]) -> set[str]
     return {"FINISHED"}
 
 
+def report_failure(operator: bpy.types.Operator, error: Exception) -> set[str]:
+    """What a task has failed with; who has pressed Cancel need not be told of it."""
+    if not (isinstance(error, TurboPortraitError) and error.code == "cancelled"):
+        operator.report({"ERROR"}, message_of(error))
+    return {"CANCELLED"}
+
+
 def has_camera(operator: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
     """The scene has a camera; where it has none, the operator's poll message says so."""
     if context.scene.camera is None:
