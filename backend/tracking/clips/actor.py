@@ -21,7 +21,8 @@ from flame.rotations import axis_angle_to_matrix, matrix_to_axis_angle, skew
 
 FITTED_AT = 512
 """Pixels of the crop in whose units everything below counts."""
-ROUNDS, FIRST_ROUNDS = 2, 6
+ROUNDS, MOST_ROUNDS, SETTLED = 2, 6, np.radians(0.5)
+"""From the fit before it takes so many rounds, and more until the head turns no further by this."""
 EXPRESSION_RIDGE = 2.0
 """What a whole action costs, from what the face does at rest, in standard deviations of a landmark."""
 GAZE_RIDGE, GAZE_ROUNDS, MAX_GAZE = 2.0, 3, np.radians(40)
@@ -132,8 +133,11 @@ class Actor:
             rotation, translation = self._pose(found, expression)
         else:
             rotation, translation = before.rotation, before.translation
-        for _ in range(FIRST_ROUNDS if before is None else ROUNDS):
+        for number in range(MOST_ROUNDS):
+            last = rotation
             rotation, translation, expression = self._improve(found, rotation, translation, expression)
+            if before is not None and number + 1 >= ROUNDS and _turn(last, rotation) < SETTLED:
+                break
         points = (self._base + self._basis @ (expression - self._start)) @ rotation.T + translation
         missed = (found[:468, :2] - self._project(points)) * self._unit
         whole = np.zeros(len(self._fitted))
@@ -246,6 +250,11 @@ class Actor:
             step = np.linalg.solve(A.T @ A + GAZE_RIDGE**2 * np.eye(2), A.T @ b - GAZE_RIDGE**2 * gaze)
             gaze = np.clip(gaze + step, -MAX_GAZE, MAX_GAZE)
         return gaze, float(seen.max())
+
+
+def _turn(a: np.ndarray, b: np.ndarray) -> float:
+    """Radians between two rotations (3, 3) that are near each other."""
+    return float(np.linalg.norm(a - b) / np.sqrt(2))
 
 
 @numba.njit(cache=True)

@@ -15,6 +15,7 @@ import numpy as np
 
 from backend.tracking.clips.tracks import Tracks
 from backend.tracking.errors import TrackingError
+from backend.tracking.face_mesh import roi_of
 from backend.tracking.faces import find_face
 from backend.tracking.landmarks import Detection, detect_faces, find_again, find_landmarks
 from backend.tracking.photo import crop_box, to_photo
@@ -32,6 +33,11 @@ SEARCH_EVERY = 3
 """Before the first face is found, every so many pictures are searched."""
 LOOK_ROUND_EVERY = 3
 """Pictures, after which other faces are looked for where none is near."""
+ELSEWHERE = 0.05
+"""Share of the square that the network saw, by which a face is off its middle there that is looked at once more: from
+one picture to the next it is a third of that."""
+LATER = 0.15
+"""Seconds between two pictures after which the face is looked for by the detector: it can be anywhere near."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +70,8 @@ class FaceFollower:
         """`number`: of several faces the one counted from 1 at the left; 0 for the largest."""
         self._number = number
         self._last: np.ndarray | None = None
-        self._step = np.zeros(3)
+        self._seen_at = 0.0
+        self._speed = np.zeros(2)
         self._tracks = Tracks()
         self._lost = False
         self._thumbnail: np.ndarray | None = None
@@ -93,39 +100,53 @@ class FaceFollower:
             # Of a shot that has not shown it yet.
             return self._anywhere(picture, seconds)
         seen, hidden = None, False
-        looked = self._lost or self._tracks.has_near(seconds) or self._pictures % LOOK_ROUND_EVERY == 0
+        passed = seconds - self._seen_at
+        later = passed > LATER
+        looked = self._lost or later or self._tracks.has_near(seconds) or self._pictures % LOOK_ROUND_EVERY == 0
         if looked:
             seen, hidden = self._tracks.look(picture, seconds, self._lost)
         if hidden:
             return None
-        if not self._lost:
-            found = self._timed(find_again, picture, self._last + self._step)
+        if not self._lost and not (later and seen is not None):
+            found = self._again(picture, passed)
             if found is not None and self._fits(found[0]) and (seen is None or is_at(found[0], seen)):
-                self._keep(found, moving=True)
+                step = middle(found[0]) - middle(self._last)
+                self._keep(found, seconds, step / max(passed, 1e-3))
                 if seen is None:
                     own = self._tracks.own
-                    own.move(own.centre + self._step[:2], seconds)
+                    own.move(own.centre + step, seconds)
                 return found
             if not looked:
                 seen, hidden = self._tracks.look(picture, seconds, lost=True)
-        return None if seen is None or hidden else self._in(picture, seen)
+        return None if seen is None or hidden else self._in(picture, seen, seconds)
+
+    def _again(self, picture: np.ndarray, passed: float) -> tuple[np.ndarray, np.ndarray] | None:
+        """The landmarks where the face should be after so many seconds, and about there."""
+        expected = self._last.copy()
+        expected[:, :2] += self._speed * passed
+        found = self._timed(find_again, picture, expected)
+        if found is not None:
+            square = roi_of(expected)
+            if np.linalg.norm(roi_of(found[0]).centre - square.centre) > ELSEWHERE * square.side:
+                found = self._timed(find_again, picture, found[0])
+        return found
 
     def _anywhere(self, picture: np.ndarray, seconds: float) -> tuple[np.ndarray, np.ndarray] | None:
         """Another shot shows the face anywhere; the largest is the one."""
         self._tracks = Tracks()
         for face in detect_faces(picture):
-            found = self._in(picture, face)
+            found = self._in(picture, face, seconds)
             if found is not None:
                 self._tracks.begin(picture, face.centre, face.width, seconds)
                 return found
         return None
 
-    def _in(self, picture: np.ndarray, face: Detection) -> tuple[np.ndarray, np.ndarray] | None:
+    def _in(self, picture: np.ndarray, face: Detection, seconds: float) -> tuple[np.ndarray, np.ndarray] | None:
         """The landmarks of a face that a detector sees."""
         crop = crop_box(picture, face.box, CROP)
         near = self._timed(find_landmarks, crop.image)
         found = None if near is None else self._timed(find_again, picture, to_photo(crop, near))
-        return self._keep(found, moving=False) if found is not None and is_at(found[0], face) else None
+        return self._keep(found, seconds) if found is not None and is_at(found[0], face) else None
 
     def _first(self, picture: np.ndarray, seconds: float) -> tuple[np.ndarray, np.ndarray] | None:
         if (self._pictures - 1) % SEARCH_EVERY:
@@ -139,7 +160,7 @@ class FaceFollower:
         found = self._timed(find_again, face.photo, face.landmarks)
         if found is not None:
             self.turns, self.warnings, self.refusal = face.turns, face.warnings, None
-            self._keep(found, moving=False)
+            self._keep(found, seconds)
             self._tracks.begin(face.photo, middle(found[0]), width_of(found[0]), seconds)
         return found
 
@@ -149,10 +170,10 @@ class FaceFollower:
         apart = np.linalg.norm(middle(landmarks) - middle(self._last)) / width
         return bool(apart <= MAX_STEP and abs(np.log(width_of(landmarks) / width)) <= np.log(MAX_GROWTH))
 
-    def _keep(self, found: tuple[np.ndarray, np.ndarray], moving: bool) -> tuple[np.ndarray, np.ndarray]:
-        landmarks = found[0]
-        self._step = np.r_[middle(landmarks) - middle(self._last), 0] if moving else np.zeros(3)
-        self._last = landmarks
+    def _keep(
+        self, found: tuple[np.ndarray, np.ndarray], seconds: float, speed: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        self._last, self._seen_at, self._speed = found[0], seconds, np.zeros(2) if speed is None else speed
         return found
 
     def _timed(self, find: Callable[..., T | None], *arguments: np.ndarray) -> T | None:

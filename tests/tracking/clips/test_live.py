@@ -49,6 +49,18 @@ def test_each_picture_tells_the_head_at_once(pictures, angles, open_head):
     assert min(frame.confidence for frame in frames) > 0.5
 
 
+@pytest.mark.parametrize("step", [4, 5, 7, 9])
+def test_pictures_that_come_seldom_tell_it_too(pictures, angles, open_head, step):
+    """As a machine that is busy drops most of them, the face is somewhere else each time."""
+    tracker = LiveTracker(open_head, smoothing=0)
+    numbers = np.arange(0, 4 * FRAMES, step)
+    frames = [tracker.track(pictures[number % FRAMES], number / RATE) for number in numbers]
+    assert np.abs(roll(frames) - angles[numbers % FRAMES]).max() < 3
+    turns = np.degrees([frame.head for frame in frames])
+    assert np.ptp(turns[:, :2], axis=0).max() < 8, "it leans, and neither turns nor nods"
+    assert min(frame.confidence for frame in frames) > 0.5
+
+
 def test_a_face_that_is_not_seen_keeps_what_it_did(pictures, open_head):
     tracker = LiveTracker(open_head, smoothing=0)
     blank = np.full_like(pictures[0], 128)
