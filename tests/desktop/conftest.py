@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 import skimage.data
 import skimage.io
+from commands import Commands
 
 from backend.client import BackendProcess
 
@@ -74,6 +75,14 @@ def backend(state) -> BackendProcess:
     process.wait_ready()
     yield process
     process.stop()
+
+
+@pytest.fixture
+def commands() -> Commands:
+    """What runs `turboportrait` for the window."""
+    with Commands() as server:
+        yield server
+        server.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,22 @@
-"""In Blender's own window, from the installed zip: the three steps, scrubbing, the hand, undo, the card."""
+"""In Blender's own window, from the installed zip: the three steps, scrubbing, the hand, undo, the card, takes."""
+
+import shutil
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage.data
 from PIL import Image
 
+from backend.protocol.performance import Performance
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tracking" / "clips"))
+from movies import RATE, leaning, write_movie
+
 pytestmark = pytest.mark.slow
+SAMPLE = Path(__file__).parents[2] / "docs" / "performance" / "sample.jsonl"
+LEAN = 15.0
 
 
 def picture(path, border=None) -> np.ndarray:
@@ -68,3 +80,42 @@ def test_the_extension_can_go_and_come_while_it_renders(play, backend, portrait)
     assert result["gone"]
     assert result["rendered"] < 100, "the render gave up"
     assert result["live"], "the preview goes on as it was left"
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    """A face that leans to and fro, for a second, and for longer than any test."""
+    folder = tmp_path_factory.mktemp("videos")
+    swing = leaning(skimage.data.astronaut(), LEAN * np.sin(2 * np.pi * np.arange(RATE) / RATE))
+    return write_movie(folder / "lean.mp4", swing), write_movie(folder / "long.mp4", swing * 60)
+
+
+def test_takes_videos_and_a_camera_drive_the_head(play, backend, commands, portrait, videos, tmp_path):
+    short, long = map(str, videos)
+    take = shutil.copy(SAMPLE, tmp_path)
+    result = play(
+        "performing", portrait=str(portrait), port=commands.port, take=str(take), video=short, long_video=long
+    )
+    sample = Performance.load(take)
+    turned = np.linalg.norm(result["take"]["turns"], axis=1)
+    assert result["take"]["first"] == 10
+    assert sorted(result["take"]["slots"]) == ["KEY", "OBJECT"]
+    assert len(turned) == len(sample)
+    assert np.abs(turned - np.linalg.norm(sample.head, axis=1)).max() < 0.05
+    assert result["undone"], "one step takes all of it back"
+    assert result["redone"]
+
+    assert "Tracking the video" in result["while_tracking"]
+    assert result["tracks_still"], "the timeline played while the video was tracked"
+    assert result["cancelled"] == {"message": "Cancelled", "actions": []}
+    assert [words for words, _ in commands.ended if str(long) in words and words[0] == "track"]
+
+    for name in ("video", "recorded"):
+        # Which of a camera's pictures is the first, and so neutral, is up to the machine.
+        lean = np.degrees(np.ptp(result[name]["turns"], axis=0).max())
+        assert lean == pytest.approx(2 * LEAN, abs=4)
+    assert result["video"]["name"].startswith("lean")
+    assert len(result["video"]["turns"]) == RATE
+    assert result["nla"] == [True]
+    assert result["raw_views"] > 5, "the viewport followed the camera"
+    print("camera to head, ms: median, p95, longest:", *result["camera"])
