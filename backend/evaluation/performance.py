@@ -10,6 +10,7 @@ import numpy as np
 
 from backend.avatars.bust import make_bust
 from backend.evaluation.acting import film, script, still
+from backend.geometry.orbit import camera_ahead
 from backend.protocol.performance import Performance
 from backend.protocol.retargeting import retargeted
 from backend.tracking import track
@@ -64,7 +65,8 @@ def measure(photo: bytes, model: HeadModel, frames: int) -> Accuracy:
     """Film a portrait's avatar, track the film, compare."""
     tracked = track(photo, model)
     avatar = make_bust(tracked, model)
-    camera = tracked.camera.crop(0, 0, tracked.camera.width, SIZE)
+    # A portrait may show its person from the side: the turns are those that the film's camera sees.
+    camera = camera_ahead(tracked.camera, SIZE)
     played = script(frames)
     with tempfile.TemporaryDirectory(prefix="turboportrait-") as folder:
         moving, quiet, costs = Path(folder) / "moving.mp4", Path(folder) / "still.mp4", Costs()

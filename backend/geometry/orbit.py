@@ -36,3 +36,15 @@ def camera_from_side(camera: Camera, yaw: float, pitch: float, size: int) -> Cam
         size: pixels of the new camera's sides.
     """
     return orbit(camera, np.zeros(3), -yaw, pitch).crop(0, 0, camera.width, size)
+
+
+def camera_ahead(camera: Camera, size: int) -> Camera:
+    """A portrait's camera moved to where the head at rest looks straight into it, framing what it framed.
+
+    Args:
+        camera: the portrait's, square.
+        size: pixels of the new camera's sides.
+    """
+    extrinsics = camera.extrinsics.copy()
+    extrinsics[:3, :3] = TO_CAMERA_AXES
+    return Camera.from_arrays(camera.intrinsics, extrinsics, camera.width, camera.height).crop(0, 0, camera.width, size)

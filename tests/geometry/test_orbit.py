@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from backend.geometry.orbit import orbit
+from backend.geometry.orbit import camera_ahead, orbit
 from backend.protocol.camera import Camera
 
 
@@ -23,3 +23,15 @@ def test_positive_yaw_shows_the_heads_right_cheek_side():
     left = np.array([0.08, 0, 0])
     turned = orbit(camera, np.zeros(3), 30, 0)
     assert turned.to_camera(left)[2] > camera.to_camera(left)[2]
+
+
+def test_a_camera_ahead_sees_the_face_straight_and_frames_what_it_framed():
+    pose = np.diag([1.0, -1, -1, 1])
+    pose[:3, 3] = [0.01, 0.02, 1.4]
+    portrait = orbit(Camera.from_arrays([[500, 0, 128], [0, 500, 128], [0, 0, 1]], pose, 256, 256), np.zeros(3), 25, -8)
+    ahead = camera_ahead(portrait, 512)
+    nose, chin = ahead.project(np.array([0, 0, 0.1])), ahead.project(np.array([0, -0.1, 0.1]))
+    assert nose[0] == chin[0]
+    assert nose[1] < chin[1]
+    np.testing.assert_allclose(ahead.project(np.zeros(3)), 2 * portrait.project(np.zeros(3)), atol=1e-6)
+    assert (ahead.width, ahead.height) == (512, 512)
