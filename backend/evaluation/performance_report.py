@@ -42,15 +42,16 @@ def _rows() -> Iterator[_Row]:
     yield _most("head rotation, 95 % of the frames within", "head_95", 5, "{:.1f}°")
     yield _most("gaze of open eyes, median", "gaze_median", 5, "{:.1f}°")
     for name in ACTIONS:
-        yield _Row(
-            f"correlation of {name}", lambda person, name=name: person["correlation"][name], "{:.2f}", "0.90",
-            lambda value: value >= 0.9,
-        )  # fmt: skip
+        yield _Row(f"correlation of {name}", _correlation(name), "{:.2f}", "0.90", lambda value: value >= 0.9)
     yield _Row("lag", lambda person: person["lag"], "{:.0f} frames", "0 frames", lambda value: value == 0)
     yield _most("jitter of a still head", "jitter", 0.3, "{:.2f}°")
     yield _Row("frames lost", lambda person: person["lost"], "{:.0f}")
     yield _most("time of a frame over that of its landmarks' network", "cost", 2.5, "{:.1f}")
     yield _Row("frames a second (20 are an aim)", lambda person: person["per_second"], "{:.0f}")
+
+
+def _correlation(name: str) -> Callable[[Mapping], float]:
+    return lambda person: person["correlation"][name]
 
 
 def _most(title: str, name: str, most: float, form: str) -> _Row:

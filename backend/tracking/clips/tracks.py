@@ -13,9 +13,12 @@ from backend.tracking.landmarks import Detection, detect_faces
 
 LOOK = 24
 """Pixels of the thumbnail by which faces are compared."""
-ALIKE, SURELY = 0.5, 0.25
-"""The least correlation of two looks of one face; and by how much more a face that crosses another must look like
-itself than like the other one."""
+NEW, MOST_LOOKS = 0.8, 32
+"""A look that is less like all those that a track keeps is one more of them, up to so many: a head that turns looks
+less like itself from the front than like a stranger from the same side."""
+ALIKE, SURELY = 0.7, 0.1
+"""The least correlation with any look of a face by which it is that face; and by how much more a face that crosses
+another must look like itself than like the other one."""
 LOOKS_COUNT, SIZE_COUNTS = 3.0, 2.0
 """Face widths that a difference of 1 in correlation, and in the logarithm of the size, count in an assignment."""
 CROSSING = 1.1
@@ -36,16 +39,20 @@ class Track:
     Attributes:
         centre: (2,) pixels.
         width: pixels, of a detector's box.
-        look: see `look_of`.
+        looks: how it has looked so far, see `look_of`.
         seen: when, in seconds.
         speed: (2,) pixels in a second.
     """
 
     centre: np.ndarray
     width: float
-    look: np.ndarray
+    looks: list[np.ndarray]
     seen: float
     speed: np.ndarray = field(default_factory=lambda: np.zeros(2))
+
+    def likeness(self, look: np.ndarray) -> float:
+        """The correlation of a look with the nearest that it has had, in [-1, 1]."""
+        return float(max(known @ look for known in self.looks))
 
     def at(self, seconds: float) -> np.ndarray:
         """(2,) pixels where it is expected."""
@@ -62,7 +69,9 @@ class Track:
         """Take what a detector sees of it now."""
         self.move(face.centre, seconds)
         self.width = face.width
-        self.look = normalised(0.8 * self.look + 0.2 * look)
+        if self.likeness(look) < NEW:
+            # Of too many the oldest goes, but never the first: it is the one that was chosen.
+            self.looks[1:] = [*self.looks[1:], look][1 - MOST_LOOKS :]
 
     def crosses(self, other: Track, seconds: float) -> bool:
         """Whether one can hide the other."""
@@ -78,16 +87,16 @@ class Track:
 
 
 def look_of(picture: np.ndarray, face: Detection) -> np.ndarray:
-    """A face's pixels, upright, of mean 0 and length 1: (LOOK * LOOK * 3,) float32."""
+    """A face's pixels, upright, of mean 0 and length 1, so that a product of two is their correlation.
+
+    Returns:
+        (LOOK * LOOK * 3,) float32.
+    """
     turn = cv2.getRotationMatrix2D(tuple(map(float, face.centre)), face.tilt, LOOK / max(face.width, 1.0))
-    turn[:, 2] += LOOK / 2 - face.centre
+    turn[:, 2] = turn[:, 2] + LOOK / 2 - face.centre
     small = cv2.warpAffine(picture, turn, (LOOK, LOOK), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
-    return normalised(small.astype(np.float32).reshape(-1))
-
-
-def normalised(look: np.ndarray) -> np.ndarray:
-    """Of mean 0 and length 1, so that a product of two is their correlation."""
-    look = look - look.mean()
+    look = small.astype(np.float32).reshape(-1)
+    look -= look.mean()
     return look / max(float(np.linalg.norm(look)), 1e-6)
 
 
@@ -110,7 +119,7 @@ def assign(
             apart = min(apart, np.linalg.norm(face.centre - track.centre) / track.width + 0.25)
             grown = abs(np.log(face.width / track.width))
             if apart <= REACH + MORE_REACH * passed and grown <= np.log(GROWTH * (1 + passed)):
-                costs[row, column] = apart + SIZE_COUNTS * grown + LOOKS_COUNT * (1 - float(track.look @ look))
+                costs[row, column] = apart + SIZE_COUNTS * grown + LOOKS_COUNT * (1 - track.likeness(look))
     rows, columns = linear_sum_assignment(costs)
     of = dict(zip(rows.tolist(), columns.tolist(), strict=True))
     return [of[row] if row in of and costs[row, of[row]] < beyond else None for row in range(len(tracks))]
@@ -128,7 +137,7 @@ class Tracks:
         faces = detect_faces(picture)
         self.own, self.rivals = None, []
         for face in sorted(faces, key=lambda face: np.linalg.norm(face.centre - place)):
-            track = Track(face.centre, face.width, look_of(picture, face), seconds)
+            track = Track(face.centre, face.width, [look_of(picture, face)], seconds)
             if self.own is None and np.linalg.norm(face.centre - place) < face.width:
                 self.own = track
             else:
@@ -136,7 +145,7 @@ class Tracks:
         if self.own is None:
             # A face that was found in a part of the picture only, as small ones are.
             face = Detection(np.r_[place - width / 2, place + width / 2], 1.0, 0.0)
-            self.own = Track(place, width, look_of(picture, face), seconds)
+            self.own = Track(place, width, [look_of(picture, face)], seconds)
 
     def has_near(self, seconds: float) -> bool:
         """Whether a rival is so near that each picture is to be looked at."""
@@ -163,8 +172,8 @@ class Tracks:
         crossed = [rival for rival in self.rivals if self.own.crosses(rival, seconds)]
         mine = None
         if chosen[0] is not None:
-            like = float(self.own.look @ looks[chosen[0]])
-            apart = all(like > float(rival.look @ looks[chosen[0]]) + SURELY for rival in crossed)
+            like = self.own.likeness(looks[chosen[0]])
+            apart = all(like > rival.likeness(looks[chosen[0]]) + SURELY for rival in crossed)
             # One that is alone, where the face was, is that face, however it has turned meanwhile.
             alone = len(faces) == 1 and not self.rivals
             stayed = alone and np.linalg.norm(faces[0].centre - self.own.centre) < self.own.width / 2
@@ -177,6 +186,6 @@ class Tracks:
                 track.see(faces[number], looks[number], seconds)
         for number, (face, look) in enumerate(zip(faces, looks, strict=True)):
             known = number in chosen or np.linalg.norm(face.centre - self.own.at(seconds)) < face.width / 2
-            if not known and not (mine is None and float(self.own.look @ look) >= ALIKE):
-                self.rivals.append(Track(face.centre, face.width, look, seconds))
+            if not known and not (mine is None and self.own.likeness(look) >= ALIKE):
+                self.rivals.append(Track(face.centre, face.width, [look], seconds))
         return mine, bool(crossed) and mine is None

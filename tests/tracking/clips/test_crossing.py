@@ -5,6 +5,8 @@ import pytest
 from movies import RATE, leaning
 
 from backend.tracking.clips.following import FaceFollower, middle
+from backend.tracking.clips.tracks import ALIKE, LOOK, MOST_LOOKS, Track, look_of
+from backend.tracking.landmarks import detect_faces
 
 HEIGHT, WIDTH, SIDE = 240, 640, 200
 
@@ -72,6 +74,32 @@ def test_who_comes_in_when_the_face_has_left_is_not_taken_for_it(people, offsets
     assert whom[0] == 0
     assert whom[-1] is None
     assert 1 not in whom
+
+
+def test_nor_is_one_that_looks_much_like_it(people, offsets):
+    """Half of all strangers' looks correlate by 0.5; this one is mixed so that it does by more."""
+    astronaut, hopper = people
+    newcomer = np.uint8(0.38 * astronaut + 0.62 * hopper.astype(float))
+    looks = [look_of(face, detect_faces(face)[0]) for face in (hopper, newcomer)]
+    assert 0.5 < looks[0] @ looks[1] < ALIKE
+    frames = np.arange(40)
+    lefts = np.stack([100 - 20.0 * frames, np.maximum(640 - 20.0 * np.maximum(frames - 18, 0), 300)], 1)
+    whom = followed([hopper, newcomer], offsets[1], lefts, front=0, number=0)
+    assert whom[0] == 0
+    assert whom[-1] is None
+    assert 1 not in whom
+
+
+def test_a_track_keeps_the_looks_that_differ(people):
+    (face,) = detect_faces(people[0])
+    looks = list(np.eye(40, LOOK * LOOK * 3, dtype=np.float32))
+    track = Track(face.centre, face.width, looks[:1], 0.0)
+    for number, look in enumerate(looks):
+        track.see(face, look, number / RATE)
+        track.see(face, look, number / RATE)
+    assert len(track.looks) == MOST_LOOKS
+    assert track.likeness(looks[0]) == track.likeness(looks[-1]) == 1
+    assert track.likeness(looks[1]) == 0, "the oldest go, but the first"
 
 
 def test_the_face_that_comes_back_is_taken_again(people, offsets):
