@@ -17,6 +17,7 @@ from backend.commands.session import BackendOption, KeysOption
 from backend.commands.shots import given_rate
 from backend.protocol.errors import describe
 from backend.protocol.performance import Performance
+from backend.protocol.takes import is_take, read_performance
 
 console = Console(stderr=True)
 FaceOption = Annotated[
@@ -31,24 +32,27 @@ _gain = lambda what: typer.Option(min=0, max=5, help=f"Times as much of {what}."
 
 
 def track(
-    video: Annotated[Path, typer.Argument(help="A video that shows a face.", dir_okay=False)],
-    output: Annotated[Path | None, typer.Option(help="The performance; by default VIDEO with .jsonl.")] = None,
+    source: Annotated[Path, typer.Argument(help="A video that shows a face, or a take (.csv, .json).", dir_okay=False)],
+    output: Annotated[Path | None, typer.Option(help="The performance; by default SOURCE with .jsonl.")] = None,
     face: FaceOption = 0,
     neutral: NeutralOption = None,
     fps: RateOption = "",
     smoothing: SmoothingOption = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Say how far it is as lines of JSON.")] = False,
 ) -> None:
-    """Track the face of a video: pose, ARKit's 52 actions and gaze of each frame, as a performance file."""
-    target = output or video.with_suffix(".jsonl")
+    """Track the face of a video: pose, ARKit's 52 actions and gaze of each frame, as a performance file.
+
+    A take of another program becomes such a file, too.
+    """
+    target = output or source.with_suffix(".jsonl")
     if as_json:
         with errors_as_json():
-            performance = _tracked(video, face, neutral, fps, smoothing, _say_as_json())
+            performance = _performance(source, face, neutral, fps, smoothing, _say_as_json())
             performance.save(target)
             _say({"performance": str(target.absolute()), "frames": len(performance), "notes": performance.header.notes})
         return
     with _bar() as progress:
-        performance = _tracked(video, face, neutral, fps, smoothing, progress)
+        performance = _performance(source, face, neutral, fps, smoothing, progress)
     performance.save(target)
     tell_notes(performance)
     typer.echo(str(target))
@@ -83,22 +87,19 @@ def perform(
     """Render the person of a photo doing what a video or take does, with its sound."""
     from backend.commands.performing import Film, render_film
     from backend.photos import read_photo
-    from backend.protocol.takes import READERS, read_performance
 
     if camera not in ("follow", "still"):
         raise typer.BadParameter("it is follow or still", param_hint="--camera")
     photo = read_photo(portrait)
-    taken = source.suffix.lower() in (".jsonl", *READERS)
-    if taken:
-        performance = read_performance(source, given_rate(fps))
-    else:
-        with _bar() as progress:
-            performance = _tracked(source, face, neutral, fps, smoothing, progress)
+    with _bar() as progress:
+        performance = _performance(source, face, neutral, fps, smoothing, progress)
     tell_notes(performance)
     gains = {"brows": brows, "lids": lids, "mouth": mouth, "head": head, "gaze": gaze}
     film = Film(size, camera == "still", preset if refined else "", noise_level, maker, portrait_face)
     with _bar() as progress:
-        render_film(performance, gains, photo, film, output, None if taken else source, (backend, keys), progress)
+        render_film(
+            performance, gains, photo, film, output, None if is_take(source) else source, (backend, keys), progress
+        )
     typer.echo(str(output))
 
 
@@ -108,14 +109,17 @@ def tell_notes(performance: Performance) -> None:
         console.print(f"[yellow]note:[/] {sentence}", highlight=False)
 
 
-def _tracked(
-    video: Path, face: int, neutral: float | None, fps: str, smoothing: float, progress: Callable[[float, str], None]
+def _performance(
+    source: Path, face: int, neutral: float | None, fps: str, smoothing: float, progress: Callable[[float, str], None]
 ) -> Performance:
+    """What a file says that was tracked or captured before, otherwise what is tracked in a video."""
+    if is_take(source):
+        return read_performance(source, given_rate(fps))
     from backend.tracking.clips import Settings, track_clip
     from flame import load_head_model
 
     settings = Settings(face, neutral, given_rate(fps), smoothing)
-    return track_clip(video, load_head_model(None), settings, progress)
+    return track_clip(source, load_head_model(None), settings, progress)
 
 
 @contextmanager

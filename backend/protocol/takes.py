@@ -13,6 +13,11 @@ from backend.protocol.reading import read_bounded
 READERS = {".csv": live_link_face.read, ".json": face_landmarker.read}
 
 
+def is_take(path: str | Path) -> bool:
+    """Whether a file is a performance or a take, by its suffix, and no video."""
+    return Path(path).suffix.lower() in (".jsonl", *READERS)
+
+
 def read_performance(path: str | Path, rate: Fraction | None = None) -> Performance:
     """A performance or a take, by the file's suffix: .jsonl is ours, .csv Live Link Face's, .json MediaPipe's.
 

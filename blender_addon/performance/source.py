@@ -15,7 +15,7 @@ from backend.client import TurboPortraitError
 from backend.client.isolation import isolated
 from backend.protocol.errors import said_error
 from backend.protocol.performance import Performance
-from backend.protocol.takes import READERS, read_performance
+from backend.protocol.takes import READERS, is_take, read_performance
 
 from ..connection.command_line import base_command, run_command
 from ..connection.tasks import Task, TaskProgress
@@ -41,7 +41,7 @@ def load(path: str, face: int = 0, neutral: float = -1.0, rate: Fraction | None 
         TurboPortraitError: what is wrong with the file; backend_not_started.
     """
     path = os.path.abspath(path)
-    if Path(path).suffix.lower() in (".jsonl", *READERS):
+    if is_take(path):
         yield "Reading the take"
         return read_performance(path, rate)
     stamp = os.stat(path).st_mtime_ns if os.path.isfile(path) else 0

@@ -95,6 +95,17 @@ def test_a_video_becomes_a_file_and_says_how_far_it_is(video, tmp_path):
     assert len(Performance.load(tmp_path / "take.jsonl")) == 10
 
 
+def test_a_take_becomes_a_file(tmp_path):
+    rows = [f"00:00:{k // 30:02}:{k % 30:02},{'wide' if k == 7 else 0.01 * k}" for k in range(40)]
+    (tmp_path / "take.csv").write_text("\n".join(["Timecode,JawOpen", *rows]) + "\n")
+    result = run("track", tmp_path / "take.csv", "--fps", "29.97")
+    assert result.exit_code == 0, result.output
+    made = Performance.load(tmp_path / "take.jsonl")
+    assert made.header.fps == (30_000, 1001)
+    assert len(made) == 40
+    assert "Line 9, column jawopen: 'wide' is no number" in made.header.notes[0]
+
+
 def test_what_is_wrong_is_said_in_json(tmp_path):
     (tmp_path / "bad.mp4").write_bytes(b"nothing")
     result = run("track", tmp_path / "bad.mp4", "--json")
