@@ -64,7 +64,7 @@ def put_together(
     columns = {name: values[later].reshape(len(times), -1) for name, values in columns.items()}
     seen = np.isfinite(np.concatenate(list(columns.values()), 1)).all(1)
     beyond = _beyond(columns)
-    notes.extend(told(list(beyond.values())))
+    notes.extend(said_of(list(beyond.values())))
     seen[list(beyond)] = False
     if not seen.any():
         raise ValueError([*bad, *beyond.values(), "no frame has values"][0])

@@ -20,7 +20,11 @@ frames_shown = []
 
 
 def scenario():
-    link, meter, following = inner("connection.link").link, inner("live.meter").meter, inner("performance.following")
+    link, profiler, following = (
+        inner("connection.link").link,
+        inner("live.profiler").profiler,
+        inner("performance.following"),
+    )
     scene = bpy.context.scene
     for thing in list(scene.objects):
         bpy.data.objects.remove(thing)
@@ -104,11 +108,11 @@ def scenario():
         bpy.ops.view3d.view_center_camera()
     head.animation_data.action = None
     bpy.context.window_manager.turboportrait_capture.source = given["long_video"]
-    meter.reset()
+    profiler.reset()
     with within(view):
         bpy.ops.turboportrait.start_camera()
-    yield lambda: following.current is None or (following.current.seen and len(meter.samples["camera"]) > 25)
-    result["camera"] = [round(each) for each in meter.milliseconds("camera")]
+    yield lambda: following.current is None or (following.current.seen and len(profiler.samples["camera"]) > 25)
+    result["camera"] = [round(each) for each in profiler.milliseconds("camera")]
     with within(view):
         bpy.ops.turboportrait.record()
     yield lambda: following.current.recorded_frames > 50
@@ -117,7 +121,7 @@ def scenario():
         bpy.ops.turboportrait.keep_recording()
     yield lambda: playing(head)
     result["recorded"] = state_of(scene, head)
-    result["raw_views"] = len(meter.samples["raw"])
+    result["raw_views"] = len(profiler.samples["raw"])
     return result
 
 
