@@ -92,7 +92,7 @@ def look_of(picture: np.ndarray, face: Detection) -> np.ndarray:
     Returns:
         (LOOK * LOOK * 3,) float32.
     """
-    turn = cv2.getRotationMatrix2D(tuple(map(float, face.centre)), face.tilt, LOOK / max(face.width, 1.0))
+    turn: np.ndarray = cv2.getRotationMatrix2D(tuple(map(float, face.centre)), face.tilt, LOOK / max(face.width, 1.0))
     turn[:, 2] = turn[:, 2] + LOOK / 2 - face.centre
     small = cv2.warpAffine(picture, turn, (LOOK, LOOK), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
     look = small.astype(np.float32).reshape(-1)
