@@ -180,3 +180,15 @@ def test_the_light_backend_imports_neither_torch_nor_what_builds_on_it():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert found.strip() == "[]"
+
+
+def test_a_class_name_stands_for_one_thing():
+    places: dict[str, list[str]] = {}
+    for room in ("backend", "blender_addon", "flame"):
+        for path in files(room):
+            for node in ast.parse(path.read_text()).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    # What the pipeline asks of a refiner, and the one on torch.
+    assert places.pop("Refiner") == ["backend/pipeline/catalog.py", "backend/refiner/refiner.py"]
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

@@ -12,7 +12,7 @@ from typing import Any
 from backend.batch.job import RECORDS, Job
 from backend.batch.movies import MovieTask, movie_tasks
 from backend.batch.plan import FrameTask, Plan, is_there
-from backend.batch.records import Record, RecordFile
+from backend.batch.records import OutputRecord, RecordFile
 from backend.batch.work import Pool, Work, WorkerLost
 from backend.protocol.errors import TurboPortraitError, describe
 
@@ -35,7 +35,7 @@ class ShotState:
     failed: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def add_seconds(self, record: Record) -> None:
+    def add_seconds(self, record: OutputRecord) -> None:
         """Count a frame's time."""
         for stage, seconds in record.seconds.items():
             self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
@@ -51,8 +51,8 @@ class Summary:
     """
 
     shots: list[ShotState]
-    failures: list[Record] = field(default_factory=list)
-    movies: list[Record] = field(default_factory=list)
+    failures: list[OutputRecord] = field(default_factory=list)
+    movies: list[OutputRecord] = field(default_factory=list)
     retries: int = 0
     stopped: bool = False
     wall_seconds: float = 0.0
@@ -82,11 +82,11 @@ class Driver:
         self,
         plan: Plan,
         job: Job,
-        kept: Sequence[Record],
+        kept: Sequence[OutputRecord],
         missing: Sequence[int],
         batch: int = 4,
         movies: Sequence[str] = (),
-        records: dict[str, Record] | None = None,
+        records: dict[str, OutputRecord] | None = None,
         tell: Tell = lambda event: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -148,7 +148,7 @@ class Driver:
             return self._again.popleft()
         return next(self._works, None)
 
-    def _take(self, records: list[Record]) -> None:
+    def _take(self, records: list[OutputRecord]) -> None:
         for record in records:
             shot = self._shots[record.shot]
             if record.frame is None:
@@ -206,7 +206,7 @@ class Driver:
         error = describe(TurboPortraitError("worker_lost"))
         tasks: list[FrameTask | MovieTask] = [task for task in work.tasks if task.write] or [work.arguments[0]]
         records = [
-            Record(
+            OutputRecord(
                 task.key, task.shot, getattr(task, "frame", None), task.path, code=error.code, sentence=error.sentence
             )
             for task in tasks
@@ -217,5 +217,5 @@ class Driver:
         self._take(records)
 
 
-def _error(record: Record) -> dict[str, str]:
+def _error(record: OutputRecord) -> dict[str, str]:
     return {"code": record.code, "sentence": record.sentence} if record.code else {}

@@ -11,7 +11,7 @@ import msgspec
 from backend.batch.checksums import head_model_checksum, preset_checksum, software_version
 from backend.batch.patterns import RESERVED
 from backend.batch.plan import Plan, is_there
-from backend.batch.records import Record, compact_records, read_records
+from backend.batch.records import OutputRecord, compact_records, read_records
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.files import remove_parts, storage_error, write_file
 from backend.protocol.job_lock import JobLock
@@ -54,12 +54,12 @@ class Job:
         if link := next((folder for folder in own if folder.is_symlink()), None):
             raise TurboPortraitError("cannot_write", f"{link} is a link, and no folder of the job's own")
 
-    def records(self) -> dict[str, Record]:
+    def records(self) -> dict[str, OutputRecord]:
         """The record of what each file holds, by its identity: the last one that says that it was written."""
         last = {record.path: record for record in read_records(self.folder / RECORDS) if not record.code}
         return {record.identity: record for record in last.values()}
 
-    def tidy(self, records: Iterable[Record]) -> int:
+    def tidy(self, records: Iterable[OutputRecord]) -> int:
         """Remove what a killed run left half written, and records of files that are gone; the number of parts."""
         compact_records(self.folder / RECORDS, [record for record in records if is_there(record, self.output)])
         return sum(map(remove_parts, (self.parts, self.folder / POSES, self.folder)))

@@ -18,7 +18,7 @@ from backend.batch.job import PARTS, RECORDS
 from backend.batch.metadata import KEY, SYNTHETIC, as_json
 from backend.batch.patterns import output_file
 from backend.batch.plan import Plan
-from backend.batch.records import Record, RecordFile
+from backend.batch.records import OutputRecord, RecordFile
 from backend.protocol import pictures
 from backend.protocol.errors import TurboPortraitError, describe
 from backend.protocol.files import atomic_file
@@ -82,7 +82,7 @@ def start_timecode(frame: int, rate: Fraction) -> str:
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{frames:02d}"
 
 
-def make_movie(task: MovieTask, output: Path, job: Path) -> Record:
+def make_movie(task: MovieTask, output: Path, job: Path) -> OutputRecord:
     """Make a movie of frames that exist; a failure is a record that says why."""
     started = time.perf_counter()
     try:
@@ -91,12 +91,12 @@ def make_movie(task: MovieTask, output: Path, job: Path) -> Record:
             _encode(task, [output / name for name in task.frames], part)
             size = part.stat().st_size
         seconds = {"movie": round(time.perf_counter() - started, 3)}
-        record = Record(task.key, task.shot, None, task.path, size, seconds)
+        record = OutputRecord(task.key, task.shot, None, task.path, size, seconds)
         RecordFile(job / RECORDS).add([record])
         return record
     except Exception as error:
         shown = describe(error)
-    record = Record(task.key, task.shot, None, task.path, code=shown.code, sentence=shown.sentence)
+    record = OutputRecord(task.key, task.shot, None, task.path, code=shown.code, sentence=shown.sentence)
     with contextlib.suppress(TurboPortraitError):
         RecordFile(job / RECORDS).add([record])
     return record

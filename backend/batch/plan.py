@@ -14,7 +14,7 @@ import numpy as np
 
 from backend.batch.checksums import head_model_checksum, preset_checksum, software_version
 from backend.batch.patterns import frame_path
-from backend.batch.records import Record
+from backend.batch.records import OutputRecord
 from backend.protocol.camera import Camera
 from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.pose_file import COLUMNS, PoseFile
@@ -42,7 +42,7 @@ class BatchSettings(msgspec.Struct, frozen=True):
     temporal: bool = False
 
 
-class FrameHead(msgspec.Struct, frozen=True):
+class HeadTask(msgspec.Struct, frozen=True):
     """One head in one sample of one frame; `portrait` is the SHA-256 of the photo, `texture` of the texture or empty
     for the one that is made of the photo, `scale` makes the view's depth the scene's; see `COLUMNS` of pose files."""
 
@@ -71,7 +71,7 @@ class FrameTask(msgspec.Struct, frozen=True):
     height: int
     quality: str
     noise_level: float
-    heads: tuple[FrameHead, ...]
+    heads: tuple[HeadTask, ...]
     thumbnail: bool
     write: bool = True
 
@@ -130,7 +130,7 @@ class Plan:
             which = int(self.poses.columns["head"][row])
             info = self.poses.header.heads[which]
             heads.append(
-                FrameHead(
+                HeadTask(
                     int(self.poses.columns["sample"][row]),
                     float(self.poses.columns["exposure"][row]),
                     info.name,
@@ -264,7 +264,7 @@ def _rows(poses: PoseFile, shot: int, frame: int) -> range:
     return range(int(start + low), int(start + high))
 
 
-def split_done(plan: Plan, records: Mapping[str, Record], output: Path) -> tuple[list[Record], list[int]]:
+def split_done(plan: Plan, records: Mapping[str, OutputRecord], output: Path) -> tuple[list[OutputRecord], list[int]]:
     """Which frames exist already, by key and with the size that they were written with, and which are missing."""
     kept, missing = [], []
     for number, key in enumerate(plan.keys):
@@ -276,7 +276,7 @@ def split_done(plan: Plan, records: Mapping[str, Record], output: Path) -> tuple
     return kept, missing
 
 
-def is_there(record: Record | None, output: Path) -> bool:
+def is_there(record: OutputRecord | None, output: Path) -> bool:
     """A record's file exists with the size that it was written with."""
     if record is None or record.code:
         return False

@@ -16,7 +16,7 @@ from backend.protocol.files import append_file
 _NAME = re.compile(r"[0-9a-f]{32}\.jsonl")
 
 
-class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+class OutputRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One frame or movie that was written, or that failed.
 
     Attributes:
@@ -51,7 +51,7 @@ class RecordFile:
     def __init__(self, folder: Path) -> None:
         self._path = folder / f"{uuid.uuid4().hex}.jsonl"
 
-    def add(self, records: list[Record]) -> None:
+    def add(self, records: list[OutputRecord]) -> None:
         """Append all of them or none; on the disk when this returns.
 
         Raises:
@@ -60,10 +60,10 @@ class RecordFile:
         append_file(self._path, b"".join(msgspec.json.encode(record) + b"\n" for record in records))
 
 
-def read_records(folder: Path) -> Iterator[Record]:
+def read_records(folder: Path) -> Iterator[OutputRecord]:
     """All records, the oldest file first; a line that a crash cut short is left out."""
     files = sorted(_files(folder), key=lambda path: (path.stat().st_mtime_ns, path.name))
-    decoder = msgspec.json.Decoder(Record)
+    decoder = msgspec.json.Decoder(OutputRecord)
     for path in files:
         with open(path, "rb") as file:
             for line in file:
@@ -73,7 +73,7 @@ def read_records(folder: Path) -> Iterator[Record]:
                     continue
 
 
-def compact_records(folder: Path, keep: list[Record]) -> None:
+def compact_records(folder: Path, keep: list[OutputRecord]) -> None:
     """Put what still counts into one file; the many small ones of earlier runs go, unless there is no room for it."""
     old = _files(folder)
     if len(old) < 2:

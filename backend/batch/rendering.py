@@ -19,8 +19,8 @@ from backend.batch.job import PARTS, RECORDS, THUMBNAILS
 from backend.batch.layers import FramePicture, expose, stack
 from backend.batch.metadata import SYNTHETIC
 from backend.batch.patterns import SUFFIXES, output_file
-from backend.batch.plan import FrameHead, FrameTask
-from backend.batch.records import Record, RecordFile
+from backend.batch.plan import FrameTask, HeadTask
+from backend.batch.records import OutputRecord, RecordFile
 from backend.pipeline import Pipeline, Registration
 from backend.pipeline.moments import Moment
 from backend.protocol.errors import TurboPortraitError, describe
@@ -57,14 +57,14 @@ class FrameRenderer:
         self._records = RecordFile(job / RECORDS)
         self._unusable: dict[tuple[str, str, str, str, int], TurboPortraitError] = {}
 
-    def render(self, tasks: Sequence[FrameTask], temporal: bool = False) -> list[Record]:
+    def render(self, tasks: Sequence[FrameTask], temporal: bool = False) -> list[OutputRecord]:
         """Render frames together and write them; a frame that fails is a record that says why.
 
         Args:
             temporal: the frames are a chain: each is refined with the one before.
         """
-        records: list[Record] = []
-        moments: dict[str, list[tuple[FrameHead, Moment]]] = {}
+        records: list[OutputRecord] = []
+        moments: dict[str, list[tuple[HeadTask, Moment]]] = {}
         seconds: dict[str, dict[str, float]] = {}
         # Registering takes seconds once: not to be counted as one frame's own.
         for head in {_identity(head): head for task in tasks for head in task.heads}.values():
@@ -92,14 +92,14 @@ class FrameRenderer:
             return [record if record.code else self._failure(by_path[record.path], error) for record in records]
         return records
 
-    def _moment(self, head: FrameHead) -> Moment:
+    def _moment(self, head: HeadTask) -> Moment:
         check_camera(head.camera)
         check_parameters(head.parameters)
         registration = self._registration(head)
         raw = self.pipeline.render_raw(registration, [head.camera], head.parameters)
         return Moment(registration, (head.camera,), head.parameters, tuple(raw))
 
-    def _registration(self, head: FrameHead) -> Registration:
+    def _registration(self, head: HeadTask) -> Registration:
         """The head's avatar, made at the first time; a portrait that fails is not tried again."""
         who = _identity(head)
         if who in self._unusable:
@@ -116,9 +116,9 @@ class FrameRenderer:
     def _refine(
         self,
         tasks: list[FrameTask],
-        moments: dict[str, list[tuple[FrameHead, Moment]]],
+        moments: dict[str, list[tuple[HeadTask, Moment]]],
         seconds: dict[str, dict[str, float]],
-        records: list[Record],
+        records: list[OutputRecord],
         temporal: bool,
     ) -> dict[str, list[np.ndarray]]:
         """Per frame a picture per head. What fails together is tried one by one, so that one bad frame fails alone."""
@@ -156,10 +156,10 @@ class FrameRenderer:
     def _finish(
         self,
         task: FrameTask,
-        moments: list[tuple[FrameHead, Moment]],
+        moments: list[tuple[HeadTask, Moment]],
         frames: list[np.ndarray],
         seconds: dict[str, float],
-    ) -> Record:
+    ) -> OutputRecord:
         started = time.perf_counter()
         try:
             picture = _picture(task, moments, frames)
@@ -171,9 +171,9 @@ class FrameRenderer:
             return self._failure(task, error)
         seconds["write"] = time.perf_counter() - started
         rounded = {stage: round(value, 4) for stage, value in seconds.items()}
-        return Record(task.key, task.shot, task.frame, task.path, size, rounded, self.name)
+        return OutputRecord(task.key, task.shot, task.frame, task.path, size, rounded, self.name)
 
-    def _metadata(self, task: FrameTask, moments: list[tuple[FrameHead, Moment]]) -> dict:
+    def _metadata(self, task: FrameTask, moments: list[tuple[HeadTask, Moment]]) -> dict:
         version = software_version()
         return {
             "shot": task.shot,
@@ -199,16 +199,16 @@ class FrameRenderer:
             "digital_source_type": SYNTHETIC,
         }
 
-    def _failure(self, task: FrameTask, error: Exception) -> Record:
+    def _failure(self, task: FrameTask, error: Exception) -> OutputRecord:
         shown = describe(error)
-        return Record(
+        return OutputRecord(
             task.key, task.shot, task.frame, task.path, worker=self.name, code=shown.code, sentence=shown.sentence
         )
 
 
-def _picture(task: FrameTask, moments: list[tuple[FrameHead, Moment]], frames: list[np.ndarray]) -> FramePicture:
+def _picture(task: FrameTask, moments: list[tuple[HeadTask, Moment]], frames: list[np.ndarray]) -> FramePicture:
     """A frame (H, W, 4) uint8 per head and sample as the picture that they make."""
-    samples: dict[int, list[tuple[FrameHead, np.ndarray, np.ndarray]]] = {}
+    samples: dict[int, list[tuple[HeadTask, np.ndarray, np.ndarray]]] = {}
     for (head, moment), frame in zip(moments, frames, strict=True):
         depth = moment.raw[0].depth * np.float32(head.scale)
         if head.mirrored:
@@ -254,12 +254,12 @@ def default_pipeline() -> Pipeline:
     return Pipeline()
 
 
-def lost(task: FrameTask) -> Record:
+def lost(task: FrameTask) -> OutputRecord:
     """The record of a frame whose worker died each time."""
     error = TurboPortraitError("worker_lost")
-    return Record(task.key, task.shot, task.frame, task.path, code=error.code, sentence=error.sentence)
+    return OutputRecord(task.key, task.shot, task.frame, task.path, code=error.code, sentence=error.sentence)
 
 
-def _identity(head: FrameHead) -> tuple[str, str, str, str, int]:
+def _identity(head: HeadTask) -> tuple[str, str, str, str, int]:
     """What makes its avatar another than that of other heads."""
     return head.portrait, head.maker, head.head_model, head.texture, head.face

@@ -13,7 +13,7 @@ from backend.batch.checksums import installed
 from backend.batch.driver import Driver, Summary, Tell
 from backend.batch.job import Job
 from backend.batch.plan import Plan, split_done
-from backend.batch.records import Record
+from backend.batch.records import OutputRecord
 from backend.batch.rendering import default_pipeline
 from backend.batch.work import LocalPool, Pool, WorkerSettings
 from backend.protocol.errors import TurboPortraitError
@@ -86,14 +86,14 @@ def run_job(
         try:
             write_contact_sheet(plan, job, summary, movies)
         except TurboPortraitError as error:
-            summary.failures.append(Record("", "", None, PAGE, code=error.code, sentence=error.sentence))
+            summary.failures.append(OutputRecord("", "", None, PAGE, code=error.code, sentence=error.sentence))
             tell({"event": "note", "sentence": error.sentence})
         return summary
     finally:
         job.lock.release()
 
 
-def planned(plan: Plan, kept: Sequence[Record], missing: Sequence[int]) -> dict[str, Any]:
+def planned(plan: Plan, kept: Sequence[OutputRecord], missing: Sequence[int]) -> dict[str, Any]:
     """The event that says what is there and what is to be rendered, also per shot."""
     there = Counter(record.shot for record in kept)
     shots = [{"name": shot.name, "frames": len(shot.frames), "kept": there[shot.name]} for shot in plan.shots]

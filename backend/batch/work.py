@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from backend.batch.plan import FrameTask
-from backend.batch.records import Record
+from backend.batch.records import OutputRecord
 from backend.protocol.errors import TurboPortraitError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class WorkerLost(Exception):
     """The process that had a work is gone."""
 
 
-Outcome = tuple[Work, list[Record] | Exception]
+Outcome = tuple[Work, list[OutputRecord] | Exception]
 """A work and its records, or what ended it."""
 
 
@@ -85,11 +85,11 @@ class Worker:
         self._settings = settings
         self._renderer: FrameRenderer | None = None
 
-    def do(self, work: Work) -> list[Record]:
+    def do(self, work: Work) -> list[OutputRecord]:
         """Carry out a work."""
         return getattr(self, work.method)(*work.arguments)
 
-    def render(self, tasks: list[FrameTask], temporal: bool) -> list[Record]:
+    def render(self, tasks: list[FrameTask], temporal: bool) -> list[OutputRecord]:
         """See `FrameRenderer.render`."""
         if self._renderer is None:
             from backend.batch.rendering import FrameRenderer
@@ -98,7 +98,7 @@ class Worker:
             self._renderer = FrameRenderer(s.pipeline(), s.output, s.job, s.photos, s.textures)
         return self._renderer.render(tasks, temporal)
 
-    def movie(self, task: Any) -> list[Record]:
+    def movie(self, task: Any) -> list[OutputRecord]:
         """See `movies.make_movie`."""
         from backend.batch.movies import make_movie
 

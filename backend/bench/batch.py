@@ -16,7 +16,7 @@ import numpy as np
 
 from backend.client.isolation import isolated, python_module
 from backend.evaluation.portraits import real_portraits
-from backend.protocol.pose_file import COLUMNS, Head, Header, PoseFile
+from backend.protocol.pose_file import COLUMNS, Head, PoseFile, PoseHeader
 from backend.protocol.shots import RAW, Shot
 
 PARTS = ("workers", "batching", "planning", "memory")
@@ -44,7 +44,7 @@ def astronaut_poses(frames: int, size: int) -> PoseFile:
     columns["expression"][:] = expression
     head = Head("astronaut", "bust", "open_head", digest, "astronaut.png", len(expression))
     shot = Shot("turn", 1, frames, "portrait", width=size, height=size)
-    return PoseFile(Header("0" * 64, (24, 1), ("portrait",), (head,), (shot,)), columns, {digest: photo})
+    return PoseFile(PoseHeader("0" * 64, (24, 1), ("portrait",), (head,), (shot,)), columns, {digest: photo})
 
 
 def _run(output: Path, poses: PoseFile, quality: str, tell=lambda event: None, **resources: Any) -> Any:

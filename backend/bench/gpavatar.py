@@ -14,7 +14,7 @@ from backend.avatars.gpavatar.avatar import Renderer
 from backend.avatars.gpavatar.config import GPAvatarConfig
 from backend.avatars.gpavatar.nearest import brute_force, nearest_points
 from backend.avatars.gpavatar.network import GPAvatarNetwork
-from backend.avatars.gpavatar.volume import Rays, Rendering, coarse_depths, published_rays
+from backend.avatars.gpavatar.volume import Rays, VolumeRendering, coarse_depths, published_rays
 from backend.bench.report import percentiles
 from backend.bench.work import seconds_of
 
@@ -61,10 +61,10 @@ def side_by_side(renderer: Renderer, repeats: int) -> dict:
     points = to(head_cloud(config))
     planes = renderer.build_planes(torch.rand(1, 3, config.portrait_size, config.portrait_size), None)
 
-    def folded() -> Rendering:
+    def folded() -> VolumeRendering:
         return renderer.field.render(rays, points, planes, config.coarse_samples, config.fine_samples)
 
-    def directly() -> Rendering:
+    def directly() -> VolumeRendering:
         return network.render_features(rays, points[None], planes[None], chunk=DIRECT_CHUNK, search=brute_force)
 
     coordinates = rays.at(coarse_depths(rays, config.coarse_samples)).flatten(1, 2)

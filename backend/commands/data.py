@@ -14,8 +14,8 @@ from rich.table import Table
 from backend.commands.synthesize import ending_by_signals, synthesize
 
 if TYPE_CHECKING:
-    from backend.people.captures.loading import Skipped, Summary
-    from backend.people.captures.subject import Subject
+    from backend.people.captures.loading import LoadingSummary, Skipped
+    from backend.people.captures.subject import CaptureSubject
     from backend.people.pairing.options import PairOptions
 
 app = typer.Typer(
@@ -40,14 +40,14 @@ def inspect(
     size: SizeOption = 256,
 ) -> None:
     """Read and align what lies in a folder; print what can be used, what not and why; save a contact sheet."""
-    from backend.people.captures.loading import Summary, load_subjects, open_source
+    from backend.people.captures.loading import LoadingSummary, load_subjects, open_source
     from backend.people.captures.sheet import contact_sheet
     from backend.photos.saving import save_picture
 
     source = open_source(folder)
     people = source.identities()[:identities]
-    summary = Summary(source.name)
-    shown: list[Subject] = []
+    summary = LoadingSummary(source.name)
+    shown: list[CaptureSubject] = []
     with Progress(console=console) as progress:
         task = progress.add_task(source.name, total=len(people))
         for person in people:
@@ -90,7 +90,7 @@ def convert(
         _convert_people(folder, output, identities, workers, PairOptions(size, not unaligned, baked))
         return
     from backend.people.captures.convert import Ledger, has_shard, write_shard
-    from backend.people.captures.loading import Summary, load_subjects, open_source
+    from backend.people.captures.loading import LoadingSummary, load_subjects, open_source
     from backend.people.captures.subject import Unusable
     from backend.protocol.errors import TurboPortraitError
     from backend.tracking.embedding import with_landmarks
@@ -102,7 +102,7 @@ def convert(
     except OSError as error:
         raise TurboPortraitError("cannot_write", f"{output}: {error}") from error
     people, model = source.identities()[:identities], with_landmarks(load_head_model())
-    summary, ledger, written, kept = Summary(source.name), Ledger(output), 0, 0
+    summary, ledger, written, kept = LoadingSummary(source.name), Ledger(output), 0, 0
     try:
         with Progress(console=console) as progress:
             task = progress.add_task(source.name, total=len(people))
@@ -180,13 +180,13 @@ def _convert_people(folder: Path, output: Path, identities: int | None, workers:
     _print_skipped(summary.skipped)
 
 
-def _save(summary: Summary, folder: Path) -> None:
+def _save(summary: LoadingSummary, folder: Path) -> None:
     from backend.protocol.files import write_file
 
     write_file(folder / "summary.json", json.dumps(summary.as_dict(), indent=2) + "\n")
 
 
-def _print(summary: Summary, people: int) -> None:
+def _print(summary: LoadingSummary, people: int) -> None:
     from backend.people.captures.split import is_held_out
 
     held_out = sum(is_held_out(summary.source, identity) for identity in summary.identities)

@@ -62,7 +62,7 @@ def measure(
 
 def sequence(pipeline: Pipeline, registration: Registration, frames: int) -> list[Moment]:
     """A head that turns, nods and opens its mouth before the portrait's camera."""
-    tracked, mesh = registration.avatar.tracked, mesh_of(registration)
+    tracked, mesh = registration.avatar.tracked, _mesh_of(registration)
     camera = tracked.camera.crop(0, 0, tracked.camera.width, 256)
     moments = []
     for share in np.linspace(0, 1, frames):
@@ -79,7 +79,7 @@ def sequence(pipeline: Pipeline, registration: Registration, frames: int) -> lis
     return moments
 
 
-def mesh_of(registration: Registration) -> RiggedMesh:
+def _mesh_of(registration: Registration) -> RiggedMesh:
     """The avatar's mesh; ValueError where it has none."""
     mesh = registration.avatar.mesh()
     if mesh is None:
@@ -98,7 +98,7 @@ def steadiness(crops: Sequence[Crops], images: Sequence[np.ndarray], seconds: fl
         if number:
             before = crops[number - 1]
             pixels, seen = pixels_before(
-                mesh_of(crop.moment.registration),
+                _mesh_of(crop.moment.registration),
                 (crop.cameras[0], crop.moment.parameters),
                 (before.cameras[0], before.moment.parameters),
                 before.views[0].depth,

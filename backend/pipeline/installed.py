@@ -26,7 +26,7 @@ READY = "ready"
 
 
 @dataclass(frozen=True)
-class Entry:
+class ModelEntry:
     """A line of the list: kind, name, state, checksum (the first 16 digits of a sha256) and licence."""
 
     kind: str
@@ -36,7 +36,7 @@ class Entry:
     licence: str = ""
 
 
-def entries(verify: bool = False) -> list[Entry]:
+def entries(verify: bool = False) -> list[ModelEntry]:
     """All head models, avatar makers, base models and refiner presets.
 
     Args:
@@ -72,7 +72,7 @@ def remove(kind: str, name: str) -> None:
             raise storage_error(error, place) from error
 
 
-def _heads() -> list[Entry]:
+def _heads() -> list[ModelEntry]:
     from backend.pipeline.catalog import head_model_files
 
     found = []
@@ -82,38 +82,40 @@ def _heads() -> list[Entry]:
         try:
             model = load_head_model(path)
         except HeadModelError as error:
-            found.append(Entry("head model", name, f"damaged: {error}", "", licence))
+            found.append(ModelEntry("head model", name, f"damaged: {error}", "", licence))
             continue
         count = len(model.v_template)
         state = f"{READY}, {count} vertices" + (", fits gpavatar" if count == GPAVATAR_VERTICES else "")
-        found.append(Entry("head model", name, state, model.checksum[:16], licence))
+        found.append(ModelEntry("head model", name, state, model.checksum[:16], licence))
     return found
 
 
-def _makers(verify: bool) -> list[Entry]:
+def _makers(verify: bool) -> list[ModelEntry]:
     from backend.pipeline.catalog import Catalog
 
     kept = {"gpavatar": _published("avatar maker", "gpavatar", gpavatar_folder(), verify)}
-    return [kept.get(name) or Entry("avatar maker", name, READY, "", OUR_LICENCE) for name in Catalog.default().makers]
+    return [
+        kept.get(name) or ModelEntry("avatar maker", name, READY, "", OUR_LICENCE) for name in Catalog.default().makers
+    ]
 
 
-def _base_models(verify: bool) -> list[Entry]:
+def _base_models(verify: bool) -> list[ModelEntry]:
     return [_published("base model", "sd-turbo", sd_turbo_folder(), verify)]
 
 
-def _presets(verify: bool) -> list[Entry]:
+def _presets(verify: bool) -> list[ModelEntry]:
     from backend.models.presets import preset_folders
     from backend.pipeline.catalog import Catalog, preset_problem
 
     catalog, found = Catalog.default(), []
     for name, folder in preset_folders().items():
         if problem := preset_problem(name, folder):
-            found.append(Entry("refiner preset", name, f"damaged: {problem}"))
+            found.append(ModelEntry("refiner preset", name, f"damaged: {problem}"))
             continue
         if name not in shipped_presets() and Record.load(folder / RECORD_NAME):
             entry = _kept("refiner preset", name, folder, verify)
         else:
-            entry = Entry("refiner preset", name, READY, _checksum(folder), _shipped_licence(folder))
+            entry = ModelEntry("refiner preset", name, READY, _checksum(folder), _shipped_licence(folder))
         if entry.state == READY and not catalog.preset_ready(name):
             entry = dataclasses.replace(entry, state=NOT_INSTALLED)
         found.append(entry)
@@ -126,24 +128,24 @@ def _shipped_licence(folder: Path) -> str:
     return load_sources()["sd-turbo"].licence.name if base.get("name") == HUB_NAME else OUR_LICENCE
 
 
-def _published(kind: str, name: str, folder: Path, verify: bool) -> Entry:
+def _published(kind: str, name: str, folder: Path, verify: bool) -> ModelEntry:
     entry = _kept(kind, name, folder, verify)
     return dataclasses.replace(entry, licence=entry.licence or load_sources()[name].licence.name)
 
 
-def _kept(kind: str, name: str, folder: Path, verify: bool) -> Entry:
+def _kept(kind: str, name: str, folder: Path, verify: bool) -> ModelEntry:
     """Of a folder with a record."""
     record = Record.load(folder / RECORD_NAME)
     if record is None:
         there = os.path.lexists(folder / RECORD_NAME)
-        return Entry(kind, name, f"damaged: {RECORD_NAME} cannot be read" if there else NOT_INSTALLED)
+        return ModelEntry(kind, name, f"damaged: {RECORD_NAME} cannot be read" if there else NOT_INSTALLED)
     state = READY
     if verify:
         try:
             record.verify(folder)
         except TurboPortraitError as error:
             state = error.sentence
-    return Entry(kind, name, state, _joined(record.files), record.licence)
+    return ModelEntry(kind, name, state, _joined(record.files), record.licence)
 
 
 def _checksum(folder: Path) -> str:

@@ -65,7 +65,7 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     face: Annotated[int, msgspec.Meta(ge=0, le=limits.MAX_FACES)] = 0
 
 
-class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PoseHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the table is about.
 
     Attributes:
@@ -102,7 +102,7 @@ class PoseFile:
         textures: SHA-256 -> (H, W, 4) uint8 sRGB.
     """
 
-    header: Header
+    header: PoseHeader
     columns: dict[str, np.ndarray]
     portraits: dict[str, bytes] = field(default_factory=dict)
     textures: dict[str, np.ndarray] = field(default_factory=dict)
@@ -156,7 +156,7 @@ class PoseFile:
             written = arrays.pop("header").tobytes()
             if len(written) > MAX_HEADER_BYTES:
                 raise ValueError(f"its header has more than {MAX_HEADER_BYTES >> 20} MiB")
-            header = msgspec.json.decode(written, type=Header)
+            header = msgspec.json.decode(written, type=PoseHeader)
         except KeyError as error:
             raise TurboPortraitError("bad_pose_file", f"{Path(path).name}: it has no {error}") from error
         except (OSError, ValueError, msgspec.MsgspecError) as error:
@@ -219,7 +219,7 @@ class PoseFile:
         return f"the portrait or texture of {len(missing)} heads is missing" if missing else ""
 
 
-def _header_problem(header: Header) -> str:
+def _header_problem(header: PoseHeader) -> str:
     """What is wrong with a header's numbers; empty if nothing is."""
     numerator, denominator = header.fps
     if denominator < 1 or not 1 <= numerator / denominator <= 1000:

@@ -17,7 +17,7 @@ _LIVE_IN_A_ROW = 4
 
 
 @dataclass(eq=False)
-class Job:
+class QueuedRequest:
     """A request that waits or is at work. The router's thread flags it, the worker's thread looks at the flags.
 
     Attributes:
@@ -77,8 +77,8 @@ class _Queue:
     """What one client waits for."""
 
     def __init__(self) -> None:
-        self.live: list[Job] = []
-        self.batch: deque[Job] = deque()
+        self.live: list[QueuedRequest] = []
+        self.batch: deque[QueuedRequest] = deque()
         self.paused = False
 
     def __len__(self) -> int:
@@ -91,11 +91,11 @@ class Scheduler:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._queues: OrderedDict[bytes, _Queue] = OrderedDict()
-        self._running: Job | None = None
+        self._running: QueuedRequest | None = None
         self._live_in_a_row = 0
         self._closed = False
 
-    def submit(self, job: Job) -> list[Job]:
+    def submit(self, job: QueuedRequest) -> list[QueuedRequest]:
         """Queue a job; returns the waiting jobs of which it left nothing to do.
 
         Raises:
@@ -116,7 +116,7 @@ class Scheduler:
             self._changed.notify()
             return stale
 
-    def take(self) -> Job | None:
+    def take(self) -> QueuedRequest | None:
         """Wait for the next job; None when closed."""
         with self._changed:
             while not self._closed:
@@ -131,7 +131,7 @@ class Scheduler:
         with self._changed:
             self._running = None
 
-    def give_way(self, job: Job) -> bool:
+    def give_way(self, job: QueuedRequest) -> bool:
         """Let others go before the rest of a job; True if some wait, and the job with them now.
 
         Live views go before a batch, raw ones before refined ones, another client's raw ones before a raw one's rest.
@@ -153,7 +153,7 @@ class Scheduler:
             self._running = None
             return True
 
-    def cancel(self, client: bytes, request_id: int) -> Job | None:
+    def cancel(self, client: bytes, request_id: int) -> QueuedRequest | None:
         """Stop a job: returned if it waited, flagged if it is at work."""
         with self._changed:
             if self._running and (self._running.client, self._running.request.id) == (client, request_id):
@@ -195,11 +195,11 @@ class Scheduler:
             return sum(map(len, self._queues.values()))
 
     @property
-    def running(self) -> Job | None:
+    def running(self) -> QueuedRequest | None:
         """The job at work."""
         return self._running
 
-    def _supersede(self, queue: _Queue, newer: Job) -> list[Job]:
+    def _supersede(self, queue: _Queue, newer: QueuedRequest) -> list[QueuedRequest]:
         keys = {view.key for view in newer.request.views}
         running = self._running
         for job in [*queue.live, *([running] if running and running.client == newer.client and running.live else [])]:
@@ -208,7 +208,7 @@ class Scheduler:
         queue.live = [job for job in queue.live if job.wanted]
         return stale
 
-    def _next(self) -> Job | None:
+    def _next(self) -> QueuedRequest | None:
         ready = [(client, queue) for client, queue in self._queues.items() if not queue.paused]
         # A raw view is quick, and the hand waits for it; refined ones have time.
         live = next(((client, queue) for client, queue in ready if self._first_live(queue)), None)
@@ -229,7 +229,7 @@ class Scheduler:
         return None
 
     @staticmethod
-    def _first_live(queue: _Queue) -> Job | None:
+    def _first_live(queue: _Queue) -> QueuedRequest | None:
         """The first whose raw views are yet to be rendered."""
         return next((job for job in queue.live if not job.shown), None)
 

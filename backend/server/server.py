@@ -39,8 +39,8 @@ from backend.protocol.messages import (
 from backend.protocol.validation import check_request
 from backend.server.door import MESSAGES_IN_FLIGHT, Door
 from backend.server.outbox import Outbox
-from backend.server.scheduler import Job, Scheduler
-from backend.server.worker import Worker
+from backend.server.scheduler import QueuedRequest, Scheduler
+from backend.server.worker import RequestWorker
 
 log = logging.getLogger(__name__)
 _OUTLET = "inproc://replies"
@@ -99,7 +99,7 @@ class Server:
         self._outlet.setsockopt(zmq.RCVHWM, 0)
         self._outlet.bind(_OUTLET)
         self._scheduler = Scheduler()
-        self._worker = Worker(pipeline, self._scheduler, self.context, _OUTLET)
+        self._worker = RequestWorker(pipeline, self._scheduler, self.context, _OUTLET)
 
     def run(self) -> None:
         """Serve until `stop`, a shutdown request, or until no longer wanted."""
@@ -195,7 +195,7 @@ class Server:
 
     def _queue(self, client: bytes, request: Register | Render | GetMesh) -> None:
         # Accepted goes first: the worker's own replies pass through this thread later.
-        stale = self._scheduler.submit(Job(client, request))
+        stale = self._scheduler.submit(QueuedRequest(client, request))
         self._send(client, Accepted(id=request.id))
         for job in stale:
             self._send(client, error_reply(job.request.id, TurboPortraitError("superseded")))

@@ -33,14 +33,14 @@ from backend.protocol.messages import (
     error_reply,
 )
 from backend.server.memory import return_freed
-from backend.server.scheduler import Job, Scheduler
+from backend.server.scheduler import QueuedRequest, Scheduler
 
 log = logging.getLogger(__name__)
 _PIXEL_BYTES = 56
 """Memory that a pixel of a request takes: one view of 8192x8192 took 50, raw and refined; its reply is copied once."""
 
 
-class Worker(threading.Thread):
+class RequestWorker(threading.Thread):
     """Computes one job at a time, so that a job has the whole machine."""
 
     def __init__(self, pipeline: Pipeline, scheduler: Scheduler, context: zmq.Context, outlet: str) -> None:
@@ -71,7 +71,7 @@ class Worker(threading.Thread):
         """Free the socket of a worker that never ran."""
         self._outlet.close()
 
-    def _do(self, job: Job) -> None:
+    def _do(self, job: QueuedRequest) -> None:
         try:
             if job.work is None:
                 job.timings["queue"] = time.monotonic() - job.received
@@ -91,7 +91,7 @@ class Worker(threading.Thread):
                 log.exception("request %d failed", job.request.id)
             self._send(job, error_reply(job.request.id, shown))
 
-    def _work(self, job: Job) -> Iterator[None]:
+    def _work(self, job: QueuedRequest) -> Iterator[None]:
         """The request's work, between whose parts others may go before it."""
         match job.request:
             case Register():
@@ -106,7 +106,7 @@ class Worker(threading.Thread):
             case GetMesh():
                 self._send(job, MeshReply(id=job.request.id, mesh=self._pipeline.mesh(job.request.avatar)))
 
-    def _register(self, job: Job) -> None:
+    def _register(self, job: QueuedRequest) -> None:
         request = job.request
 
         def progress(fraction: float, stage: str) -> None:
@@ -133,7 +133,7 @@ class Worker(threading.Thread):
             ),
         )
 
-    def _render(self, job: Job) -> Parts[dict[str, RenderedView]]:
+    def _render(self, job: QueuedRequest) -> Parts[dict[str, RenderedView]]:
         request = job.request
         registration = self._pipeline.find(request.avatar)
         if request.refined:
@@ -151,7 +151,7 @@ class Worker(threading.Thread):
             self._send(job, RawViews(id=request.id, views=tuple(pixels)))
         return {view.key: frame for view, frame in zip(views, frames, strict=True)}
 
-    def _refine(self, job: Job, rendered: dict[str, RenderedView]) -> Parts[None]:
+    def _refine(self, job: QueuedRequest, rendered: dict[str, RenderedView]) -> Parts[None]:
         request = job.request
         self._report(job, 0.5, "refining")
         clock = _Clock()
@@ -178,11 +178,11 @@ class Worker(threading.Thread):
         ]
         self._send(job, RefinedViews(id=request.id, views=tuple(refined)))
 
-    def _report(self, job: Job, fraction: float, stage: str) -> None:
+    def _report(self, job: QueuedRequest, fraction: float, stage: str) -> None:
         self.stage = stage
         self._send(job, Progress(id=job.request.id, fraction=float(fraction), stage=stage))
 
-    def _send(self, job: Job, reply: Message) -> None:
+    def _send(self, job: QueuedRequest, reply: Message) -> None:
         self._outlet.send_multipart([job.client, *encode(reply)], copy=False)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.training.paint_layers import Layer, softened
+from backend.training.paint_layers import PaintLayer, softened
 
 LARGEST, SMALLEST = 0.05, 0.004
 """Half a decal's width, metres."""
@@ -54,7 +54,7 @@ class Decals:
             rng.uniform(0.5, 1, count),
         )
 
-    def layers(self, place: np.ndarray) -> list[Layer]:
+    def layers(self, place: np.ndarray) -> list[PaintLayer]:
         """The decals over a picture that shows the places (H, W, 3)."""
         known, layers = place.any(-1), []
         decals = zip(self.centers, self.radii, self.colors, self.waves, self.strengths, strict=True)
@@ -62,5 +62,5 @@ class Decals:
             local = (place - center) / radius
             shapes = known & (np.square(local).sum(-1) < 1), np.sin(local @ wave) < 0
             cover, stripe = (softened(shape)[..., None] for shape in shapes)
-            layers.append(Layer(first + stripe * (second - first), strength * cover))
+            layers.append(PaintLayer(first + stripe * (second - first), strength * cover))
         return layers

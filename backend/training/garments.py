@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.training.paint_layers import Layer, softened
+from backend.training.paint_layers import PaintLayer, softened
 
 BRIM, CAP_SLOPE, CROWN = (0.02, 0.09), (-0.4, 0.3), 0.1
 """A cap's: how high over the eyes it begins above them, metres; how much higher that is for each metre further back;
@@ -84,7 +84,7 @@ class Garment:
             rng.uniform(0.7, 1),
         )
 
-    def layers(self, place: np.ndarray) -> list[Layer]:
+    def layers(self, place: np.ndarray) -> list[PaintLayer]:
         """The garment over a picture that shows the places (H, W, 3)."""
         place = place.astype(np.float32)
         above = place[..., 1] - self.edge + self.slope * place[..., 2]
@@ -92,4 +92,4 @@ class Garment:
         angle = np.arctan2(place[..., 0], place[..., 2] - AXIS)
         panel = np.searchsorted(self.panels, np.abs(angle) if self.mirrored else angle)
         color = softened(self.colors[panel, np.searchsorted(self.bands, within)])
-        return [Layer(color, self.strength * softened(place.any(-1) & (within > 0))[..., None])]
+        return [PaintLayer(color, self.strength * softened(place.any(-1) & (within > 0))[..., None])]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from backend.training.paint_layers import Layer, softened
+from backend.training.paint_layers import PaintLayer, softened
 
 WIDEST = (0.05, 0.3)
 """Photo confidence from which on there is none."""
@@ -56,7 +56,7 @@ class Halo:
             color = np.clip(level + rng.normal(0, 12, 3), 0, 255)
         return cls(rng.uniform(*WIDEST), strengths, np.clip(color + rng.normal(0, 8, (2, 3)), 0, 255))
 
-    def layer(self, place: np.ndarray, confidence: np.ndarray, head: np.ndarray) -> Layer:
+    def layer(self, place: np.ndarray, confidence: np.ndarray, head: np.ndarray) -> PaintLayer:
         """The rim over a picture that shows the places (H, W, 3) and a head (H, W) bool.
 
         Args:
@@ -68,7 +68,7 @@ class Halo:
         side = np.clip(0.5 + place[..., 0] / 0.02, 0, 1)
         steep = np.clip(1.5 * (1 - confidence / self.confidence), 0, 1) * head * place.any(-1)
         color = self.colors[0] + side[..., None] * (self.colors[1] - self.colors[0])
-        return Layer(color, softened(steep * (low + side * (high - low)))[..., None])
+        return PaintLayer(color, softened(steep * (low + side * (high - low)))[..., None])
 
     @staticmethod
     def left(turned: np.ndarray) -> np.ndarray:

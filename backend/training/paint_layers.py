@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 
-class Layer(NamedTuple):
+class PaintLayer(NamedTuple):
     """Paint over a picture.
 
     Attributes:
@@ -21,7 +21,7 @@ class Layer(NamedTuple):
     cover: np.ndarray
 
 
-def overlaid(picture: np.ndarray, layers: Iterable[Layer], share: float = 1.0) -> np.ndarray:
+def overlaid(picture: np.ndarray, layers: Iterable[PaintLayer], share: float = 1.0) -> np.ndarray:
     """A picture (H, W, 3 or 4) uint8, alpha as it was, under layers that cover a share of what they say."""
     color = picture[..., :3].astype(np.float32)
     for layer in layers:

@@ -22,7 +22,7 @@ _process: BackendProcess | None = None
 _process_lock = threading.Lock()
 
 
-def connect(name: str, wanted: preferences.Connection, start: bool | None = None) -> Task:
+def connect(name: str, wanted: preferences.ConnectionSettings, start: bool | None = None) -> Task:
     """A task whose result is a client that has said hello, for the calling thread's use.
 
     It starts a backend if need be and allowed.
@@ -65,7 +65,7 @@ def _greeting(client: Client) -> Task:
     return client
 
 
-def _starting(wanted: preferences.Connection, allowed: bool) -> Task:
+def _starting(wanted: preferences.ConnectionSettings, allowed: bool) -> Task:
     global _process
     if not allowed:
         said = rpt_("it does not run, and the preferences say not to start it")
@@ -103,7 +103,7 @@ def _endpoint(process: BackendProcess, brought: bool) -> Endpoint | None:
         raise bundled.explained(error, process) if brought else error from None
 
 
-def can_reach(wanted: preferences.Connection) -> bool:
+def can_reach(wanted: preferences.ConnectionSettings) -> bool:
     """A backend runs, can be started from here, or is named by its address."""
     return bool(wanted.address) or wanted.command is not None or find_backend() is not None
 

@@ -87,7 +87,7 @@ class TurboPortraitPreferences(bpy.types.AddonPreferences):
 
 
 @dataclass(frozen=True)
-class Connection:
+class ConnectionSettings:
     """The preferences as plain values, so that a render thread can read them at leisure."""
 
     command: tuple[str, ...] | None = None
@@ -104,13 +104,13 @@ class Connection:
         return {"TURBOPORTRAIT_MODELS": self.models} if self.models else {}
 
 
-def connection() -> Connection:
+def connection() -> ConnectionSettings:
     """What the user chose; the defaults where the extension runs without being enabled."""
     addon = bpy.context.preferences.addons.get(ADDON)
     chosen = addon.preferences if addon else None
     if chosen is None:
-        return Connection(command=backend_command(""))
-    return Connection(
+        return ConnectionSettings(command=backend_command(""))
+    return ConnectionSettings(
         command=backend_command(chosen.python),
         arguments=("--device", chosen.device) if chosen.device != "auto" else (),
         models=bpy.path.abspath(chosen.models) if chosen.models else "",

@@ -28,7 +28,7 @@ END_SECONDS = 5.0
 """A process that does not end by itself in this time is ended by force."""
 
 
-class Capture:
+class FaceCapture:
     """A running capture.
 
     Attributes:

@@ -22,7 +22,7 @@ from ..live.profiler import profiler
 from ..scene.handlers import register_handlers_factory
 from ..scene.parameters import apply_parameters
 from ..scene.pose_controls import expression_keys, portrait_parameters
-from .capture import Capture
+from .capture import FaceCapture
 from .keying import head_named, poses_of
 
 TICK_SECONDS = 0.004
@@ -58,7 +58,7 @@ class Following:
         seen: the camera shows the face; None before the first frame.
     """
 
-    def __init__(self, head: bpy.types.Object, capture: Capture) -> None:
+    def __init__(self, head: bpy.types.Object, capture: FaceCapture) -> None:
         self.head_name = head.name
         self.recording = False
         self.seen: bool | None = None
@@ -136,7 +136,7 @@ current: Following | None = None
 """Only one head follows at a time: there is one face before the camera."""
 
 
-def start(head: bpy.types.Object, capture: Capture) -> Following:
+def start(head: bpy.types.Object, capture: FaceCapture) -> Following:
     """Have a head follow."""
     global current
     stop()

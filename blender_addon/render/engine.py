@@ -153,7 +153,10 @@ class TurboPortraitEngine(bpy.types.RenderEngine):
 
 
 def render_in_thread(
-    wanted: preferences.Connection, heads: list[HeadRequest], options: RenderOptions, warn: Callable[[str], None]
+    wanted: preferences.ConnectionSettings,
+    heads: list[HeadRequest],
+    options: RenderOptions,
+    warn: Callable[[str], None],
 ) -> Task:
     """A task whose result is the heads' views, over a connection of its own: a socket belongs to one thread."""
     client = yield from connect("Blender render", wanted)

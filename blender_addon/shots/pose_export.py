@@ -20,7 +20,7 @@ from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.names import safe_name
-from backend.protocol.pose_file import COLUMNS, Head, Header, PoseFile
+from backend.protocol.pose_file import COLUMNS, Head, PoseFile, PoseHeader
 from backend.protocol.shots import EvaluationRequest, Shot, decode_request, plain
 
 from ..package_name import ADDON
@@ -117,7 +117,7 @@ def collect(scene: bpy.types.Scene, shots: Sequence[Shot], blend_sha256: str = "
             tell(frame=count, frames=len(pictures))
     rate = frame_rate(scene)
     color = world_color(scene)
-    header = Header(
+    header = PoseHeader(
         blend_sha256=blend_sha256,
         fps=(rate.numerator, rate.denominator),
         cameras=tuple(sorted(known)),

@@ -11,7 +11,7 @@ from ..connection.command_line import base_command
 from ..connection.link import link
 from ..connection.tasks import Task
 from ..performance import following
-from ..performance.capture import Capture
+from ..performance.capture import FaceCapture
 from ..performance.source import find_cameras
 from .head_operators import active_head
 from .performance_operators import PutsKeys
@@ -51,7 +51,7 @@ class StartCamera(bpy.types.Operator):
         path = bpy.path.abspath(chosen)
         camera = os.path.abspath(path) if os.path.isfile(path) else chosen
         face = context.scene.turboportrait_performance.face
-        return report(self, lambda: following.start(head, Capture(base_command(), camera, face)))
+        return report(self, lambda: following.start(head, FaceCapture(base_command(), camera, face)))
 
 
 class _Follows:
@@ -95,7 +95,7 @@ class TakeNeutral(_Follows, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class Record(_Follows, bpy.types.Operator):
+class RecordCamera(_Follows, bpy.types.Operator):
     bl_idname = "turboportrait.record"
     bl_label = "Record"
     bl_description = "Keep what the face does from now on"
@@ -131,6 +131,6 @@ def _recorded(followed: following.Following) -> Task:
     return followed.recorded()
 
 
-CLASSES = (FindCameras, StartCamera, StopCamera, TakeNeutral, Record, KeepRecording)
+CLASSES = (FindCameras, StartCamera, StopCamera, TakeNeutral, RecordCamera, KeepRecording)
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -169,7 +169,9 @@ def draw_backend(context: bpy.types.Context, layout: bpy.types.UILayout) -> None
         layout.label(text=text, translate=False)
 
 
-def _draw_missing(context: bpy.types.Context, layout: bpy.types.UILayout, wanted: preferences.Connection) -> None:
+def _draw_missing(
+    context: bpy.types.Context, layout: bpy.types.UILayout, wanted: preferences.ConnectionSettings
+) -> None:
     """Nothing can be started here: install it, choose it, or join one that runs already."""
     if not wanted.address:
         reason = installer.can_install()

@@ -49,7 +49,7 @@ class PerformancePanel(Sidebar, bpy.types.Panel):
         layout.operator("turboportrait.save_performance", icon="FILE_TICK")
 
 
-class CameraPanel(Sidebar, bpy.types.Panel):
+class LiveCameraPanel(Sidebar, bpy.types.Panel):
     bl_idname = "TURBOPORTRAIT_PT_capture"
     bl_label = "From a camera"
     bl_parent_id = "TURBOPORTRAIT_PT_performance"
@@ -91,6 +91,6 @@ class PerformanceDetailsPanel(Sidebar, bpy.types.Panel):
         layout.prop(settings, "take_rate")
 
 
-CLASSES = (PerformancePanel, CameraPanel, PerformanceDetailsPanel)
+CLASSES = (PerformancePanel, LiveCameraPanel, PerformanceDetailsPanel)
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

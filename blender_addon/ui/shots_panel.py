@@ -9,7 +9,7 @@ from ..shots import batch_runs
 from .layout import CONTEXT, Sidebar, draw_paragraph, has_portrait
 
 
-class ShotList(bpy.types.UIList):
+class ShotUIList(bpy.types.UIList):
     bl_idname = "TURBOPORTRAIT_UL_shots"
 
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index=0, flag=0) -> None:
@@ -43,7 +43,7 @@ class ShotsPanel(Sidebar, bpy.types.Panel):
         row.operator("turboportrait.load_shots", icon="FILE_FOLDER", text="Load")
         if not shots.items:
             return
-        layout.template_list(ShotList.bl_idname, "", shots, "items", shots, "active", rows=3)
+        layout.template_list(ShotUIList.bl_idname, "", shots, "items", shots, "active", rows=3)
         column = layout.column()
         column.use_property_split, column.use_property_decorate = True, False
         column.prop(shots, "output")
@@ -68,6 +68,6 @@ class ShotsPanel(Sidebar, bpy.types.Panel):
         layout.operator("turboportrait.show_contact_sheet", icon="URL")
 
 
-CLASSES = (ShotList, ShotsPanel)
+CLASSES = (ShotUIList, ShotsPanel)
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -11,7 +11,7 @@ import numpy as np
 from little_head import LittleHead, little_catalog, looking_from, make_little_head, photo
 
 from backend.pipeline import Pipeline
-from backend.protocol.pose_file import COLUMNS, Head, Header, PoseFile
+from backend.protocol.pose_file import COLUMNS, Head, PoseFile, PoseHeader
 from backend.protocol.shots import Shot
 
 SHOTS = (Shot("turn", 1, 6, "Cam", width=64, height=48), Shot("nod", 10, 15, "Cam", width=40, height=40))
@@ -42,7 +42,7 @@ def little_poses(shots=SHOTS, heads=("Ball",), fps=(24, 1), apart=0.25, samples=
         )
         for i, (name, (kind, width)) in enumerate(COLUMNS.items())
     }
-    header = Header("0" * 64, fps, ("Cam",), infos, tuple(shots), (0.1, 0.2, 0.3))
+    header = PoseHeader("0" * 64, fps, ("Cam",), infos, tuple(shots), (0.1, 0.2, 0.3))
     return PoseFile(header, columns, {digest: face})
 
 

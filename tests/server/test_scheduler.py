@@ -10,13 +10,13 @@ from backend.protocol import limits
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.messages import Register, Render, View
-from backend.server.scheduler import Job, Scheduler
+from backend.server.scheduler import QueuedRequest, Scheduler
 
 
 def render(client, number, keys="a", priority="live"):
     views = tuple(View(key, PORTRAIT) for key in keys)
     request = Render(id=number, avatar="x", parameters=HeadParameters(), views=views, priority=priority)
-    return Job(client, request)
+    return QueuedRequest(client, request)
 
 
 def taken(scheduler, count):
@@ -132,9 +132,9 @@ def test_photographs_that_wait_are_bounded_in_bytes():
     scheduler = Scheduler()
     photo = np.broadcast_to(np.uint8(0), limits.MAX_QUEUED_BYTES // 2)
     for number in range(2):
-        scheduler.submit(Job(b"A", Register(id=number, photo=photo)))
+        scheduler.submit(QueuedRequest(b"A", Register(id=number, photo=photo)))
     with pytest.raises(TurboPortraitError) as error:
-        scheduler.submit(Job(b"A", Register(id=2, photo=photo)))
+        scheduler.submit(QueuedRequest(b"A", Register(id=2, photo=photo)))
     assert error.value.code == "too_many_requests"
 
 

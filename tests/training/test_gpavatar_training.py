@@ -20,7 +20,7 @@ from backend.training.config import LpipsConfig
 from backend.training.gpavatar.batches import box_square, collate, draw_batch, framed, make_sample
 from backend.training.gpavatar.config import GPAvatarLossConfig, GPAvatarTrainingConfig
 from backend.training.gpavatar.heads import load_heads, read_head
-from backend.training.gpavatar.losses import GPAvatarLoss, Rendered, published_perceptual
+from backend.training.gpavatar.losses import GPAvatarLoss, RenderedHeads, published_perceptual
 from backend.training.gpavatar.trainer import GPAvatarTrainer
 from flame import load_head_model
 
@@ -286,7 +286,7 @@ def test_the_loss_looks_only_where_the_truth_is_known(corpus, tmp_path, model):
     loss = GPAvatarLoss(GPAvatarLossConfig(box_size=64), random_lpips())
     final = batch.truth.clone()
     small = torch.nn.functional.interpolate(final, (16, 16), mode="bilinear", antialias=True)
-    right = Rendered(small, small.clone(), final, torch.full((2, 40, 1), 0.5))
+    right = RenderedHeads(small, small.clone(), final, torch.full((2, 40, 1), 0.5))
     terms = loss(right, batch)
     assert terms["image"] < 1e-6
     assert terms["box"] < 1e-6

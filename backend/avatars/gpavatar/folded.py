@@ -29,7 +29,7 @@ from backend.avatars.gpavatar.point_field import (
     sample_planes,
 )
 from backend.avatars.gpavatar.style_unet import widen_colours
-from backend.avatars.gpavatar.volume import Rays, Rendering, coarse_depths, fine_depths, ray_weights
+from backend.avatars.gpavatar.volume import Rays, VolumeRendering, coarse_depths, fine_depths, ray_weights
 
 REACH = 1e-3
 CHUNK = {"cpu": 1 << 14, "cuda": 1 << 19}
@@ -77,7 +77,9 @@ class FoldedField:
         self._others = r2[COLOURS:].to(dtype), e2[COLOURS:].to(dtype)
 
     @torch.inference_mode()
-    def render(self, rays: Rays, points: Tensor, planes: Tensor, coarse_samples: int, fine_samples: int) -> Rendering:
+    def render(
+        self, rays: Rays, points: Tensor, planes: Tensor, coarse_samples: int, fine_samples: int
+    ) -> VolumeRendering:
         """As `volume.render_rays` of the direct field gives it, without the coarse picture, view by view.
 
         Args:
@@ -92,11 +94,11 @@ class FoldedField:
         features, opacity, depth = (
             torch.cat([getattr(view, name) for view in views]) for name in ("features", "opacity", "depth")
         )
-        return Rendering(features, None, opacity, depth, torch.stack([view.farthest for view in views]).max())
+        return VolumeRendering(features, None, opacity, depth, torch.stack([view.farthest for view in views]).max())
 
     def _render_view(
         self, rays: Rays, points: Tensor, planes: Tensor, coarse_samples: int, fine_samples: int
-    ) -> Rendering:
+    ) -> VolumeRendering:
         coarse_t = coarse_depths(rays, coarse_samples)
         samples = coarse_samples + fine_samples
         dtype = self._ray_weight.dtype
@@ -110,7 +112,7 @@ class FoldedField:
         features = self._accumulate(hidden, weights, rays.directions[0])
         opacity = weights.sum(-1, keepdim=True).clamp(0, 1)
         depth = (sorted_weights * depths).sum(-1, keepdim=True)
-        return Rendering(features[None], None, opacity[None], depth[None], depths.max())
+        return VolumeRendering(features[None], None, opacity[None], depth[None], depths.max())
 
     def _decode(self, coordinates: Tensor, points: Tensor, planes: Tensor, hidden: Tensor, offset: int) -> Tensor:
         """Opacities (R, S) of samples (R, S, 3).

@@ -14,7 +14,7 @@ from backend.avatars.gpavatar.merge import PlaneAttention
 from backend.avatars.gpavatar.nearest import nearest_points
 from backend.avatars.gpavatar.point_field import PointField, inverse_sums
 from backend.avatars.gpavatar.style_unet import ModulatedConvolution, StyleUNet
-from backend.avatars.gpavatar.volume import Rays, Rendering, render_rays
+from backend.avatars.gpavatar.volume import Rays, VolumeRendering, render_rays
 
 
 class GPAvatarNetwork(nn.Module):
@@ -76,7 +76,7 @@ class GPAvatarNetwork(nn.Module):
         generator: torch.Generator | None = None,
         chunk: int | None = None,
         search: Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]] = nearest_points,
-    ) -> Rendering:
+    ) -> VolumeRendering:
         """The volume rendering in the direct form, differentiable.
 
         Args:

@@ -36,7 +36,7 @@ class Rays:
 
 
 @dataclass(frozen=True)
-class Rendering:
+class VolumeRendering:
     """What rays see.
 
     Attributes:
@@ -133,7 +133,7 @@ def ray_weights(opacities: Tensor) -> Tensor:
 
 def render_rays(
     rays: Rays, query: Query, coarse_samples: int, fine_samples: int, generator: torch.Generator | None = None
-) -> Rendering:
+) -> VolumeRendering:
     """Coarse pass, fine pass, both merged in order of depth.
 
     Args:
@@ -154,7 +154,7 @@ def render_rays(
     features = torch.cat([features, fine_features], 2)
     features = features.gather(2, order[..., None].expand(-1, -1, -1, features.shape[-1]))
     weights = ray_weights(opacities)
-    return Rendering(
+    return VolumeRendering(
         (weights[..., None] * features).sum(2),
         coarse,
         weights.sum(-1, keepdim=True).clamp(0, 1),
@@ -163,7 +163,7 @@ def render_rays(
     )
 
 
-def published_depth(rendering: Rendering) -> Tensor:
+def published_depth(rendering: VolumeRendering) -> Tensor:
     """The published depth image (N, R, 1): stretched to [0, 1] over the call, for comparison only."""
     depth = rendering.depth + (1 - rendering.opacity) * rendering.farthest
     return (depth - depth.min()) / (depth.max() - depth.min())

@@ -13,7 +13,7 @@ from backend.avatars.bust import register_bust
 from backend.geometry.similarity import Similarity, fit_similarity
 from backend.people import shards
 from backend.people.captures.split import is_held_out
-from backend.people.captures.subject import CapturedView, Subject, Unusable
+from backend.people.captures.subject import CapturedView, CaptureSubject, Unusable
 from backend.people.shards import Identity, write_identity
 from backend.protocol.camera import Camera
 from backend.protocol.errors import TurboPortraitError
@@ -30,7 +30,7 @@ FARTHEST = 0.02
 
 
 @dataclass(frozen=True)
-class Entry:
+class LedgerEntry:
     """A line of the ledger: which subject a shard's number stands for."""
 
     seed: int
@@ -50,14 +50,14 @@ class Ledger:
         self._path = folder / LEDGER_NAME
         lines = self._path.read_text().splitlines() if self._path.is_file() else []
         try:
-            self.entries = [Entry(**json.loads(line)) for line in lines if line]
+            self.entries = [LedgerEntry(**json.loads(line)) for line in lines if line]
         except (TypeError, ValueError) as error:
             raise TurboPortraitError("bad_corpus", f"{self._path}: {error}") from error
         self._taken = {entry.seed for entry in self.entries}
         # Shards of another making in the same folder keep theirs.
         self._taken |= {shards.seed_of(path) for path in shards.shards(folder)}
 
-    def number(self, subject: Subject) -> int:
+    def number(self, subject: CaptureSubject) -> int:
         """The subject's number: the one that it had before, or a new one, which is kept on the disk at once.
 
         Raises:
@@ -71,7 +71,7 @@ class Ledger:
         seed = 0
         while seed in self._taken or shards.is_held_out(seed) != held_out:
             seed += 1
-        entry = Entry(seed, *key)
+        entry = LedgerEntry(seed, *key)
         append_file(self._path, json.dumps(vars(entry)).encode() + b"\n")
         self.entries.append(entry)
         self._taken.add(seed)
@@ -83,7 +83,7 @@ def has_shard(folder: Path, seed: int) -> bool:
     return any(shards.seed_of(path) == seed for path in shards.shards(folder))
 
 
-def write_shard(folder: Path, seed: int, subject: Subject, model: HeadModel) -> None:
+def write_shard(folder: Path, seed: int, subject: CaptureSubject, model: HeadModel) -> None:
     """Register, render and write one subject.
 
     Raises:
@@ -132,7 +132,7 @@ def _place(landmarks: np.ndarray, fitted: np.ndarray) -> Similarity:
     return placed
 
 
-def _reference_camera(subject: Subject, avatar) -> Camera:
+def _reference_camera(subject: CaptureSubject, avatar) -> Camera:
     """The fitted camera, cut as the reference is: there the avatar repeats the photo."""
     tracked = avatar.tracked
     scale, shift = tracked.from_photo[0, 0], tracked.from_photo[:, 2]

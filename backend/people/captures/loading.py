@@ -12,12 +12,12 @@ from backend.people.captures.alignment import HeadFrame, aligned_camera, cut
 from backend.people.captures.ava256 import Ava256
 from backend.people.captures.nersemble import NeRSemble
 from backend.people.captures.panohead import PanoHead
-from backend.people.captures.source import Source, dice
-from backend.people.captures.subject import Capture, CapturedPicture, CapturedView, Subject, Unusable
+from backend.people.captures.source import CaptureSource, dice
+from backend.people.captures.subject import Capture, CapturedPicture, CapturedView, CaptureSubject, Unusable
 from backend.people.captures.triangulation import triangulate
 from backend.protocol.errors import TurboPortraitError
 
-SOURCES: tuple[type[Source], ...] = (PanoHead, NeRSemble, Ava256)
+SOURCES: tuple[type[CaptureSource], ...] = (PanoHead, NeRSemble, Ava256)
 FRONTAL_YAW, FRONTAL_PITCH = 15.0, 20.0
 """Degrees; a reference is not farther off the front."""
 MOST_YAW, MOST_PITCH = 100.0, 50.0
@@ -35,7 +35,7 @@ class Skipped:
 
 
 @dataclass
-class Summary:
+class LoadingSummary:
     """What was loaded.
 
     Attributes:
@@ -59,7 +59,7 @@ class Summary:
         return asdict(self)
 
 
-def open_source(folder: Path) -> Source:
+def open_source(folder: Path) -> CaptureSource:
     """The data set that lies in a folder.
 
     Raises:
@@ -75,8 +75,12 @@ def open_source(folder: Path) -> Source:
 
 
 def load_subjects(
-    source: Source, size: int, summary: Summary, identities: list[str] | None = None, most_views: int | None = None
-) -> Iterator[Subject]:
+    source: CaptureSource,
+    size: int,
+    summary: LoadingSummary,
+    identities: list[str] | None = None,
+    most_views: int | None = None,
+) -> Iterator[CaptureSubject]:
     """Aligned subjects, one after another, so that a data set larger than the memory can be read.
 
     Args:
@@ -108,7 +112,7 @@ def load_subjects(
             yield subject
 
 
-def assemble(capture: Capture, size: int, most_views: int, summary: Summary) -> Subject:
+def assemble(capture: Capture, size: int, most_views: int, summary: LoadingSummary) -> CaptureSubject:
     """Find the head, the frontal view and V target views, and align them.
 
     Raises:
@@ -152,7 +156,7 @@ def assemble(capture: Capture, size: int, most_views: int, summary: Summary) -> 
     reference = _view(pictures[front], images[front], frame, size, angles[front])
     wide = aligned_camera(pictures[front].camera, frame, 2 * size, PHOTO_MARGIN)
     margin = 2 * size * PHOTO_MARGIN
-    return Subject(
+    return CaptureSubject(
         capture.source,
         capture.identity,
         capture.moment,

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from backend.people.captures.subject import CapturedView, Subject
+from backend.people.captures.subject import CapturedView, CaptureSubject
 
 TILE, COLUMNS = 128, 8
 BACKGROUND = 40
 
 
-def contact_sheet(subjects: Sequence[Subject]) -> np.ndarray:
+def contact_sheet(subjects: Sequence[CaptureSubject]) -> np.ndarray:
     """A row a subject, (H, W, 3) uint8: the reference framed, then target views from one side to the other.
 
     Each says the source and person or the yaw; what is not the person is dimmed where the data has a mask.

@@ -14,7 +14,7 @@ MOMENTS = 3
 """At most so many frames of a person ("one to three", paper, section 4)."""
 
 
-class Source(Protocol):
+class CaptureSource(Protocol):
     """A data set on the disk.
 
     Attributes:

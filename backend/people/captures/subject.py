@@ -89,7 +89,7 @@ class CapturedView:
         image: (S, S, 3) uint8 sRGB.
         mask: (S, S) uint8, 255 where the person is; None where the data has none.
         head: (S, S) uint8, 255 where head or bare neck is rather than clothes; None where the data has none.
-        camera: pinhole, over the subject's space (see `Subject`).
+        camera: pinhole, over the subject's space (see `CaptureSubject`).
         yaw, pitch: degrees off the frontal view, signed as by `backend.geometry.orbit.orbit`.
     """
 
@@ -103,7 +103,7 @@ class CapturedView:
 
 
 @dataclass(frozen=True)
-class Subject:
+class CaptureSubject:
     """A moment of one person as every loader gives it.
 
     The cameras are over a space in metres with FLAME's axes: x to the person's left, y up, the face towards +z; the

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from backend.people.open_head import joints as rig
-from backend.people.open_head.crop import Crop, crop_mesh
+from backend.people.open_head.crop import MeshCrop, crop_mesh
 from backend.people.open_head.identity import principal_components, sample_heads
 from backend.people.open_head.source import Body, BodySource
 from backend.protocol.files import npz_bytes, write_file
@@ -34,7 +34,7 @@ class HeadCut:
     """
 
     body: Body
-    cut: Crop
+    cut: MeshCrop
     head_share: np.ndarray
 
     @property
@@ -129,7 +129,7 @@ def _vertex_areas(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return total / total.mean()
 
 
-def _regions(body: Body, cut: Crop, weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _regions(body: Body, cut: MeshCrop, weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Vertex masks (V,) by name."""
     count = cut.vertices_from.shape[0]
 

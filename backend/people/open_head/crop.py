@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 
 @dataclass(frozen=True)
-class Crop:
+class MeshCrop:
     """A cut mesh, as a linear function of the whole one.
 
     Attributes:
@@ -57,7 +57,7 @@ def crop_mesh(
     uv_count: int,
     uv_faces: np.ndarray,
     planes: list[tuple[np.ndarray, float]],
-) -> Crop:
+) -> MeshCrop:
     """Keep what lies on the positive side of every plane (Sutherland and Hodgman, per triangle).
 
     Args:
@@ -101,7 +101,7 @@ def crop_mesh(
     new_uv_faces = np.array([[c[1] for c in tri] for tri, _ in corners])
     used, compact_faces = np.unique(new_faces, return_inverse=True)
     used_uv, compact_uv = np.unique(new_uv_faces, return_inverse=True)
-    return Crop(
+    return MeshCrop(
         points.matrix(used),
         uvs.matrix(used_uv),
         compact_faces.reshape(-1, 3).astype(np.int32),

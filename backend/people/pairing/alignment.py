@@ -20,9 +20,9 @@ from backend.avatars.framing import HeadFraming
 from backend.geometry.similarity import Similarity, fit_similarity
 from backend.geometry.smoothstep import smoothstep
 from backend.people.pairing.reference import true_camera
-from backend.people.synthesis.anatomy import Anatomy, anatomy_of
+from backend.people.synthesis.anatomy import HeadAnatomy, anatomy_of
 from backend.people.synthesis.files import PersonViews
-from backend.people.synthesis.surface import Motion, rigid_motion
+from backend.people.synthesis.surface import RigidMotion, rigid_motion
 from backend.protocol.camera import Camera
 from backend.protocol.head_parameters import HeadParameters
 from flame import HeadModel
@@ -50,7 +50,7 @@ class _Moment:
         offsets: (V, 3) metres that vertices moved besides, in the portrait's pose.
     """
 
-    skull: Motion
+    skull: RigidMotion
     offsets: np.ndarray
 
     def blended(self, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -176,7 +176,7 @@ class Alignment:
         depth = self._depth(self._true_camera.to_camera(points)[:, 2]) * (1 + stretch)
         return self.avatar.tracked.camera.unproject(self._true_camera.project(points), depth)
 
-    def _fit_depth(self, anatomy: Anatomy) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    def _fit_depth(self, anatomy: HeadAnatomy) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
         """(V,) by how much vertices' depth is stretched beside that of the whole head, (V,) where that is fitted, and
         the whole head's depths by the true ones.
 
@@ -225,8 +225,8 @@ class Alignment:
         parameters = self.parameters(view)
         carried = self._framing.head_transform(parameters)
         before, after = self.fitted_vertices(0), self.fitted_vertices(view)
-        return true, self._moved(Motion(carried[:3, :3], carried[:3, 3]), before, after)
+        return true, self._moved(RigidMotion(carried[:3, :3], carried[:3, 3]), before, after)
 
-    def _moved(self, skull: Motion, before: np.ndarray, after: np.ndarray) -> _Moment:
+    def _moved(self, skull: RigidMotion, before: np.ndarray, after: np.ndarray) -> _Moment:
         moment = _Moment(skull, np.zeros(0))
         return replace(moment, offsets=moment.back(after.astype(float), self._share) - before)

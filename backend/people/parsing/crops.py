@@ -14,7 +14,7 @@ from backend.tracking.photo import FACE_HEIGHTS as CROP_HEIGHTS
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class ParsingSample:
     """What the network sees and shall say.
 
     Attributes:
@@ -29,7 +29,9 @@ class Sample:
     foreground: np.ndarray
 
 
-def plain_sample(picture: LabelledPicture, background: np.ndarray | None = None, size: int = CROP_SIZE) -> Sample:
+def plain_sample(
+    picture: LabelledPicture, background: np.ndarray | None = None, size: int = CROP_SIZE
+) -> ParsingSample:
     """A picture in the tracker's own crop, unchanged, or before another background (C, C, 3) uint8."""
     matrix = placed(0.0, 1.0, np.zeros(2), size)
     image, foreground, alpha, labels, valid = warped(picture, matrix, size)
@@ -61,10 +63,10 @@ def warped(picture: LabelledPicture, matrix: np.ndarray, size: int) -> tuple[np.
 
 def labelled(
     image: np.ndarray, valid: np.ndarray, labels: np.ndarray, alpha: np.ndarray, foreground: np.ndarray
-) -> Sample:
+) -> ParsingSample:
     """A sample whose clear pixels are background, and those beyond the photo unknown."""
     labels = np.where(alpha < 0.5, np.uint8(CLASSES.index("background")), labels)
-    return Sample(image, valid, np.where(valid, labels, np.uint8(UNKNOWN)), alpha, foreground)
+    return ParsingSample(image, valid, np.where(valid, labels, np.uint8(UNKNOWN)), alpha, foreground)
 
 
 def over(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> np.ndarray:

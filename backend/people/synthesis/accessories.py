@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 
 from backend.geometry.smoothstep import smoothstep
 from backend.people.synthesis import anatomy as places
-from backend.people.synthesis.anatomy import Anatomy
+from backend.people.synthesis.anatomy import HeadAnatomy
 from backend.people.synthesis.noise import field_2d
 from backend.people.synthesis.person import Person
 from backend.people.synthesis.surface import grid_faces, tube
@@ -21,7 +21,7 @@ NECK_AXIS_Z = -0.085
 """Metres; the vertical line through the neck that collars are drawn about."""
 
 
-def neckline(person: Person, anatomy: Anatomy) -> tuple[float, float]:
+def neckline(person: Person, anatomy: HeadAnatomy) -> tuple[float, float]:
     """Heights (y, template) of the clothes' edge: behind and beside, and how much it dips in front."""
     rng = person.rng(10)
     base = anatomy.chin - rng.uniform(0.045, 0.062) + 0.015 * (person.collar == "hood")
@@ -29,7 +29,7 @@ def neckline(person: Person, anatomy: Anatomy) -> tuple[float, float]:
     return base, rng.uniform(*dip.get(person.collar, (0.03, 0.05)))
 
 
-def below_neckline(person: Person, anatomy: Anatomy) -> np.ndarray:
+def below_neckline(person: Person, anatomy: HeadAnatomy) -> np.ndarray:
     """(V,) metres that a vertex lies below the clothes' edge."""
     base, dip = neckline(person, anatomy)
     x, y, z = anatomy.template.T
@@ -39,7 +39,7 @@ def below_neckline(person: Person, anatomy: Anatomy) -> np.ndarray:
     return base - dip * front - 0.004 - y + 0.02 * smoothstep(angle, 1.6, 3.0)
 
 
-def dress(person: Person, anatomy: Anatomy, vertices: np.ndarray, faces: np.ndarray) -> dict:
+def dress(person: Person, anatomy: HeadAnatomy, vertices: np.ndarray, faces: np.ndarray) -> dict:
     """The cloth over the torso: indices into the body's vertices, how far it stands off, its faces and `edge` (V,)."""
     depth = below_neckline(person, anatomy)
     rng = person.rng(11)
@@ -52,7 +52,7 @@ def dress(person: Person, anatomy: Anatomy, vertices: np.ndarray, faces: np.ndar
     return {"index": used, "off": off[used], "edge": depth[used], "faces": compact.reshape(-1, 3)}
 
 
-def make_collar(person: Person, anatomy: Anatomy, vertices: np.ndarray, faces: np.ndarray) -> dict:
+def make_collar(person: Person, anatomy: HeadAnatomy, vertices: np.ndarray, faces: np.ndarray) -> dict:
     """A collar around the neck of a body (V, 3) at rest, with `row` (n,) the way from its foot (0) to its edge (1)."""
     rng = person.rng(12)
     around = np.linspace(-np.pi, np.pi, AROUND)
@@ -103,7 +103,9 @@ def make_collar(person: Person, anatomy: Anatomy, vertices: np.ndarray, faces: n
     return {"vertices": points.reshape(-1, 3).astype(np.float32), "faces": grid_faces(*points.shape[:2]), "row": row}
 
 
-def _edge(person: Person, anatomy: Anatomy, vertices: np.ndarray, faces: np.ndarray, around: np.ndarray) -> np.ndarray:
+def _edge(
+    person: Person, anatomy: HeadAnatomy, vertices: np.ndarray, faces: np.ndarray, around: np.ndarray
+) -> np.ndarray:
     """Points (A, 3) of the clothes' edge on a body, at azimuths about the neck."""
     depth = below_neckline(person, anatomy)
     sides = np.unique(np.sort(np.stack([faces, np.roll(faces, -1, 1)], -1).reshape(-1, 2), 1), axis=0)
@@ -120,7 +122,7 @@ def _edge(person: Person, anatomy: Anatomy, vertices: np.ndarray, faces: np.ndar
     return gaussian_filter(points, (1.2, 0), mode="wrap")
 
 
-def _around_body(vertices: np.ndarray, anatomy: Anatomy, around: np.ndarray, height: np.ndarray) -> np.ndarray:
+def _around_body(vertices: np.ndarray, anatomy: HeadAnatomy, around: np.ndarray, height: np.ndarray) -> np.ndarray:
     """Points (A, 3) on the neck at azimuths and heights."""
     x, y, z = vertices.T
     low = ~(anatomy.ears | anatomy.mouth | anatomy.eye_left | anatomy.eye_right) & (
@@ -136,7 +138,7 @@ def _around_body(vertices: np.ndarray, anatomy: Anatomy, around: np.ndarray, hei
     return np.stack([radius * np.sin(around), height, NECK_AXIS_Z + radius * np.cos(around)], 1)
 
 
-def make_hat(person: Person, anatomy: Anatomy, vertices: np.ndarray) -> list[dict]:
+def make_hat(person: Person, anatomy: HeadAnatomy, vertices: np.ndarray) -> list[dict]:
     """A hat's meshes over a head (V, 3) at rest: crown and brim, knitted cap, headscarf or hood."""
     if person.hat == "none":
         return []
@@ -196,7 +198,7 @@ def make_hat(person: Person, anatomy: Anatomy, vertices: np.ndarray) -> list[dic
 
 
 def _skull_radius(
-    anatomy: Anatomy, vertices: np.ndarray, center: np.ndarray, around: np.ndarray, elevation: np.ndarray
+    anatomy: HeadAnatomy, vertices: np.ndarray, center: np.ndarray, around: np.ndarray, elevation: np.ndarray
 ) -> np.ndarray:
     rays = vertices - center
     usable = ~(anatomy.mouth | anatomy.eye_left | anatomy.eye_right) & (anatomy.template[:, 1] > anatomy.chin - 0.09)
@@ -209,7 +211,7 @@ def _skull_radius(
     return gaussian_filter(lengths[near].max(1).reshape(elevation.shape), (2, 1.5), mode=("wrap", "nearest"))
 
 
-def make_glasses(person: Person, anatomy: Anatomy, vertices: np.ndarray, landmarks: np.ndarray) -> list[dict]:
+def make_glasses(person: Person, anatomy: HeadAnatomy, vertices: np.ndarray, landmarks: np.ndarray) -> list[dict]:
     """Frame and lenses for a head (V, 3) at rest with its landmarks (478, 3)."""
     if person.glasses == "none":
         return []

@@ -24,7 +24,7 @@ SKULL_SIDE = 0.072
 
 
 @dataclass(frozen=True, eq=False)
-class Anatomy:
+class HeadAnatomy:
     """Canonical coordinates are the template's own: what is painted stays on the skin whatever its shape.
 
     Attributes:
@@ -56,7 +56,7 @@ class Anatomy:
 
 
 @lru_cache(maxsize=2)
-def anatomy_of(model: HeadModel) -> Anatomy:
+def anatomy_of(model: HeadModel) -> HeadAnatomy:
     """Find the places on a head model.
 
     Raises:
@@ -74,7 +74,7 @@ def anatomy_of(model: HeadModel) -> Anatomy:
     depth = template[skull, 2]
     center = np.array([0.0, crown - 0.105, (depth.min() + depth.max()) / 2 - 0.01])
     ear = template[ears, 1].mean() if ears.any() else (landmarks[BROW, 1] + landmarks[NOSE_TIP, 1]) / 2
-    return Anatomy(
+    return HeadAnatomy(
         template=template,
         landmarks=landmarks,
         brow=float(landmarks[BROW, 1]),

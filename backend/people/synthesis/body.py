@@ -9,7 +9,7 @@ from backend.people.open_head.joints import sphere_centre
 from backend.people.synthesis import dressing, eyes, hair, paint, teeth
 from backend.people.synthesis.figure import Figure
 from backend.people.synthesis.noise import to_linear
-from backend.people.synthesis.surface import Refinement
+from backend.people.synthesis.surface import Subdivision
 
 PARTS = ("skin", "ears", "neck", "mouth", "hair")
 """Of the skin, by the labels of `files.LABELS`."""
@@ -31,7 +31,7 @@ def add_body(figure: Figure) -> None:
         covered = np.isin(figure.base_vertex, wardrobe.garment[0].mesh().hides) | (figure.base_vertex < 0)
         shown &= ~covered[model.faces].all(1)
     faces = model.faces[shown]
-    fine = Refinement.of(faces, len(anatomy.template))
+    fine = Subdivision.of(faces, len(anatomy.template))
     color, relief = paint.paint_skin(person, anatomy)
     figure.scene.image("skin", color)
     figure.scene.image("relief", relief)

@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 from backend.people.synthesis import accessories, dressing
 from backend.people.synthesis.figure import Figure
 from backend.people.synthesis.noise import to_linear
-from backend.people.synthesis.surface import Refinement
+from backend.people.synthesis.surface import Subdivision
 
 FRAMES = ([0.02, 0.02, 0.02], [0.10, 0.04, 0.02], [0.35, 0.28, 0.18], [0.3, 0.3, 0.32])
 """Colours of glasses, linear."""
@@ -27,7 +27,7 @@ def add_clothes(figure: Figure) -> None:
         return
     person, model, rest, rng = figure.person, figure.model, figure.rest, figure.person.rng(33)
     cloth = accessories.dress(person, figure.anatomy, rest, model.faces)
-    fine = Refinement.of(cloth["faces"], len(cloth["index"]))
+    fine = Subdivision.of(cloth["faces"], len(cloth["index"]))
     place = figure.anatomy.template[cloth["index"]]
     fabric = {
         "kind": "cloth",

@@ -6,7 +6,7 @@ import numpy as np
 
 from backend.geometry.smoothstep import smoothstep
 from backend.people.synthesis import anatomy as places
-from backend.people.synthesis.anatomy import Anatomy
+from backend.people.synthesis.anatomy import HeadAnatomy
 from backend.people.synthesis.person import Person
 from backend.people.synthesis.strands import clump
 from backend.people.synthesis.surface import Roots, nearest_roots, scatter
@@ -16,7 +16,7 @@ BEARD_LENGTHS = {"stubble": 0.0014, "moustache": 0.010, "goatee": 0.014, "short"
 
 
 def grow_brows(
-    person: Person, anatomy: Anatomy, vertices: np.ndarray, faces: np.ndarray, landmarks: np.ndarray
+    person: Person, anatomy: HeadAnatomy, vertices: np.ndarray, faces: np.ndarray, landmarks: np.ndarray
 ) -> tuple[Roots, np.ndarray]:
     """Roots and strands (n, 5, 3), lying outwards over each other."""
     rng = person.rng(5)
@@ -45,7 +45,7 @@ def grow_brows(
 
 
 def grow_lashes(
-    person: Person, anatomy: Anatomy, vertices: np.ndarray, faces: np.ndarray, landmarks: np.ndarray
+    person: Person, anatomy: HeadAnatomy, vertices: np.ndarray, faces: np.ndarray, landmarks: np.ndarray
 ) -> tuple[Roots, np.ndarray]:
     """Roots and strands (n, 5, 3) of both lids of both eyes."""
     rng = person.rng(6)
@@ -67,7 +67,7 @@ def grow_lashes(
     return roots, _bent(roots.on(vertices, faces), _unit(ways + rng.normal(0, 0.06, ways.shape)), lift, lengths)
 
 
-def beard_density(person: Person, anatomy: Anatomy) -> np.ndarray:
+def beard_density(person: Person, anatomy: HeadAnatomy) -> np.ndarray:
     """(V,) in [0, 1] where a beard grows, with the moustache, without the lips."""
     template, marks = anatomy.template, anatomy.landmarks
     x, y, z = template.T
@@ -98,7 +98,7 @@ def beard_density(person: Person, anatomy: Anatomy) -> np.ndarray:
 
 
 def grow_beard(
-    person: Person, anatomy: Anatomy, vertices: np.ndarray, faces: np.ndarray
+    person: Person, anatomy: HeadAnatomy, vertices: np.ndarray, faces: np.ndarray
 ) -> tuple[Roots, np.ndarray] | None:
     """Roots and strands (n, 5, 3); None without a beard."""
     if person.beard == "none":
@@ -121,7 +121,7 @@ def _bent(base: np.ndarray, way: np.ndarray, bend: np.ndarray, lengths: np.ndarr
     ).astype(np.float32)
 
 
-def _skin_faces(anatomy: Anatomy, faces: np.ndarray) -> np.ndarray:
+def _skin_faces(anatomy: HeadAnatomy, faces: np.ndarray) -> np.ndarray:
     inner = anatomy.eye_left | anatomy.eye_right | anatomy.mouth
     return ~inner[faces].any(1)
 

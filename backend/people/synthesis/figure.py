@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backend.people.synthesis.anatomy import Anatomy, anatomy_of
+from backend.people.synthesis.anatomy import HeadAnatomy, anatomy_of
 from backend.people.synthesis.identity import ShapeSource
 from backend.people.synthesis.motions import Motions
 from backend.people.synthesis.person import Person
@@ -35,7 +35,7 @@ class Figure:
     scene: Scene
     person: Person
     model: HeadModel
-    anatomy: Anatomy
+    anatomy: HeadAnatomy
     moments: list[SyntheticView]
     motions: list[Motions]
     bases: list[np.ndarray]

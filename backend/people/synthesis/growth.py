@@ -7,7 +7,7 @@ import numpy as np
 from backend.people.synthesis import dressing, facial_hair, hair
 from backend.people.synthesis.figure import Figure
 from backend.people.synthesis.noise import to_linear
-from backend.people.synthesis.surface import Refinement, Roots
+from backend.people.synthesis.surface import Roots, Subdivision
 
 BROW, LASH, BEARD = 0.9, 0.35, 0.85
 """Of the hair's colour."""
@@ -22,7 +22,7 @@ def add_hair(figure: Figure) -> None:
     if person.hair == "cards" and wardrobe and wardrobe.hair:
         mesh = wardrobe.hair.mesh()
         # Cards have few triangles; halved, their outline has no corners.
-        fine = Refinement.of(mesh.faces, len(mesh.corners))
+        fine = Subdivision.of(mesh.faces, len(mesh.corners))
         points = fine.positions(mesh.fit(person.shape.base), mesh.faces)
         material = dressing.card(wardrobe.hair.materials[0], color) | {"label": "hair"}
         positions = [motion.hanging(points) for motion in figure.motions]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.geometry.smoothstep import smoothstep
-from backend.people.synthesis.anatomy import Anatomy
+from backend.people.synthesis.anatomy import HeadAnatomy
 from backend.people.synthesis.person import SHORT, Person
 from backend.people.synthesis.strands import Growth, Obstacle, between, clump, curl, frizz, grow
 from backend.people.synthesis.surface import scatter
@@ -58,7 +58,7 @@ class Hair:
     grey: np.ndarray
 
 
-def grow_hair(person: Person, anatomy: Anatomy, vertices: np.ndarray, faces: np.ndarray) -> Hair | None:
+def grow_hair(person: Person, anatomy: HeadAnatomy, vertices: np.ndarray, faces: np.ndarray) -> Hair | None:
     """Hair over a head (V, 3) at rest; None for the bald.
 
     With a hat or scarf only what its rim lets out is kept: short hair below it.
@@ -116,7 +116,7 @@ def grow_hair(person: Person, anatomy: Anatomy, vertices: np.ndarray, faces: np.
     return Hair(strands.astype(np.float32), cut.radius, _greying(person, anatomy, strands[:, 0], vertices))
 
 
-def _greying(person: Person, anatomy: Anatomy, starts: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+def _greying(person: Person, anatomy: HeadAnatomy, starts: np.ndarray, vertices: np.ndarray) -> np.ndarray:
     """(n,) how likely hair is grey that begins at places (n, 3): first at the temples."""
     rise = float(vertices[anatomy.skull, 1].max() - anatomy.template[anatomy.skull, 1].max())
     azimuth = np.abs(np.arctan2(starts[:, 0], starts[:, 2] - anatomy.center[2]))
@@ -125,7 +125,7 @@ def _greying(person: Person, anatomy: Anatomy, starts: np.ndarray, vertices: np.
     return 0.5 * person.grey + temple * (person.grey_temples - 0.5 * person.grey)
 
 
-def _dense_where_it_starts(density: np.ndarray, cut: Cut, part: float, anatomy: Anatomy) -> np.ndarray:
+def _dense_where_it_starts(density: np.ndarray, cut: Cut, part: float, anatomy: HeadAnatomy) -> np.ndarray:
     """The density with more roots where no hair from elsewhere lies over the skin: along the part."""
     if cut.flow != "parted":
         return density
@@ -134,7 +134,7 @@ def _dense_where_it_starts(density: np.ndarray, cut: Cut, part: float, anatomy: 
     return density * (0.3 + 0.7 * near)
 
 
-def scalp(person: Person, anatomy: Anatomy) -> np.ndarray:
+def scalp(person: Person, anatomy: HeadAnatomy) -> np.ndarray:
     """(V,) in [0, 1] where hair grows, by the hairline of the person."""
     rng = person.rng(2)
     x, y, z = anatomy.template.T
@@ -207,11 +207,11 @@ def _cut(name: str, rng: np.random.Generator) -> Cut:
     return Cut(0.22, 0.17, 0.14, Growth(0.1, 0, 90, 0.007), "tied", 14000, 16, clumps=400, clumping=0.35, frizz=0.001)
 
 
-def _tie(anatomy: Anatomy) -> np.ndarray:
+def _tie(anatomy: HeadAnatomy) -> np.ndarray:
     return np.array([0.0, anatomy.brow + 0.035, anatomy.template[anatomy.skull, 2].min() - 0.008])
 
 
-def _flows(name: str, anatomy: Anatomy, part: float, rng: np.random.Generator):
+def _flows(name: str, anatomy: HeadAnatomy, part: float, rng: np.random.Generator):
     crown = np.array([0.0, anatomy.template[anatomy.skull, 1].max(), anatomy.center[2] - 0.03])
     tie, sway = _tie(anatomy), rng.uniform(-0.5, 0.5)
 
@@ -238,7 +238,7 @@ def _flows(name: str, anatomy: Anatomy, part: float, rng: np.random.Generator):
     }[name]
 
 
-def _tied_end(style: str, anatomy: Anatomy, rng: np.random.Generator, points: int) -> np.ndarray:
+def _tied_end(style: str, anatomy: HeadAnatomy, rng: np.random.Generator, points: int) -> np.ndarray:
     """The tail or bun behind the tie, (n, points, 3)."""
     tie, count = _tie(anatomy), 2600
     t = np.linspace(0, 1, points)[None, :, None]

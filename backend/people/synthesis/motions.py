@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from backend.geometry.smoothstep import smoothstep
-from backend.people.synthesis.anatomy import Anatomy
+from backend.people.synthesis.anatomy import HeadAnatomy
 from backend.people.synthesis.surface import rigid_motion
 from backend.people.synthesis.views import SyntheticView
 from flame import HeadModel
@@ -18,7 +18,7 @@ JAW_ACTIONS = ("jawOpen", "jawForward", "jawLeft", "jawRight")
 class Motions:
     """How the parts that no expression bends move in a view."""
 
-    def __init__(self, model: HeadModel, anatomy: Anatomy, rest: np.ndarray, view: SyntheticView) -> None:
+    def __init__(self, model: HeadModel, anatomy: HeadAnatomy, rest: np.ndarray, view: SyntheticView) -> None:
         self.head = rigid_motion(rest[anatomy.ears], view.vertices[anatomy.ears])
         torso = anatomy.head_weight < 0.02
         self.torso = rigid_motion(rest[torso], view.vertices[torso])

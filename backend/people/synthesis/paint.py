@@ -7,7 +7,7 @@ import numpy as np
 
 from backend.geometry.smoothstep import smoothstep
 from backend.people.synthesis import anatomy as places
-from backend.people.synthesis.anatomy import Anatomy
+from backend.people.synthesis.anatomy import HeadAnatomy
 from backend.people.synthesis.noise import field_2d, to_linear
 from backend.people.synthesis.person import Person
 
@@ -16,7 +16,7 @@ SIZE, WIDTH = 1024, 0.26
 TOP_ABOVE_BROW = 0.10
 
 
-def plane(points: np.ndarray, anatomy: Anatomy) -> np.ndarray:
+def plane(points: np.ndarray, anatomy: HeadAnatomy) -> np.ndarray:
     """Texture coordinates (V, 2) in [0, 1], v upwards, of canonical points (V, 3)."""
     bottom = anatomy.brow + TOP_ABOVE_BROW - WIDTH
     return np.stack([points[:, 0] / WIDTH + 0.5, (points[:, 1] - bottom) / WIDTH], 1).astype(np.float32)
@@ -29,7 +29,7 @@ def _field(rng: np.random.Generator, sigma: float) -> np.ndarray:
     return field if coarse == 1 else cv2.resize(field, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
 
 
-def paint_skin(person: Person, anatomy: Anatomy) -> tuple[np.ndarray, np.ndarray]:
+def paint_skin(person: Person, anatomy: HeadAnatomy) -> tuple[np.ndarray, np.ndarray]:
     """What the skin's linear light is multiplied by; height in mm, gloss in [0, 1], 0. (SIZE, SIZE, 3), row 0 on top.
 
     A photographed skin has most of it already: there only what varies between people of the same skin is painted.

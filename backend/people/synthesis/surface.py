@@ -10,7 +10,7 @@ from flame.geometry import vertex_normals
 
 
 @dataclass(frozen=True, eq=False)
-class Refinement:
+class Subdivision:
     """A triangle mesh with each edge halved, once for all heads of a topology.
 
     Attributes:
@@ -22,7 +22,7 @@ class Refinement:
     faces: np.ndarray
 
     @classmethod
-    def of(cls, faces: np.ndarray, count: int) -> Refinement:
+    def of(cls, faces: np.ndarray, count: int) -> Subdivision:
         """Halve the edges of faces (F, 3) over `count` vertices."""
         sides = np.sort(np.stack([faces, np.roll(faces, -1, 1)], -1).reshape(-1, 2), 1)
         edges, index = np.unique(sides, axis=0, return_inverse=True)
@@ -52,7 +52,7 @@ class Refinement:
 
 
 @dataclass(frozen=True)
-class Motion:
+class RigidMotion:
     """A rigid motion: points @ rotation.T + offset."""
 
     rotation: np.ndarray
@@ -67,12 +67,12 @@ class Motion:
         return np.block([[self.rotation, self.offset[:, None]], [np.zeros(3), 1.0]])
 
 
-def rigid_motion(before: np.ndarray, after: np.ndarray) -> Motion:
+def rigid_motion(before: np.ndarray, after: np.ndarray) -> RigidMotion:
     """The motion that takes points (n, 3) nearest to others (Kabsch)."""
     b, a = before.mean(0), after.mean(0)
     U, _, Vt = np.linalg.svd((before - b).T.astype(float) @ (after - a))
     turn = Vt.T @ np.diag([1, 1, np.sign(np.linalg.det(Vt.T @ U.T))]) @ U.T
-    return Motion(turn, a - turn @ b)
+    return RigidMotion(turn, a - turn @ b)
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ SMALLEST_BOX = 8
 
 
 @dataclass(frozen=True)
-class Rendered:
+class RenderedHeads:
     """What the network made of a batch.
 
     Attributes:
@@ -48,7 +48,7 @@ class GPAvatarLoss(nn.Module):
         self.config = config
         self.perceptual = perceptual if config.perceptual else None
 
-    def forward(self, rendered: Rendered, batch: HeadBatch) -> dict[str, Tensor]:
+    def forward(self, rendered: RenderedHeads, batch: HeadBatch) -> dict[str, Tensor]:
         """All terms, already weighted, and their sum "total"; scalars."""
         config = self.config
         small = rendered.coarse.shape[-1]

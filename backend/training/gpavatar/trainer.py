@@ -18,7 +18,7 @@ from backend.protocol.errors import TurboPortraitError
 from backend.training.gpavatar.batches import HeadBatch, collate, draw_batch, make_sample
 from backend.training.gpavatar.config import GPAvatarTrainingConfig
 from backend.training.gpavatar.heads import HeadViews, load_heads
-from backend.training.gpavatar.losses import GPAvatarLoss, Rendered, published_perceptual, resized
+from backend.training.gpavatar.losses import GPAvatarLoss, RenderedHeads, published_perceptual, resized
 from backend.training.run import Run
 from flame import HeadModel
 
@@ -79,7 +79,7 @@ class GPAvatarTrainer(Run):
         self.optimizer.zero_grad(set_to_none=True)
         return dict(zip(terms, torch.stack(list(terms.values())).tolist(), strict=True))
 
-    def render(self, batch: HeadBatch, generator: torch.Generator | None = None) -> Rendered:
+    def render(self, batch: HeadBatch, generator: torch.Generator | None = None) -> RenderedHeads:
         """The batch's views, from its portraits.
 
         Args:
@@ -100,7 +100,7 @@ class GPAvatarTrainer(Run):
         seen = render_rays(rays, query, sizes.coarse_samples, sizes.fine_samples, generator)
         coarse, fine = (self._images(x) for x in (seen.coarse, seen.features))
         final = network.picture(fine, self._noise(network.up_renderer, count, generator))
-        return Rendered(coarse[:, :3], fine[:, :3], final, opacities[0])
+        return RenderedHeads(coarse[:, :3], fine[:, :3], final, opacities[0])
 
     @torch.no_grad()
     def pictures(self) -> np.ndarray:

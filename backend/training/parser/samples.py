@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from backend.people.parsing.backgrounds import draw_background
-from backend.people.parsing.crops import Sample, labelled, over, placed, warped
+from backend.people.parsing.crops import ParsingSample, labelled, over, placed, warped
 from backend.people.parsing.pictures import LabelledPicture
 from backend.tracking.parser import CLASSES
 from backend.tracking.parser import SIZE as CROP_SIZE
@@ -26,7 +26,7 @@ EYEWEAR, HEADWEAR = CLASSES.index("eyewear"), CLASSES.index("headwear")
 
 
 @dataclass(frozen=True)
-class Batch:
+class ParserBatch:
     """Samples as tensors.
 
     Attributes:
@@ -39,7 +39,7 @@ class Batch:
     alpha: Tensor
 
     @classmethod
-    def of(cls, samples: Sequence[Sample]) -> Batch:
+    def of(cls, samples: Sequence[ParsingSample]) -> ParserBatch:
         """Put samples together."""
         image = torch.from_numpy(np.stack([s.image for s in samples])).permute(0, 3, 1, 2).float() / 255
         return cls(
@@ -56,7 +56,7 @@ def draw_sample(
     config: AugmentationConfig,
     size: int,
     rng: np.random.Generator,
-) -> Sample:
+) -> ParsingSample:
     """A picture changed by chance, size x size pixels; the others lend it what is behind them."""
     if EYEWEAR not in picture.labels and rng.random() < config.spectacles:
         picture = put_on_spectacles(picture, rng)

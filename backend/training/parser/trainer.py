@@ -21,7 +21,7 @@ from backend.tracking.inspection import class_colors
 from backend.tracking.parser import CLASSES
 from backend.tracking.parser_network import PortraitParserNetwork, load_network, save_network
 from backend.training.parser.config import ParserLossConfig, ParserTrainingConfig
-from backend.training.parser.samples import Batch, draw_sample
+from backend.training.parser.samples import ParserBatch, draw_sample
 from backend.training.run import Run
 
 PROBES = 6
@@ -80,7 +80,7 @@ class ParserTrainer(Run):
         """A few pictures, a row each: image, true and found regions, true and found alpha."""
         shown = (self.held_out or self.portraits or self.people)[:PROBES]
         samples = [plain_sample(picture) for picture in shown]
-        batch = Batch.of(samples)
+        batch = ParserBatch.of(samples)
         logits, alpha = self.average(batch.image.to(self.device), batch.valid.to(self.device))
         found, matte = logits.argmax(1).cpu().numpy(), torch.sigmoid(alpha)[:, 0].cpu().numpy()
         grey = [np.repeat(np.rint(255 * x)[..., None], 3, -1) for x in (np.stack([s.alpha for s in samples]), matte)]
@@ -104,7 +104,7 @@ class ParserTrainer(Run):
         save_network(self.average, folder / "parser.safetensors")
         export_parser(copy.deepcopy(self.average).cpu(), folder / "parser.onnx")
 
-    def _draw(self, rng: np.random.Generator) -> Batch:
+    def _draw(self, rng: np.random.Generator) -> ParserBatch:
         config, samples = self.config, []
         for _ in range(config.batch):
             portrait = self.portraits and (not self.people or rng.random() < config.portraits)
@@ -112,7 +112,7 @@ class ParserTrainer(Run):
             chances = [config.rare if _shows_rare(picture) else 1.0 for picture in pictures]
             picture = pictures[rng.choice(len(pictures), p=np.array(chances) / sum(chances))]
             samples.append(draw_sample(picture, self.portraits or self.people, config.augmentation, config.size, rng))
-        return Batch.of(samples)
+        return ParserBatch.of(samples)
 
     @torch.no_grad()
     def _follow(self, step: int) -> None:
@@ -145,7 +145,7 @@ def load_corpus(
     return kept_people, kept_portraits, held_out
 
 
-def parser_loss(logits: Tensor, alpha: Tensor, batch: Batch, weights: ParserLossConfig) -> dict[str, Tensor]:
+def parser_loss(logits: Tensor, alpha: Tensor, batch: ParserBatch, weights: ParserLossConfig) -> dict[str, Tensor]:
     """The loss and its terms.
 
     Args:

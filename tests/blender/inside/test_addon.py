@@ -147,9 +147,9 @@ def test_a_backend_elsewhere_needs_online_access(addon):
 
 
 def _elsewhere(address):
-    from blender_addon.connection.preferences import Connection
+    from blender_addon.connection.preferences import ConnectionSettings
 
-    return Connection(address=address)
+    return ConnectionSettings(address=address)
 
 
 def test_steps_that_take_too_long_are_given_up_and_closed():

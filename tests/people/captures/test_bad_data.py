@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from layouts import write_ava256, write_nersemble_1, write_panohead
 
 from backend.people.captures.files import decode
-from backend.people.captures.loading import Summary, load_subjects, open_source
+from backend.people.captures.loading import LoadingSummary, load_subjects, open_source
 from backend.people.captures.subject import Unusable
 from backend.protocol.errors import TurboPortraitError
 
@@ -24,11 +24,11 @@ SIZE = 64
 
 def load(folder: Path):
     source = open_source(folder)
-    summary = Summary(source.name)
+    summary = LoadingSummary(source.name)
     return list(load_subjects(source, SIZE, summary)), summary
 
 
-def reasons(summary: Summary) -> str:
+def reasons(summary: LoadingSummary) -> str:
     return "\n".join(f"{entry.what}: {entry.reason}" for entry in summary.skipped)
 
 

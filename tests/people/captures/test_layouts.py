@@ -12,7 +12,7 @@ from layouts import write_ava256, write_nersemble_1, write_nersemble_benchmark, 
 
 from backend.geometry.similarity import fit_similarity
 from backend.metrics.psnr_ssim import psnr
-from backend.people.captures.loading import Summary, load_subjects, open_source
+from backend.people.captures.loading import LoadingSummary, load_subjects, open_source
 from backend.protocol.camera import Camera
 
 LAYOUTS = {
@@ -32,7 +32,7 @@ def loaded(tmp_path_factory, rig):
         folder = tmp_path_factory.mktemp(name)
         write(folder, rig)
         source = open_source(folder / "generated_img" if name == "panohead" else folder)
-        summary = Summary(source.name)
+        summary = LoadingSummary(source.name)
         subjects = list(load_subjects(source, SIZE, summary))
         results[name] = subjects, summary
     return results

@@ -14,7 +14,7 @@ from backend.people.synthesis.expressions import PLAYS, draw_performance
 from backend.people.synthesis.framing import YAW_BANDS
 from backend.people.synthesis.identity import ShapeSource
 from backend.people.synthesis.person import BEARDS, COLLARS, HAIR_STYLES, draw_person
-from backend.people.synthesis.surface import Refinement, nearest_roots, rigid_motion, scatter
+from backend.people.synthesis.surface import Subdivision, nearest_roots, rigid_motion, scatter
 from backend.people.synthesis.views import draw_views
 from flame.rotations import axis_angle_to_matrix
 
@@ -99,14 +99,14 @@ def test_a_rigid_motion_is_found_again(turn, offset):
 def test_refinement_keeps_the_vertices_and_rounds_a_sphere(model):
     ball, _ = eyes.make_eye(0.016)
     assert np.isfinite(ball["vertices"]).all()
-    fine = Refinement.of(model.faces, len(model.v_template))
+    fine = Subdivision.of(model.faces, len(model.v_template))
     positions = fine.positions(model.v_template, model.faces)
     assert np.array_equal(positions[: len(model.v_template)], model.v_template)
     assert len(fine.faces) == 4 * len(model.faces)
     # An octahedron's middles lie nearer to its sphere (1) than the middles of its edges (0.71).
     corners = np.concatenate([np.eye(3), -np.eye(3)])
     faces = np.array([[0, 1, 2], [1, 3, 2], [3, 4, 2], [4, 0, 2], [1, 0, 5], [3, 1, 5], [4, 3, 5], [0, 4, 5]])
-    middles = Refinement.of(faces, 6).positions(corners, faces)[6:]
+    middles = Subdivision.of(faces, 6).positions(corners, faces)[6:]
     assert (np.linalg.norm(middles, axis=1) > 0.85).all()
 
 

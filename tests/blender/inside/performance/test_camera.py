@@ -15,7 +15,7 @@ from backend.client.isolation import python_module
 from blender_addon.connection.link import link
 from blender_addon.live.profiler import profiler
 from blender_addon.performance import following
-from blender_addon.performance.capture import Capture
+from blender_addon.performance.capture import FaceCapture
 from blender_addon.scene.head import add_head, mesh_of
 from blender_addon.scene.parameters import head_parameters
 from blender_addon.ui import capture_operators
@@ -179,7 +179,7 @@ def test_a_head_that_goes_ends_it(head):
 def test_lines_that_no_capture_writes_are_refused(addon, line, tmp_path):
     (tmp_path / "lines").write_bytes(line + b"\n")
     script = "import sys; sys.stdout.buffer.write(open(sys.argv[1], 'rb').read())"
-    capture = Capture([sys.executable, "-c", script, str(tmp_path / "lines")], "")
+    capture = FaceCapture([sys.executable, "-c", script, str(tmp_path / "lines")], "")
     try:
         capture._thread.join()
         with pytest.raises(TurboPortraitError) as error:

@@ -130,7 +130,7 @@ STATES = {
 def test_the_backends_panel_is_translated(translated, backend, scene, state, monkeypatch):
     backend(**STATES[state])
     command = None if state == "nothing" else ("python",)
-    monkeypatch.setattr(preferences, "connection", lambda: preferences.Connection(command=command))
+    monkeypatch.setattr(preferences, "connection", lambda: preferences.ConnectionSettings(command=command))
     for reason in ("", installer.can_install()):
         monkeypatch.setattr(installer, "can_install", lambda reason=reason: reason)
         shown = draw(panels.BackendPanel)
@@ -173,7 +173,7 @@ def test_a_line_of_the_shot_list_is_translated(translated, scene, monkeypatch):
     progress = SimpleNamespace(shots={"wide": ShotProgress(4, 2, 1)})
     monkeypatch.setattr(batch_runs, "run_of", lambda scene: SimpleNamespace(progress=progress))
     layout = Layout()
-    shots_panel.ShotList.draw_item(None, bpy.context, layout, None, item, 0, None, "")
+    shots_panel.ShotUIList.draw_item(None, bpy.context, layout, None, item, 0, None, "")
     assert layout.shown[-2:] == ["wide", "«2 of 4, 1 failed»"]
     scene.turboportrait_shots.items.clear()
 
