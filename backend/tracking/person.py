@@ -81,7 +81,7 @@ def _own_piece(alpha: np.ndarray, face: np.ndarray) -> tuple[np.ndarray, float]:
         cv2.distanceTransform((~piece).astype(np.uint8), cv2.DIST_L2, 3) if piece.any() else np.inf
         for piece in (joined, others)
     ]
-    return distances[0] <= distances[1], float(others.mean())
+    return np.asarray(distances[0] <= distances[1]), float(others.mean())
 
 
 def _without(regions: Regions, gone: np.ndarray) -> Regions:

@@ -121,8 +121,8 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
         place, confidence, head = located(k, corner)
         whole, truth, warped = shown([x[k] for x in (identity.raw, identity.truth, identity.warped)], place, corner)
         outline = [halo.layer(place, confidence, head) for halo in halos]
-        left = Halo.left(identity.turned[k])
-        whole, warped = overlaid(whole, outline, max(left, filled)), overlaid(warped, outline)
+        left = float(Halo.left(identity.turned[k]))
+        whole, warped = overlaid(whole, outline, max(left, float(filled))), overlaid(warped, outline)
         truth = overlaid(truth, outline, left)
         raw = whole
         if k > 0 and rng.random() < config.dropped:

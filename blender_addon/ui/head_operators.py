@@ -47,7 +47,10 @@ class MatchPortrait(_HeadOperator, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         head = active_head(type(self), context)
-        return report(self, lambda: pose_head(context, head, portrait_parameters(head)))
+        parameters = None if head is None else portrait_parameters(head)
+        if head is None or parameters is None:
+            return {"CANCELLED"}
+        return report(self, lambda: pose_head(context, head, parameters))
 
 
 class RestHead(_HeadOperator, bpy.types.Operator):

@@ -99,7 +99,7 @@ class GPAvatar:
         portrait: (3, S, S) float32 from `cameras.rectify`.
     """
 
-    per_pixel = False
+    per_pixel = textured = False
 
     def __init__(
         self, identifier: str, tracked: TrackedPortrait, model: HeadModel, renderer: Renderer, portrait: Tensor

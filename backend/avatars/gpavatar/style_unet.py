@@ -195,6 +195,7 @@ class StyleUNet(nn.Module):
         levels = range(3, _levels(out_size) + 1)
         self.out_size, self.colours = out_size, colours
         first = _channels(out_size, width)
+        self.conv_body_first: nn.Conv2d | nn.ModuleList
         if in_size <= out_size:
             self.conv_body_first = nn.Conv2d(inputs, first, 1)
         else:
