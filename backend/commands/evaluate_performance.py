@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -20,6 +21,9 @@ from backend.photos import read_photo
 from backend.protocol.files import write_file
 from backend.tracking.embedding import with_landmarks
 from flame import load_head_model
+
+WIDTH = 160
+"""Columns where no terminal has a width."""
 
 
 def performance(
@@ -41,7 +45,7 @@ def performance(
     shown = Table(*table.heads, title=table.title)
     for row in table.rows:
         shown.add_row(*row)
-    Console().print(shown)
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(shown)
     if output:
         write_file(output, json.dumps(report, indent=2) + "\n")
 
