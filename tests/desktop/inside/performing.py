@@ -7,7 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import bpy
-from director import area, arguments, inner, play, screenshot, within
+from director import area, arguments, inner, play, screenshot, window, within
 
 given = arguments()
 os.environ["TURBOPORTRAIT_STATE"] = given["state"]
@@ -15,6 +15,8 @@ os.environ["TURBOPORTRAIT_TEST_PORT"] = str(given["port"])
 os.environ["TURBOPORTRAIT_PYTHON"] = str(Path(__file__).with_name("backend_python.py"))
 folder = Path(given["folder"])
 bpy.context.preferences.view.show_splash = False
+SCROLLS = 80
+"""More than the sidebar is long."""
 frames_shown = []
 """Of the timeline, as it plays."""
 
@@ -56,6 +58,7 @@ def scenario():
         bpy.ops.turboportrait.apply_performance()
     yield lambda: playing(head)
     result["take"] = state_of(scene, head)
+    scroll_to_the_end(view)
     yield 1.0
     screenshot(folder / "take.png")
     with within(view):
@@ -133,6 +136,14 @@ def open_panels():
     for panel in panels:
         panel.bl_options = set()
         bpy.utils.register_class(panel)
+
+
+def scroll_to_the_end(view):
+    """Of the sidebar, where the step is."""
+    sidebar = next(region for region in view.regions if region.type == "UI")
+    with bpy.context.temp_override(window=window(), screen=window().screen, area=view, region=sidebar):
+        for _ in range(SCROLLS):
+            bpy.ops.view2d.scroll_down()
 
 
 def playing(head):
