@@ -25,7 +25,7 @@ GROUPS = (
     ("match_portrait", "rest_head", "keyframe_head", "reset_expressions"),
     ("add_camera", "frame_head", "turntable", "dolly", "cut_to_camera"),
     ("show_rendered", "show_image", "add_card", "render_view", "use_photo_colors", "log_figures"),
-    ("choose_performance", "apply_performance"),
+    ("choose_performance", "apply_performance", "save_performance"),
     ("find_cameras", "start_camera", "stop_camera", "take_neutral", "record", "keep_recording"),
     ("shots_from_markers", "load_shots", "render_shots", "stop_shots", "show_contact_sheet"),
 )

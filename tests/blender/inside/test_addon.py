@@ -76,6 +76,7 @@ WITHOUT_A_TRACE_IN_THE_FILE = {
     "stop_camera",
     "take_neutral",
     "record",
+    "save_performance",
 }
 
 
