@@ -50,9 +50,9 @@ MAX_SHOTS = 10_000
 MAX_SHOT_FRAMES = 1_000_000
 """Frames of all shots of a batch together."""
 MAX_HEADS = 1000
+"""In one scene."""
 MAX_SAMPLES = 64
 """Moments that motion blur is the mean of."""
-"""In one scene."""
 
 MAX_PERFORMANCE_BYTES = 256 * MIB
 """The file of a performance or of a face-capture take: two hours at 60 frames per second."""

@@ -16,6 +16,7 @@ from backend.avatars.bust.islands import Box
 from backend.avatars.bust.portrait import BACKGROUND, CLOTHING, EYEWEAR, HEADWEAR, SKIN, Portrait
 from backend.avatars.bust.torso import TorsoSurface
 from backend.geometry.rasterizer import interpolate, rasterize
+from backend.geometry.smoothstep import smoothstep
 
 SIZE = 2048
 HEAD_BOX = Box(0, 0, 1408, 1024)
@@ -25,8 +26,8 @@ TORSO_BOX = Box(1152, 1024, 896, 1024)
 TEETH_BOX = Box(SMALL_BOX.left, SMALL_BOX.top + 640, 256, 256)
 SEEN = (0.08, 0.35)
 """Cosines to the photo's ray between which a surface goes from not seen to seen."""
-STEEP_SKIN = (0.35, 0.65)
-"""Cosines below which only colours like most of the skin's are taken for skin, and from which on all are."""
+TRUSTED = (0.35, 0.65)
+"""Cosines below which only colours like most of a surface's are taken for its own, and from which on all are."""
 SEEN_EAR = (0.3, 0.6)
 """As SEEN, for ears: of a portrait's two thin crescents no ear can be made."""
 SEEN_HAIR = (0.2, 0.55)
@@ -71,12 +72,6 @@ class Layer:
     confidence: np.ndarray
 
 
-def smoothstep(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """0 below `low`, 1 above `high`, smooth between."""
-    t = np.clip((values - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
-
-
 class ChartTexels:
     """A radial surface's texels as the portrait sees them."""
 
@@ -116,7 +111,7 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     lends = (known > 0.8) & (texels.facing > LENDS)
     photo = portrait.sample(portrait.color, texels.pixels)
     worn = portrait.regions[..., HEADWEAR].sum() / max(cover.sum(), 1e-6)
-    trusted = _trusted(photo, known, texels)
+    trusted = _trusted(photo, known, texels.facing)
     known *= trusted
     depth = surface.radius - surface.skull
     longest = STRANDS_PER_DEPTH * (depth * surface.hidden).sum() / max(surface.hidden.sum(), 1e-6)
@@ -263,7 +258,7 @@ def paint_head(
     seen = square_on * (behind < BEHIND) * smoothstep(shown, 0.35, 0.75) * raster.covered
     photo = portrait.sample(portrait.color, at)
     # Towards the outline, what is unlike skin is an edge of hair or of an ear.
-    seen *= 1 - (1 - smoothstep(facing, *STEEP_SKIN)) * (1 - typical(photo, seen))
+    seen *= _trusted(photo, seen, facing)
     seen = np.minimum(seen, cv2.GaussianBlur(seen.astype(np.float32), (0, 0), 3) * 1.3)
     seen = np.clip(seen, 0, 1)
     skull = np.s_[:, : HEAD_BOX.width]
@@ -333,9 +328,9 @@ def _disc(width: int) -> np.ndarray:
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
 
 
-def _trusted(photo: np.ndarray, known: np.ndarray, texels: ChartTexels) -> np.ndarray:
-    """(H, W) in [0, 1]: towards the outline, colours unlike the rest are the background's."""
-    steep = 1 - smoothstep(texels.facing, 0.35, 0.65)
+def _trusted(photo: np.ndarray, known: np.ndarray, facing: np.ndarray) -> np.ndarray:
+    """(H, W) in [0, 1]: towards the outline, colours unlike the rest are those of what lies beside or behind."""
+    steep = 1 - smoothstep(facing, *TRUSTED)
     return 1 - steep * (1 - typical(photo, known))
 
 

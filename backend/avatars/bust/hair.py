@@ -122,7 +122,7 @@ class _Side:
         turned = portrait.turned(chart.azimuth)
         self.lender: _Side | None = None
         self.half = np.broadcast_to((turned * sign > 0)[None], chart.shape)
-        self.column = int(np.argmin(np.abs(turned - sign * np.pi / 2)))
+        self.column = portrait.side_column(chart.azimuth, sign)
         origins, directions = chart.rays()
         far = portrait.outline(portrait.cover > 0.5, origins[:, self.column], directions[:, self.column], REACH)
         bare = skull[:, self.column]

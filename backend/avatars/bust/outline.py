@@ -69,11 +69,10 @@ def fit_height(portrait: Portrait, chart: RadialChart, skull: np.ndarray, vertic
 def _side_thickness(portrait: Portrait, chart: RadialChart, skull: np.ndarray) -> float:
     """Metres of hair at the outline of the skull's sides; none counts as nothing."""
     origins, directions = chart.rays()
-    turned = portrait.turned(chart.azimuth)
     rows = slice(chart.cap_rows // 2, chart.cap_rows)
     found = []
     for sign in (-1, 1):
-        column = int(np.argmin(np.abs(turned - sign * np.pi / 2)))
+        column = portrait.side_column(chart.azimuth, sign)
         far = portrait.outline(portrait.cover > 0.5, origins[rows, column], directions[rows, column], SIDE_REACH)
         found.append(np.nan_to_num(far - skull[rows, column]))
     return float(np.median(np.maximum(found, 0)))
@@ -90,7 +89,7 @@ def fit_skull(chart: RadialChart, portrait: Portrait, skull: np.ndarray) -> np.n
     weight = np.clip((elevation - 4) / 8, 0, 1) * np.clip((80 - elevation) / 20, 0, 1)
     change = np.zeros((rows, columns))
     for sign in (-1, 1):
-        column = int(np.argmin(np.abs(turned - sign * np.pi / 2)))
+        column = portrait.side_column(chart.azimuth, sign)
         hull = portrait.outline(person, origins[:, column], directions[:, column], SIDE_REACH)
         edge = origins[:, column] + (np.nan_to_num(hull) - 0.004)[:, None] * directions[:, column]
         bald = sample(portrait.regions[..., SKIN], portrait.camera.project(edge)) > 0.5

@@ -63,6 +63,10 @@ class Portrait:
         """Azimuths around the head, radians, from the camera's own, in -pi to pi."""
         return (azimuth - self.azimuth + np.pi) % (2 * np.pi) - np.pi
 
+    def side_column(self, azimuth: np.ndarray, sign: int) -> int:
+        """Which of azimuths (n,), radians, is nearest to a side's outline: 1 for the person's left, -1."""
+        return int(np.argmin(np.abs(self.turned(azimuth) - sign * np.pi / 2)))
+
     @property
     def seen_side(self) -> int:
         """Of a turned head the side, 1 for the person's left and -1, whose outline tells of hair and shoulders; 0 where

@@ -207,7 +207,7 @@ def _outline(chart: RadialChart, portrait: Portrait, head_covered: np.ndarray) -
     turned = portrait.turned(chart.azimuth)
     found = []
     for sign in (-1, 1):
-        column = int(np.argmin(np.abs(turned - sign * np.pi / 2)))
+        column = portrait.side_column(chart.azimuth, sign)
         far = portrait.outline(person, origins[:, column], directions[:, column], REACH)
         found.append((np.sin(turned) * sign, np.where(_since_first(far), np.fmax(smooth_rows(far, 0.8), far), np.nan)))
     return found

@@ -169,7 +169,8 @@ class Refining(ABC):
         return pictures
 
     def _stays(self, view: RenderedView) -> bool:
-        """Whether nothing of a view is changed, so that no network need see it."""
+        """Whether nothing of a view is changed, so that no network need see it. Clothes do not count as turned: only
+        with `head_only` they stay, too."""
         last = self.config.last_turn
         return self.config.head_only and last is not None and bool(np.degrees(view.turned) >= last[1])
 
