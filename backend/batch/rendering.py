@@ -22,7 +22,7 @@ from backend.batch.patterns import SUFFIXES, output_file
 from backend.batch.plan import FrameTask, HeadTask
 from backend.batch.records import OutputRecord, RecordFile
 from backend.pipeline import Pipeline, Registration
-from backend.pipeline.moments import Moment
+from backend.pipeline.view_sets import ViewSet
 from backend.protocol.errors import TurboPortraitError, describe
 from backend.protocol.files import write_file
 from backend.protocol.pictures import bytes_over_grey
@@ -64,7 +64,7 @@ class FrameRenderer:
             temporal: the frames are a chain: each is refined with the one before.
         """
         records: list[OutputRecord] = []
-        moments: dict[str, list[tuple[HeadTask, Moment]]] = {}
+        view_sets: dict[str, list[tuple[HeadTask, ViewSet]]] = {}
         seconds: dict[str, dict[str, float]] = {}
         # Registering takes seconds once: not to be counted as one frame's own.
         for head in {_identity(head): head for task in tasks for head in task.heads}.values():
@@ -73,16 +73,16 @@ class FrameRenderer:
         for task in tasks:
             started = time.perf_counter()
             try:
-                moments[task.key + task.path] = [(head, self._moment(head)) for head in task.heads]
+                view_sets[task.key + task.path] = [(head, self._view_set(head)) for head in task.heads]
             except Exception as error:
                 records.append(self._failure(task, error))
             seconds[task.key + task.path] = {"raw": time.perf_counter() - started}
-        good = [task for task in tasks if task.key + task.path in moments]
-        frames = self._refine(good, moments, seconds, records, temporal)
+        good = [task for task in tasks if task.key + task.path in view_sets]
+        frames = self._refine(good, view_sets, seconds, records, temporal)
         for task in good:
             name = task.key + task.path
             if name in frames and task.write:
-                records.append(self._finish(task, moments[name], frames[name], seconds[name]))
+                records.append(self._finish(task, view_sets[name], frames[name], seconds[name]))
         records = [record for record in records if any(t.write and t.path == record.path for t in tasks)]
         try:
             self._records.add(records)
@@ -92,12 +92,12 @@ class FrameRenderer:
             return [record if record.code else self._failure(by_path[record.path], error) for record in records]
         return records
 
-    def _moment(self, head: HeadTask) -> Moment:
+    def _view_set(self, head: HeadTask) -> ViewSet:
         check_camera(head.camera)
         check_parameters(head.parameters)
         registration = self._registration(head)
         raw = self.pipeline.render_raw(registration, [head.camera], head.parameters)
-        return Moment(registration, (head.camera,), head.parameters, tuple(raw))
+        return ViewSet(registration, (head.camera,), head.parameters, tuple(raw))
 
     def _registration(self, head: HeadTask) -> Registration:
         """The head's avatar, made at the first time; a portrait that fails is not tried again."""
@@ -116,7 +116,7 @@ class FrameRenderer:
     def _refine(
         self,
         tasks: list[FrameTask],
-        moments: dict[str, list[tuple[HeadTask, Moment]]],
+        view_sets: dict[str, list[tuple[HeadTask, ViewSet]]],
         seconds: dict[str, dict[str, float]],
         records: list[OutputRecord],
         temporal: bool,
@@ -128,43 +128,43 @@ class FrameRenderer:
             if quality == RAW:
                 for task in group:
                     name = task.key + task.path
-                    frames[name] = [moment.raw[0].rgba for _, moment in moments[name]]
+                    frames[name] = [view_set.raw[0].rgba for _, view_set in view_sets[name]]
                 continue
             try:
-                frames |= self._refined(group, moments, seconds, temporal)
+                frames |= self._refined(group, view_sets, seconds, temporal)
             except Exception:
                 for task in group:
                     try:
-                        frames |= self._refined([task], moments, seconds, temporal)
+                        frames |= self._refined([task], view_sets, seconds, temporal)
                     except Exception as error:
                         records.append(self._failure(task, error))
         return frames
 
-    def _refined(self, tasks, moments, seconds, temporal) -> dict[str, list[np.ndarray]]:
+    def _refined(self, tasks, view_sets, seconds, temporal) -> dict[str, list[np.ndarray]]:
         started = time.perf_counter()
-        flat = [moment for task in tasks for _, moment in moments[task.key + task.path]]
-        refine = self.pipeline.refine_sequence if temporal else self.pipeline.refine_moments
+        flat = [view_set for task in tasks for _, view_set in view_sets[task.key + task.path]]
+        refine = self.pipeline.refine_sequence if temporal else self.pipeline.refine_view_sets
         refined = iter(refine(flat, tasks[0].quality, tasks[0].noise_level, _no_raw_views))
         share = (time.perf_counter() - started) / len(tasks)
         frames = {}
         for task in tasks:
             name = task.key + task.path
             seconds[name]["refine"] = share
-            frames[name] = [next(refined)[0] for _ in moments[name]]
+            frames[name] = [next(refined)[0] for _ in view_sets[name]]
         return frames
 
     def _finish(
         self,
         task: FrameTask,
-        moments: list[tuple[HeadTask, Moment]],
+        view_sets: list[tuple[HeadTask, ViewSet]],
         frames: list[np.ndarray],
         seconds: dict[str, float],
     ) -> OutputRecord:
         started = time.perf_counter()
         try:
-            picture = _picture(task, moments, frames)
+            picture = _picture(task, view_sets, frames)
             file = output_file(self.output, task.path, SUFFIXES)
-            size = write_picture(file, picture, self._metadata(task, moments), self.job / PARTS)
+            size = write_picture(file, picture, self._metadata(task, view_sets), self.job / PARTS)
             if task.thumbnail:
                 write_file(thumbnail_path(self.job, task.key), _thumbnail(picture), self.job / PARTS)
         except Exception as error:
@@ -173,7 +173,7 @@ class FrameRenderer:
         rounded = {stage: round(value, 4) for stage, value in seconds.items()}
         return OutputRecord(task.key, task.shot, task.frame, task.path, size, rounded, self.name)
 
-    def _metadata(self, task: FrameTask, moments: list[tuple[HeadTask, Moment]]) -> dict:
+    def _metadata(self, task: FrameTask, view_sets: list[tuple[HeadTask, ViewSet]]) -> dict:
         version = software_version()
         return {
             "shot": task.shot,
@@ -185,13 +185,13 @@ class FrameRenderer:
                 {
                     "name": head.name,
                     "maker": head.maker,
-                    "avatar": moment.registration.avatar.id,
+                    "avatar": view_set.registration.avatar.id,
                     "head_model": head.head_model,
-                    "head_model_sha256": moment.registration.head_model_checksum,
+                    "head_model_sha256": view_set.registration.head_model_checksum,
                     "portrait_sha256": head.portrait,
-                    "seed": moment.registration.seed,
+                    "seed": view_set.registration.seed,
                 }
-                for head, moment in {head.name: (head, moment) for head, moment in moments}.values()
+                for head, view_set in {head.name: (head, view_set) for head, view_set in view_sets}.values()
             ],
             "software": f"TurboPortrait3D {version}",
             "key": task.key,
@@ -206,11 +206,11 @@ class FrameRenderer:
         )
 
 
-def _picture(task: FrameTask, moments: list[tuple[HeadTask, Moment]], frames: list[np.ndarray]) -> FramePicture:
+def _picture(task: FrameTask, view_sets: list[tuple[HeadTask, ViewSet]], frames: list[np.ndarray]) -> FramePicture:
     """A frame (H, W, 4) uint8 per head and sample as the picture that they make."""
     samples: dict[int, list[tuple[HeadTask, np.ndarray, np.ndarray]]] = {}
-    for (head, moment), frame in zip(moments, frames, strict=True):
-        depth = moment.raw[0].depth * np.float32(head.scale)
+    for (head, view_set), frame in zip(view_sets, frames, strict=True):
+        depth = view_set.raw[0].depth * np.float32(head.scale)
         if head.mirrored:
             frame, depth = frame[:, ::-1].copy(), depth[:, ::-1]
         samples.setdefault(head.sample, []).append((head, frame, depth))

@@ -21,11 +21,11 @@ from backend.refiner.network.attention import ReshapedSelfAttention, level_of
 from backend.refiner.network.autoencoder import decode, encode, reduction
 from backend.refiner.network.coordinates import TokenPlaces, place_features
 from backend.refiner.network.diffusion import clean_latent, mix_noise, signal_level
-from backend.refiner.network.images import PICTURE, WARPED, compose, reference_tensor, view_tensor
+from backend.refiner.network.images import NetworkViews, compose
 from backend.refiner.network.lora import add_lora
 from backend.refiner.network.upsampling import unfold_upsampling
 from backend.refiner.runtime.refining import seeded_noise
-from backend.refiner.views import stack_moments
+from backend.refiner.views import stack_samples
 
 
 class _JoinedImages:
@@ -70,18 +70,18 @@ class PlainRefiner:
         """V views (S, S), the portrait (S, S, 4) and its places (S, S, 3) to V images (S, S, 3) uint8."""
         refiner, config, device = self._refiner, self._refiner.config, self._refiner.device
         count = len(views)
-        seen = [view_tensor(view.rgba, view.confidence, view.place, view.warped) for view in views]
-        tensors = [*seen, reference_tensor(portrait, place)]
-        images = torch.stack(tensors).contiguous().to(device, self._dtype)
-        latents, features = encode(self.vae, images[:, : self.vae.config.in_channels])
+        seen = [NetworkViews.of_view(view.rgba, view.confidence, view.place, view.warped) for view in views]
+        together = zip(*seen, NetworkViews.of_portrait(portrait, place), strict=True)
+        images = NetworkViews(*(torch.stack(parts).to(device, self._dtype) for parts in together))
+        latents, features = encode(self.vae, images.stacked()[:, : self.vae.config.in_channels].contiguous())
         side = refiner.size // reduction(self.vae)
         noise = torch.from_numpy(seeded_noise((1, self.vae.config.latent_channels, side, side), seed)).to(latents)
         noisy = torch.cat([mix_noise(latents[:count], noise, config.noise_level), latents[count:]])
         places, levels = None, len(self.unet.config.block_out_channels)
         if config.coordinates:
-            told = place_features(images[:, PICTURE:WARPED], reduction(self.vae))
-            noisy = torch.cat([noisy, told], 1)
-            places = TokenPlaces(told[None], levels)
+            place_channels = place_features(images.place, reduction(self.vae))
+            noisy = torch.cat([noisy, place_channels], 1)
+            places = TokenPlaces(place_channels[None], levels)
         self.unet.set_attn_processor(
             {
                 name: _JoinedImages(count + 1, places, level_of(name, levels))
@@ -93,7 +93,9 @@ class PlainRefiner:
         predicted = self.unet(noisy, config.timestep, self.prompt.expand(count + 1, -1, -1)).sample
         clean = clean_latent(refiner.pictured(noisy), predicted, signal_level(config))
         decoded = decode(self.vae, clean, self.skips, features)[:count]
-        rgba, _, turned, _, _ = map(torch.from_numpy, stack_moments([views]))
-        result = refiner.refinement(images[None, :count], decoded[None], latents[None, :count], turned.to(device))
+        rgba, _, turned, _, _ = map(torch.from_numpy, stack_samples([views]))
+        result = refiner.refinement(
+            images.map(lambda part: part[None, :count]), decoded[None], latents[None, :count], turned.to(device)
+        )
         refined, _ = compose(rgba.to(device), result.correction)
         return list(refined[0].cpu().numpy())

@@ -22,10 +22,10 @@ from backend.evaluation.subject import Subject
 from backend.refiner import Refiner
 from backend.refiner.config import RefinerConfig, preset_folder
 from backend.refiner.network.autoencoder import decode
-from backend.refiner.network.images import network_views
+from backend.refiner.network.images import NetworkViews
 from backend.refiner.runtime.onnx_refiner import OnnxRefiner, folder_of
 from backend.refiner.runtime.static_runner import StaticRunner, can_compile
-from backend.refiner.views import stack_moments
+from backend.refiner.views import stack_samples
 from backend.tracking.embedding import with_landmarks
 from flame import load_head_model
 
@@ -135,21 +135,25 @@ class Case:
     def _stages(self, latent: torch.Tensor) -> dict[str, Callable]:
         """Encoding, U-Net and decoding by themselves, each run as the whole is."""
         model, device = self.model, self.model.device
-        rgba, confidence, _, place, warped = map(torch.from_numpy, stack_moments([self.views]))
-        images = network_views(rgba, confidence, place, warped)[0].to(device, model.dtype)
+        rgba, confidence, _, place, warped = map(torch.from_numpy, stack_samples([self.views]))
+        images = NetworkViews.of(rgba, confidence, place, warped).map(lambda part: part[0].to(device, model.dtype))
         with torch.inference_mode():
             latents, features = model.encode_images(images)
 
-        def run(function: Callable, *inputs: torch.Tensor) -> Callable:
-            runner = StaticRunner(function, device, lambda _: can_compile(device) and self.count == 2)
-            return torch.inference_mode()(partial(runner, *inputs))
+        def run(function: Callable, **inputs: torch.Tensor) -> Callable:
+            runner = StaticRunner(function, device, lambda **_: can_compile(device) and self.count == 2)
+            return torch.inference_mode()(partial(runner, **inputs))
 
+        def decoded(latents: torch.Tensor, **features: torch.Tensor) -> tuple[torch.Tensor]:
+            return (decode(model.vae, latents, model.skips, list(features.values())),)
+
+        numbered = {f"feature_{number}": feature for number, feature in enumerate(features)}
         return {
-            "encode": run(lambda x: (model.encode_images(x)[0],), images),
-            "unet": run(lambda z, r: (model.denoise(z, r),), latents[None], latent),
-            "decode": run(
-                lambda z, *f: (decode(model.vae, z, model.skips, list(f)),), model.pictured(latents), *features
+            "encode": run(lambda **views: (model.encode_images(NetworkViews(**views))[0],), **images._asdict()),
+            "unet": run(
+                lambda noisy, reference: (model.denoise(noisy, reference),), noisy=latents[None], reference=latent
             ),
+            "decode": run(decoded, latents=model.pictured(latents), **numbered),
         }
 
 

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from backend.refiner import Refiner
 from backend.refiner.network.autoencoder import decode, reduction
-from backend.refiner.network.images import CHANNELS
+from backend.refiner.network.images import CHANNELS, NetworkViews
 
 
 def refining_flop(folder: Path, views: int, size: int, references: int = 1) -> dict[str, float]:
@@ -26,7 +26,7 @@ def refining_flop(folder: Path, views: int, size: int, references: int = 1) -> d
         channels = refiner.unet.config.in_channels
         noisy = torch.empty(1, views, channels, latent, latent)
         stages = {
-            "encode": lambda: refiner.encode_images(torch.empty(views, CHANNELS, size, size)),
+            "encode": lambda: refiner.encode_images(NetworkViews.split(torch.empty(views, CHANNELS, size, size))),
             "unet": lambda: refiner.denoise(noisy, torch.empty(1, references, channels, latent, latent)),
         }
         features = stages["encode"]()[1]

@@ -12,8 +12,8 @@ import numpy as np
 from backend.evaluation.warping import change, comparable, solid
 from backend.geometry.posing import pixels_before
 from backend.pipeline import Pipeline, Registration
-from backend.pipeline.moments import Crops, Moment
 from backend.pipeline.temporal import refine_in_order
+from backend.pipeline.view_sets import Crops, ViewSet
 from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.rigged_mesh import RiggedMesh
 
@@ -40,31 +40,31 @@ def measure(
     pipeline: Pipeline, registration: Registration, preset: str, noise_level: float, frames: int
 ) -> dict[str, Steadiness]:
     """All ways over the same sequence."""
-    moments = sequence(pipeline, registration, frames)
+    view_sets = sequence(pipeline, registration, frames)
     refiner = pipeline.refiner(preset)
     results = {}
     started = time.perf_counter()
-    crops = [Crops.of(moment, refiner.size) for moment in moments]
+    crops = [Crops.of(view_set, refiner.size) for view_set in view_sets]
     raw = [crop.views[0].rgba[..., :3] for crop in crops]
     results["raw"] = steadiness(crops, raw, time.perf_counter() - started)
     alone, in_order = [], []
-    refine_in_order(refiner, moments[:2], preset, noise_level)  # Compiles and fills caches.
+    refine_in_order(refiner, view_sets[:2], preset, noise_level)  # Compiles and fills caches.
     started = time.perf_counter()
-    for moment in moments:
-        alone += refine_in_order(refiner, [moment], preset, noise_level)
+    for view_set in view_sets:
+        alone += refine_in_order(refiner, [view_set], preset, noise_level)
     results["refined"] = steadiness(crops, [images[0] for _, images in alone], time.perf_counter() - started)
     started = time.perf_counter()
-    in_order = refine_in_order(refiner, moments, preset, noise_level)
+    in_order = refine_in_order(refiner, view_sets, preset, noise_level)
     spent = time.perf_counter() - started
     results["refined_with_the_frame_before"] = steadiness(crops, [images[0] for _, images in in_order], spent)
     return results
 
 
-def sequence(pipeline: Pipeline, registration: Registration, frames: int) -> list[Moment]:
+def sequence(pipeline: Pipeline, registration: Registration, frames: int) -> list[ViewSet]:
     """A head that turns, nods and opens its mouth before the portrait's camera."""
     tracked, mesh = registration.avatar.tracked, _mesh_of(registration)
     camera = tracked.camera.crop(0, 0, tracked.camera.width, 256)
-    moments = []
+    view_sets = []
     for share in np.linspace(0, 1, frames):
         pose = np.zeros((5, 3))
         pose[1] = NOD * np.sin(2 * np.pi * share), TURN * (2 * share - 1), 0
@@ -75,8 +75,8 @@ def sequence(pipeline: Pipeline, registration: Registration, frames: int) -> lis
             expression[mesh.expression_names.index(JAW_OPEN)] += 0.5 * np.sin(np.pi * share) ** 2
         parameters = HeadParameters.from_arrays(pose, expression)
         raw = pipeline.render_raw(registration, [camera], parameters)
-        moments.append(Moment(registration, (camera,), parameters, tuple(raw)))
-    return moments
+        view_sets.append(ViewSet(registration, (camera,), parameters, tuple(raw)))
+    return view_sets
 
 
 def _mesh_of(registration: Registration) -> RiggedMesh:
@@ -98,9 +98,9 @@ def steadiness(crops: Sequence[Crops], images: Sequence[np.ndarray], seconds: fl
         if number:
             before = crops[number - 1]
             pixels, seen = pixels_before(
-                _mesh_of(crop.moment.registration),
-                (crop.cameras[0], crop.moment.parameters),
-                (before.cameras[0], before.moment.parameters),
+                _mesh_of(crop.view_set.registration),
+                (crop.cameras[0], crop.view_set.parameters),
+                (before.cameras[0], before.view_set.parameters),
                 before.views[0].depth,
             )
             known = comparable(pixels, seen, inside, solid(before.views[0]))

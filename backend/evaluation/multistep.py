@@ -21,10 +21,10 @@ from backend.avatars.base import RenderedView
 from backend.refiner import Refiner
 from backend.refiner.network.autoencoder import decode
 from backend.refiner.network.diffusion import clean_latent, signal_level
-from backend.refiner.network.images import compose, network_views
+from backend.refiner.network.images import NetworkViews, compose
 from backend.refiner.runtime.reference import ReferenceState
 from backend.refiner.runtime.refining import Refined, noise_for, refine_in_boxes
-from backend.refiner.views import ViewArrays, stack_moments
+from backend.refiner.views import ViewArrays, stack_samples
 
 
 @torch.inference_mode()
@@ -43,22 +43,22 @@ def refine_in_steps(
     """
     level = refiner.config.noise_level if noise_level is None else noise_level
     iterate = partial(_iterate, refiner, steps, level, seed)
-    pictures, _ = refine_in_boxes(refiner, stack_moments([views]), reference.latent[None], iterate)
+    pictures, _ = refine_in_boxes(refiner, stack_samples([views]), reference.latent[None], iterate)
     return list(pictures[0])
 
 
 def _iterate(
     refiner: Refiner, steps: int, level: float, seed: int, views: ViewArrays, references: np.ndarray
 ) -> Refined:
-    """`Refiner.refined_pictures` of one moment by so many U-Net evaluations."""
+    """`Refiner.refined_pictures` of one sample by so many U-Net evaluations."""
     noise = torch.from_numpy(noise_for(refiner, views, seed)).to(refiner.device)
     rgba, confidence, turned, place, warped = (torch.from_numpy(x).to(refiner.device) for x in views)
-    images = network_views(rgba, confidence, place, warped).to(refiner.dtype)
-    count = images.shape[1]
-    encoded, features = refiner.encode_images(images.flatten(0, 1))
+    images = NetworkViews.of(rgba, confidence, place, warped).map(lambda part: part.to(refiner.dtype))
+    count = rgba.shape[1]
+    encoded, features = refiner.encode_images(images.map(lambda part: part.flatten(0, 1)))
     latents = encoded.unflatten(0, (1, count))
     noisy = refiner.noised(latents, noise, level)
-    noisy, told = refiner.pictured(noisy), refiner.told(noisy)
+    noisy, places = refiner.pictured(noisy), refiner.places(noisy)
     latents_of_portrait = torch.from_numpy(references).to(noisy)
 
     timesteps = [round(t) for t in np.linspace(refiner.config.timestep, 0, steps + 1)]
@@ -67,7 +67,7 @@ def _iterate(
         # After the last step nothing of the noise is left.
         remaining = signal_level(replace(refiner.config, timestep=then)) if then else 1.0
         timestep = torch.tensor(now, device=refiner.device)
-        seen = torch.cat([torch.cat([noisy, told], 2), latents_of_portrait], 1)
+        seen = torch.cat([torch.cat([noisy, places], 2), latents_of_portrait], 1)
         predicted = refiner.predict(seen, count, timestep)
         noisy = remaining**0.5 * clean_latent(noisy, predicted, signal) + (1 - remaining) ** 0.5 * predicted
     decoded = decode(refiner.vae, noisy.flatten(0, 1), refiner.skips, features).unflatten(0, (1, count))

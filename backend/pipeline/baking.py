@@ -12,8 +12,8 @@ from backend.geometry.baking import Texels
 from backend.geometry.orbit import camera_from_side
 from backend.geometry.posing import posed_vertices
 from backend.pipeline.catalog import Refiner
-from backend.pipeline.moments import reference_state
 from backend.pipeline.store import Registration
+from backend.pipeline.view_sets import reference_state
 
 RING = (0, 45, 90, 135, 180, -135, -90, -45)
 """Degrees of yaw off the portrait's own view."""

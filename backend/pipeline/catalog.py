@@ -58,7 +58,7 @@ class Refiner(Protocol):
 
     def refine_batch(
         self,
-        moments: Sequence[Sequence[RenderedView]],
+        samples: Sequence[Sequence[RenderedView]],
         reference: Any,
         noise_level: float = 0.1,
         seed: int = 0,

@@ -14,10 +14,10 @@ from backend.models.runtime import best_device
 from backend.photos import start_decoder
 from backend.pipeline.baking import bake
 from backend.pipeline.catalog import SUCCESSORS, Catalog, Refiner, ReportProgress
-from backend.pipeline.moments import Crops, Moment, reference_state, usable_square
 from backend.pipeline.parts import Parts, complete, rendering
 from backend.pipeline.store import AvatarStore, Registration
 from backend.pipeline.temporal import refine_in_order
+from backend.pipeline.view_sets import Crops, ViewSet, reference_state, usable_square
 from backend.protocol.camera import Camera
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.head_parameters import HeadParameters
@@ -210,38 +210,38 @@ class Pipeline:
     ) -> Parts[list[np.ndarray]]:
         """`refine` in parts."""
         groups = [(tuple(cameras), tuple(raw))] if joint else [((c,), (r,)) for c, r in zip(cameras, raw, strict=True)]
-        moments = [Moment(registration, of, parameters, views) for of, views in groups]
-        refined = yield from self._refining_moments(moments, preset, noise_level, warn)
+        view_sets = [ViewSet(registration, of, parameters, views) for of, views in groups]
+        refined = yield from self._refining_view_sets(view_sets, preset, noise_level, warn)
         return [frame for frames in refined for frame in frames]
 
-    def refine_moments(
+    def refine_view_sets(
         self,
-        moments: Sequence[Moment],
+        view_sets: Sequence[ViewSet],
         preset: str,
         noise_level: float = 0.1,
         warn: Callable[[str], None] | None = None,
     ) -> list[list[np.ndarray]]:
-        """Refine several moments, those of one avatar in one evaluation; each gets the same frames as by itself.
+        """Refine several view sets, those of one avatar in one evaluation; each gets the same frames as by itself.
 
         Returns:
-            For each moment a frame (H, W, 4) uint8 per camera.
+            For each view set a frame (H, W, 4) uint8 per camera.
         """
-        return complete(self._refining_moments(moments, preset, noise_level, warn))
+        return complete(self._refining_view_sets(view_sets, preset, noise_level, warn))
 
-    def _refining_moments(
-        self, moments: Sequence[Moment], preset: str, noise_level: float, warn: Callable[[str], None] | None
+    def _refining_view_sets(
+        self, view_sets: Sequence[ViewSet], preset: str, noise_level: float, warn: Callable[[str], None] | None
     ) -> Parts[list[list[np.ndarray]]]:
         refiner = self.refiner(preset)
-        crops = [Crops.of(moment, refiner.size) for moment in moments]
-        # The noise belongs to the avatar, and a batch has as many views in each of its moments.
+        crops = [Crops.of(view_set, refiner.size) for view_set in view_sets]
+        # The noise belongs to the avatar, and a batch has as many views in each of its view sets.
         groups: dict[tuple[str, int], list[int]] = {}
         for number, crop in enumerate(crops):
-            groups.setdefault((crop.moment.registration.avatar.id, len(crop.views)), []).append(number)
-        frames = [[view.rgba for view in moment.raw] for moment in moments]
+            groups.setdefault((crop.view_set.registration.avatar.id, len(crop.views)), []).append(number)
+        frames = [[view.rgba for view in view_set.raw] for view_set in view_sets]
         for (_, count), numbers in groups.items():
             if not count:
                 continue
-            registration = moments[numbers[0]].registration
+            registration = view_sets[numbers[0]].registration
             state = reference_state(registration, refiner, preset)
             views = [crops[number].views for number in numbers]
             refined = refiner.refine_batch(views, state, noise_level, registration.seed, warn)
@@ -252,17 +252,17 @@ class Pipeline:
 
     def refine_sequence(
         self,
-        moments: Sequence[Moment],
+        view_sets: Sequence[ViewSet],
         preset: str,
         noise_level: float = 0.1,
         warn: Callable[[str], None] | None = None,
     ) -> list[list[np.ndarray]]:
-        """Refine moments that follow each other, each with the one before, warped, as one more reference.
+        """Refine view sets that follow each other, each with the one before, warped, as one more reference.
 
         Returns:
-            For each moment a frame (H, W, 4) uint8 per camera.
+            For each view set a frame (H, W, 4) uint8 per camera.
         """
-        refined = refine_in_order(self.refiner(preset), moments, preset, noise_level, warn)
+        refined = refine_in_order(self.refiner(preset), view_sets, preset, noise_level, warn)
         return [crops.put_back(images) for crops, images in refined]
 
     def _head_model(self, name: str) -> HeadModel:

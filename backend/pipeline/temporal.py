@@ -1,4 +1,4 @@
-"""Moments in order: each is refined with the one before, warped by the known geometry, as one more reference."""
+"""View sets in order: each is refined with the one before, warped by the known geometry, as one more reference."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import numpy as np
 from backend.geometry.posing import pixels_before
 from backend.geometry.sampling import sample_bicubic
 from backend.pipeline.catalog import Refiner
-from backend.pipeline.moments import Crops, Moment, reference_state
+from backend.pipeline.view_sets import Crops, ViewSet, reference_state
 from backend.protocol.rigged_mesh import RiggedMesh
 
 
 def refine_in_order(
     refiner: Refiner,
-    moments: Sequence[Moment],
+    view_sets: Sequence[ViewSet],
     preset: str,
     noise_level: float,
     warn: Callable[[str], None] | None = None,
 ) -> list[tuple[Crops, list[np.ndarray]]]:
-    """Refine moments one after the other, those of each avatar as a sequence of its own.
+    """Refine view sets one after the other, those of each avatar as a sequence of its own.
 
     Avatars that are no mesh have no known motion: theirs are refined without the one before.
 
     Returns:
-        For each moment its crops and their refined pictures (S, S, 3) uint8.
+        For each view set its crops and their refined pictures (S, S, 3) uint8.
     """
     last: dict[str, tuple[Crops, list[np.ndarray]]] = {}
     results = []
-    for moment in moments:
-        registration = moment.registration
-        crops = Crops.of(moment, refiner.size)
+    for view_set in view_sets:
+        registration = view_set.registration
+        crops = Crops.of(view_set, refiner.size)
         state = reference_state(registration, refiner, preset)
         mesh = registration.avatar.mesh()
         if mesh is not None and registration.avatar.id in last:
@@ -58,8 +58,8 @@ def _warped(
             camera_before, view_before, image = earlier[number]
             pixels, seen = pixels_before(
                 mesh,
-                (camera, crops.moment.parameters),
-                (camera_before, before.moment.parameters),
+                (camera, crops.view_set.parameters),
+                (camera_before, before.view_set.parameters),
                 view_before.depth,
             )
             pictures.append(

@@ -1,7 +1,7 @@
 """`python -m backend.refiner.export FOLDER` writes a refiner's networks to ONNX, beside its weights.
 
 Two graphs, both "views in, pictures out": `encoder.onnx` takes a portrait to its latents, `refiner.onnx` is
-`Refiner.refined_pictures` of one moment, of any number of views and references and any size that its grid allows.
+`Refiner.refined_pictures` of one sample, of any number of views and references and any size that its grid allows.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.export import Dim
 
 from backend.models.onnx_export import save_onnx
 from backend.refiner.network.coordinates import FEATURES
-from backend.refiner.network.images import network_views
+from backend.refiner.network.images import NetworkViews
 from backend.refiner.refiner import Refiner
 from backend.refiner.runtime.onnx_refiner import ENCODER, REFINER, folder_of
 
@@ -32,7 +32,7 @@ class Encoder(nn.Module):
 
     def forward(self, rgba: Tensor, confidence: Tensor, place: Tensor, warped: Tensor) -> Tensor:
         """(N, S, S, ...) to (N, c, h, w)."""
-        return self.refiner.encode_images(network_views(rgba, confidence, place, warped))[0]
+        return self.refiner.encode_images(NetworkViews.of(rgba, confidence, place, warped))[0]
 
 
 class Pictures(nn.Module):
@@ -53,7 +53,7 @@ class Pictures(nn.Module):
         noise: Tensor,
         level: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """One moment of V views; see `Refiner.refined_pictures`."""
+        """One sample of V views; see `Refiner.refined_pictures`."""
         return self.refiner.refined_pictures(rgba, confidence, turned, place, warped, reference, noise, level)
 
 

@@ -19,13 +19,13 @@ from backend.refiner.network.detail import keep_detail, lasting_detail
 from backend.refiner.network.diffusion import clean_latent, mix_noise, signal_level
 from backend.refiner.network.fit import check_networks
 from backend.refiner.network.head_share import head_share
-from backend.refiner.network.images import PICTURE, WARPED, compose, network_views
+from backend.refiner.network.images import NetworkViews, as_views, compose
 from backend.refiner.network.refinement import Refinement
 from backend.refiner.network.robustness import doubt_outliers
 from backend.refiner.network.unet import predict_noise
 from backend.refiner.network.upsampling import fold_upsampling
 from backend.refiner.runtime.refining import Refined, Refining
-from backend.refiner.runtime.static_runner import Inputs, StaticRunner, can_compile, keep_freed_memory
+from backend.refiner.runtime.static_runner import StaticRunner, can_compile, keep_freed_memory
 from backend.refiner.views import ViewArrays
 
 
@@ -175,9 +175,9 @@ class Refiner(nn.Module, Refining):
         """`refined_pictures`; once prepared, on buffers and graphs that are kept."""
         return self._runner or self.refined_pictures
 
-    def _worth_compiling(self, inputs: Inputs) -> bool:
-        """On a GPU the paper's case, two views of one moment."""
-        return can_compile(self.device) and tuple(inputs[0].shape[:2]) == (1, 2)
+    def _worth_compiling(self, rgba: torch.Tensor, **_: torch.Tensor | None) -> bool:
+        """On a GPU the paper's case, two views of one sample."""
+        return can_compile(self.device) and tuple(rgba.shape[:2]) == (1, 2)
 
     @property
     def latent_channels(self) -> int:
@@ -202,20 +202,24 @@ class Refiner(nn.Module, Refining):
     @torch.inference_mode()
     def encode_pictures(self, views: ViewArrays) -> np.ndarray:
         """See `Refining`."""
-        rgba, confidence, _, place, warped = (torch.from_numpy(x[0]) for x in views)
-        pictures = network_views(rgba, confidence, place, warped)
-        on_device = pictures.to(self.device, self.dtype, memory_format=torch.channels_last)
+        rgba, confidence, place, warped = map(
+            torch.from_numpy, (views.rgba, views.confidence, views.place, views.warped)
+        )
+        pictures = NetworkViews.of(rgba[0], confidence[0], place[0], warped[0])
+        on_device = pictures.map(lambda part: part.to(self.device, self.dtype))
         return self.encode_images(on_device)[0].float().cpu().numpy()
 
     @torch.inference_mode()
     def evaluate(self, views: ViewArrays, reference: np.ndarray | None, noise: np.ndarray, level: float) -> Refined:
         """See `Refining`."""
-        latents = None if reference is None else torch.from_numpy(reference).to(self.dtype)
-        inputs = (*map(torch.from_numpy, views), latents, torch.from_numpy(noise), torch.tensor(level))
+        inputs = {name: torch.from_numpy(x) for name, x in views._asdict().items()}
+        inputs |= {"noise": torch.from_numpy(noise), "level": torch.tensor(level)}
         try:
-            placed = (None if x is None else x.to(self.device) for x in inputs)
+            placed = {name: x.to(self.device) for name, x in inputs.items()}
+            latents = None if reference is None else torch.from_numpy(reference).to(self.device, self.dtype)
             # The runner's own buffers are overwritten by the next call.
-            return tuple(x.to("cpu", copy=True).numpy() for x in self.runner(*placed))
+            pictures, sound = (x.to("cpu", copy=True).numpy() for x in self.runner(**placed, reference=latents))
+            return pictures, sound
         except (torch.OutOfMemoryError, RuntimeError) as error:
             # The CPU's allocator has no exception of its own.
             if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
@@ -248,7 +252,7 @@ class Refiner(nn.Module, Refining):
         Returns:
             (B, V, S, S, 3) uint8, and (B, V) bool, see `compose`.
         """
-        views = network_views(rgba, confidence, place, warped).to(self.dtype)
+        views = NetworkViews.of(rgba, confidence, place, warped).map(lambda part: part.to(self.dtype))
         return compose(rgba, self(views, reference, noise, level, turned).correction)
 
     @property
@@ -263,7 +267,7 @@ class Refiner(nn.Module, Refining):
 
     def forward(
         self,
-        views: torch.Tensor,
+        views: NetworkViews,
         reference_latent: torch.Tensor | None,
         noise: torch.Tensor,
         noise_level: float | torch.Tensor,
@@ -272,37 +276,39 @@ class Refiner(nn.Module, Refining):
         """Refine V views of each sample together.
 
         Args:
-            views: (B, V, 11, H, W), see `images.network_views`.
+            views: (B, V, ...) each.
             reference_latent: (B, c, h, w), or (B, R, c, h, w) for R references, from `encode_images`; None for none:
                 then the views do not know the warped portrait either.
             noise: (B, c, h, w), one drawing for all views of a sample, so that their order does not matter.
             noise_level: r, a number or (B,).
             turned: (B, V) or (B, V, H, W), radians off the portrait's view; None for that view itself.
         """
-        batch, count = views.shape[:2]
+        views = as_views(views)
+        batch, count = views.color.shape[:2]
         if reference_latent is None:
-            views = torch.cat([views[:, :, :WARPED], torch.zeros_like(views[:, :, WARPED:])], 2)
-        latents, features = self.encode_images(views.flatten(0, 1))
+            views = views._replace(warped=torch.zeros_like(views.warped))
+        latents, features = self.encode_images(views.map(lambda part: part.flatten(0, 1)))
         latents = latents.unflatten(0, (batch, count))
         clean = self.denoise(self.noised(latents, noise, noise_level), reference_latent)
         decoded = decode(self.vae, clean.flatten(0, 1), self.skips, features).unflatten(0, (batch, count))
         return self.refinement(views, decoded, self.pictured(latents), turned)
 
-    def encode_images(self, images: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Images (N, 11, H, W) to latents (N, c, h, w) and the encoder's features.
+    def encode_images(self, images: NetworkViews) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Images (N, ...) to latents (N, c, h, w) and the encoder's features.
 
         With coordinates the latents are (N, c + FEATURES, h, w): here and below c means them with what they carry.
         """
-        latents, features = encode(self.vae, images[:, : self.vae.config.in_channels])
+        images = as_views(images)
+        latents, features = encode(self.vae, images.stacked()[:, : self.vae.config.in_channels])
         if self.config.coordinates:
-            latents = torch.cat([latents, place_features(images[:, PICTURE:WARPED], reduction(self.vae))], 1)
+            latents = torch.cat([latents, place_features(images.place, reduction(self.vae))], 1)
         return latents, features
 
     def pictured(self, latents: torch.Tensor) -> torch.Tensor:
         """Of latents (..., c, h, w) the channels that are the picture's, without coordinates."""
         return latents[..., : self.vae.config.latent_channels, :, :]
 
-    def told(self, latents: torch.Tensor) -> torch.Tensor:
+    def places(self, latents: torch.Tensor) -> torch.Tensor:
         """Of latents (..., c, h, w) the other channels: `coordinates.place_features`, none without coordinates."""
         return latents[..., self.vae.config.latent_channels :, :, :]
 
@@ -311,7 +317,7 @@ class Refiner(nn.Module, Refining):
         level = torch.as_tensor(noise_level, device=latents.device, dtype=latents.dtype).reshape(-1, 1, 1, 1, 1)
         clean = self.pictured(latents)
         noisy = mix_noise(clean, noise[:, None].to(clean), level)
-        return torch.cat([noisy, self.told(latents)], 2)
+        return torch.cat([noisy, self.places(latents)], 2)
 
     def denoise(self, noisy: torch.Tensor, reference_latent: torch.Tensor | None) -> torch.Tensor:
         """Noisy latents (B, V, c, h, w) and clean references (B, [R,] c, h, w) to the views' clean pictured latents."""
@@ -326,52 +332,51 @@ class Refiner(nn.Module, Refining):
         """The noise (B, V, latent_channels, h, w) in the first V of the latents (B, V + R, c, h, w); see `unet`."""
         places = None
         if self.config.coordinates:
-            places = TokenPlaces(self.told(images), len(self.unet.config.block_out_channels))
+            places = TokenPlaces(self.places(images), len(self.unet.config.block_out_channels))
         return predict_noise(self.unet, images, timestep, self.prompt, views, places)
 
     def refinement(
-        self, views: torch.Tensor, decoded: torch.Tensor, latents: torch.Tensor, turned: torch.Tensor | None
+        self, views: NetworkViews, decoded: torch.Tensor, latents: torch.Tensor, turned: torch.Tensor | None
     ) -> Refinement:
-        """What the decoder's raw output (B, V, 3, 4 or 5, H, W) means for views (B, V, 11, H, W) of these latents.
+        """What the decoder's raw output (B, V, 3, 4 or 5, H, W) means for views (B, V, ...) of these latents.
 
         Three channels are the picture; four a correction of the raw one and its mask; a fifth says how much of the
         warped portrait is to be taken first, where it is known: its detail need not pass through the latents.
         """
-        alpha, confidence = ((views[:, :, channel : channel + 1] + 1) / 2 for channel in (3, 4))
+        alpha, confidence = (views.alpha + 1) / 2, (views.confidence + 1) / 2
         doubt = mask = share = torch.ones_like(alpha)
         if self.config.blend:
-            doubt = 1 - self._held(turned) * (confidence / self.config.full_confidence).clamp(0, 1)
+            doubt = 1 - self._blend_strength(turned) * (confidence / self.config.full_confidence).clamp(0, 1)
         if decoded.shape[2] > 3:
             correction, mask = decoded[:, :, :3], torch.sigmoid(decoded[:, :, 3:4])
         else:
             # Infinity must not be clamped to a colour: see `images.compose`.
             picture = torch.where(decoded.isfinite(), decoded.clamp(-1, 1), torch.nan)
-            correction = picture - views[:, :, :3]
+            correction = picture - views.color
         if decoded.shape[2] == 5:
-            warped = views[:, :, WARPED:]
-            taken = torch.sigmoid(decoded[:, :, 4:]) * (warped != 0).any(2, keepdim=True)
-            correction = correction + taken * (warped - views[:, :, :3])
+            taken = torch.sigmoid(decoded[:, :, 4:]) * (views.warped != 0).any(2, keepdim=True)
+            correction = correction + taken * (views.warped - views.color)
         correction = mask * correction
         if self.config.head_only:
-            share = head_share(views[:, :, PICTURE:WARPED])
+            share = head_share(views.place)
         if self.config.kept_detail:
             # Of a part alone, training would learn to overshoot, until what is left of a change undoes the rest.
             kept = 1.0 if self.training else self.config.kept_detail
-            lasting = lasting_detail(confidence, views[:, :, PICTURE:WARPED])
+            lasting = lasting_detail(confidence, views.place)
             correction = keep_detail(correction, alpha * share, lasting, kept)
-        bound = doubt * share * self._reached(turned)
+        bound = doubt * share * self._change_strength(turned)
         correction = bound * correction
         if self.config.outlier_scale and not self.training:
             correction = doubt_outliers(correction, self.config.outlier_scale / 127.5)
         return Refinement(correction, bound * mask, latents)
 
-    def _held(self, turned: torch.Tensor | None) -> torch.Tensor | float:
+    def _blend_strength(self, turned: torch.Tensor | None) -> torch.Tensor | float:
         """(B, V, 1, H or 1, W or 1) in [0, 1]: how far the blend holds where a view is so turned."""
         if turned is None or self.config.free_turn is None:
             return 1.0
         return _falling(turned, self.config.free_turn).clamp(min=self.config.least_hold)
 
-    def _reached(self, turned: torch.Tensor | None) -> torch.Tensor | float:
+    def _change_strength(self, turned: torch.Tensor | None) -> torch.Tensor | float:
         """(B, V, 1, H or 1, W or 1) in [0, 1]: how far views that are so turned are changed."""
         if turned is None or self.config.last_turn is None:
             return 1.0

@@ -16,7 +16,7 @@ LEAST_HEAD = 0.25
 
 
 class ViewArrays(NamedTuple):
-    """B moments of V views.
+    """B samples of V views.
 
     Attributes:
         rgba: (B, V, S, S, 4) uint8, straight alpha.
@@ -32,11 +32,11 @@ class ViewArrays(NamedTuple):
     warped: np.ndarray
 
 
-def stack_moments(moments: Sequence[Sequence[RenderedView]]) -> ViewArrays:
-    """Views of several moments. Shoulders and clothes count as not turned: nobody's head teaches a refiner of them."""
+def stack_samples(samples: Sequence[Sequence[RenderedView]]) -> ViewArrays:
+    """Views of several samples. Shoulders and clothes count as not turned: nobody's head teaches a refiner of them."""
 
     def stacked(part) -> np.ndarray:
-        return np.stack([np.stack([part(view) for view in moment]) for moment in moments])
+        return np.stack([np.stack([part(view) for view in sample]) for sample in samples])
 
     return ViewArrays(
         stacked(lambda v: v.rgba),
@@ -48,7 +48,7 @@ def stack_moments(moments: Sequence[Sequence[RenderedView]]) -> ViewArrays:
 
 
 def reference_arrays(images: Sequence[np.ndarray], places: Sequence[np.ndarray | None]) -> ViewArrays:
-    """Portraits (S, S, 4) uint8 with their places, as one moment: trusted where they show somebody, their own warp."""
+    """Portraits (S, S, 4) uint8 with their places, as one sample: trusted where they show somebody, their own warp."""
     rgba = np.stack(images)[None]
     confidence = rgba[..., 3].astype(np.float32) / 255
     place = np.stack([known_places(*pair) for pair in zip(images, places, strict=True)]).astype(np.float32)[None]

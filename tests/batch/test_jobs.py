@@ -211,13 +211,13 @@ def test_a_frame_without_finite_numbers_does_not_pass_for_refined(tmp_path, pose
 
     sound, refused = Brighten.refine_batch, []
 
-    def refine_batch(self, moments, reference, noise_level=0.1, seed=0, warn=None):
+    def refine_batch(self, samples, reference, noise_level=0.1, seed=0, warn=None):
         warn("memory ran out: refined in two parts")
         # The first batch of three, and then each of its frames by itself.
         if len(refused) < 4:
             refused.append(True)
             warn(Unrefined("1 of 1 views could not be refined"))
-        return sound(self, moments, reference, noise_level, seed, warn)
+        return sound(self, samples, reference, noise_level, seed, warn)
 
     monkeypatch.setattr(Brighten, "refine_batch", refine_batch)
     summary, _, _ = run(tmp_path, poses, settings=BatchSettings("compact", 0.1, temporal=temporal))

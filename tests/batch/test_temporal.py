@@ -12,7 +12,7 @@ from backend.batch.run import Resources, run_job
 from backend.geometry.posing import pixels_before
 from backend.geometry.sampling import sample_bicubic
 from backend.pipeline import Pipeline
-from backend.pipeline.moments import Moment
+from backend.pipeline.view_sets import ViewSet
 from backend.protocol.head_parameters import HeadParameters
 from backend.protocol.shots import Shot
 
@@ -58,9 +58,9 @@ class Watching(Brighten):
         super().__init__()
         self.shown = []
 
-    def refine_batch(self, moments, reference, noise_level=0.1, seed=0, warn=None):
-        refined = super().refine_batch(moments, reference, noise_level, seed, warn)
-        self.shown.append((reference.images[1:], refined[0][0], moments[0][0].rgba[..., 3]))
+    def refine_batch(self, samples, reference, noise_level=0.1, seed=0, warn=None):
+        refined = super().refine_batch(samples, reference, noise_level, seed, warn)
+        self.shown.append((reference.images[1:], refined[0][0], samples[0][0].rgba[..., 3]))
         return refined
 
 
@@ -68,12 +68,12 @@ def test_the_frame_before_is_shown_where_it_was_seen():
     refiner = Watching()
     pipeline = Pipeline(little_catalog(refiner), device="cpu")
     registration = pipeline.register(photo(), "little", "open_head", lambda *_: None)
-    moments = []
+    view_sets = []
     for angle in (0.0, 0.1, 0.2):
         cameras = (looking_from((0, 0, 1)),)
         raw = pipeline.render_raw(registration, cameras, turned(angle))
-        moments.append(Moment(registration, cameras, turned(angle), tuple(raw)))
-    together = pipeline.refine_sequence(moments, "compact")
+        view_sets.append(ViewSet(registration, cameras, turned(angle), tuple(raw)))
+    together = pipeline.refine_sequence(view_sets, "compact")
     assert len(together) == 3
     assert [len(images) for images, *_ in refiner.shown] == [0, 1, 1]
     for images, refined, alpha in refiner.shown[1:]:

@@ -146,8 +146,8 @@ class Brighten:
         change = 40 + seed % 3
         return [np.clip(view.rgba[..., :3].astype(int) + change, 0, 255).astype(np.uint8) for view in views]
 
-    def refine_batch(self, moments, reference, noise_level=0.1, seed=0, warn=None):
-        return [self.refine(views, reference, noise_level, seed) for views in moments]
+    def refine_batch(self, samples, reference, noise_level=0.1, seed=0, warn=None):
+        return [self.refine(views, reference, noise_level, seed) for views in samples]
 
 
 def little_catalog(refiner=None, maker=make_little_head) -> Catalog:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from little_head import PORTRAIT, Brighten, little_catalog, looking_from, photo
 
-from backend.pipeline import Pipeline, moments, parts
+from backend.pipeline import Pipeline, parts, view_sets
 from backend.pipeline.parts import bands, complete
 from backend.protocol.head_parameters import HeadParameters
 
@@ -29,7 +29,7 @@ def test_parts_are_the_same_as_the_whole(pipeline, registration, monkeypatch, pi
 
     whole, refined = pictures()
     monkeypatch.setattr(parts, "PART_PIXELS", pixels)
-    monkeypatch.setattr(moments, "PART_PIXELS", pixels)
+    monkeypatch.setattr(view_sets, "PART_PIXELS", pixels)
     whole_again, refined_again = pictures()
     for one, other in zip(whole, whole_again, strict=True):
         assert one.rgba.shape == other.rgba.shape

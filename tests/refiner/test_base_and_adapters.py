@@ -11,6 +11,7 @@ from tiny_refiners import random_view, tiny_unet, tiny_vae
 
 from backend.refiner import Refiner
 from backend.refiner.config import preset_folder
+from backend.refiner.network.images import CHANNELS, NetworkViews
 
 VIEWS = [random_view(0), random_view(1)]
 PORTRAIT = random_view(9).rgba
@@ -26,7 +27,7 @@ def shake_adapters(refiner, seed=3):
 
 def forwarded(refiner):
     generator = torch.Generator().manual_seed(1)
-    views = torch.rand(1, 2, 5, 32, 32, generator=generator) * 2 - 1
+    views = NetworkViews.split(torch.rand(1, 2, CHANNELS, 32, 32, generator=generator) * 2 - 1)
     latent, noise = (torch.randn(1, 4, 8, 8, generator=generator) for _ in range(2))
     with torch.inference_mode():
         return refiner.eval()(views, latent, noise, 0.1).correction
@@ -62,7 +63,7 @@ def test_only_adapters_are_trained_and_gradients_reach_them(preset):
     assert trainable == {name for name, _ in refiner.named_parameters() if "lora_" in name}
     assert any(name.startswith("unet.") for name in trainable)
     assert {name.split(".")[1] for name in trainable if name.startswith("vae.")} == {"decoder"}
-    views = torch.rand(2, 2, 5, 32, 32) * 2 - 1
+    views = NetworkViews.split(torch.rand(2, 2, CHANNELS, 32, 32) * 2 - 1)
     result = refiner(views, torch.randn(2, 3, 4, 8, 8), torch.randn(2, 4, 8, 8), torch.tensor([0.1, 0.5]))
     result.apply(views).square().mean().backward()
     still = {name for name, p in refiner.named_parameters() if p.requires_grad and not p.grad.abs().sum() > 0}

@@ -1,4 +1,4 @@
-"""Several moments in one evaluation, several references, little memory, and results that are no numbers."""
+"""Several samples in one evaluation, several references, little memory, and results that are no numbers."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from tiny_refiners import SIZE, random_view, tiny_refiner
 from backend.protocol.errors import TurboPortraitError
 from backend.refiner import ReferenceState
 
-MOMENTS = [[random_view(2 * i, 0.0), random_view(2 * i + 1, 0.0)] for i in range(3)]
+SAMPLES = [[random_view(2 * i, 0.0), random_view(2 * i + 1, 0.0)] for i in range(3)]
 
 
 @pytest.fixture(scope="module")
@@ -28,15 +28,15 @@ def same(first, second, levels=1):
     return all(np.abs(a.astype(int) - b).max() <= levels for a, b in zip(first, second, strict=True))
 
 
-def test_a_batch_is_its_moments_one_by_one(refiner, references):
-    together = refiner.refine_batch(MOMENTS, references, seed=4)
-    for moment, reference, refined in zip(MOMENTS, references, together, strict=True):
-        assert same(refined, refiner.refine(moment, reference, seed=4))
-    assert not same(together[1], refiner.refine(MOMENTS[1], references[0], seed=4), 3)
-    for moment, refined in zip(MOMENTS, refiner.refine_batch(MOMENTS, references[0], seed=4), strict=True):
-        assert same(refined, refiner.refine(moment, references[0], seed=4))
-    for moment, refined in zip(MOMENTS, refiner.refine_batch(MOMENTS, None), strict=True):
-        assert same(refined, refiner.refine(moment, None))
+def test_a_batch_is_its_samples_one_by_one(refiner, references):
+    together = refiner.refine_batch(SAMPLES, references, seed=4)
+    for sample, reference, refined in zip(SAMPLES, references, together, strict=True):
+        assert same(refined, refiner.refine(sample, reference, seed=4))
+    assert not same(together[1], refiner.refine(SAMPLES[1], references[0], seed=4), 3)
+    for sample, refined in zip(SAMPLES, refiner.refine_batch(SAMPLES, references[0], seed=4), strict=True):
+        assert same(refined, refiner.refine(sample, references[0], seed=4))
+    for sample, refined in zip(SAMPLES, refiner.refine_batch(SAMPLES, None), strict=True):
+        assert same(refined, refiner.refine(sample, None))
 
 
 def test_several_references_in_any_order(refiner, references):
@@ -47,20 +47,20 @@ def test_several_references_in_any_order(refiner, references):
     grown = first.joined(others[0]).joined(others[1])
     np.testing.assert_allclose(grown.latent, state.latent, rtol=1e-5, atol=1e-5)
     loud = ReferenceState(np.concatenate([state.latent for state in references]))
-    refined = refiner.refine(MOMENTS[0], loud)
-    assert same(refined, refiner.refine(MOMENTS[0], ReferenceState(loud.latent[::-1].copy())))
-    assert not same(refined, refiner.refine(MOMENTS[0], references[0]), 3)
+    refined = refiner.refine(SAMPLES[0], loud)
+    assert same(refined, refiner.refine(SAMPLES[0], ReferenceState(loud.latent[::-1].copy())))
+    assert not same(refined, refiner.refine(SAMPLES[0], references[0]), 3)
 
 
 def test_batches_that_are_none_are_refused(refiner, references):
     assert refiner.refine_batch([], None) == []
     with pytest.raises(ValueError, match="same number of views"):
-        refiner.refine_batch([MOMENTS[0], MOMENTS[1][:1]], None)
-    with pytest.raises(ValueError, match="2 references for 3 moments"):
-        refiner.refine_batch(MOMENTS, references[:2])
+        refiner.refine_batch([SAMPLES[0], SAMPLES[1][:1]], None)
+    with pytest.raises(ValueError, match="2 references for 3 samples"):
+        refiner.refine_batch(SAMPLES, references[:2])
     two = references[1].joined(refiner.encode_reference(random_view(5).rgba))
     with pytest.raises(ValueError, match="same number of reference images"):
-        refiner.refine_batch(MOMENTS[:2], [references[0], two])
+        refiner.refine_batch(SAMPLES[:2], [references[0], two])
     with pytest.raises(ValueError, match="no reference portrait"):
         refiner.encode_reference([])
 
@@ -87,24 +87,24 @@ OUT_ON_CPU = RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocat
 @pytest.mark.parametrize("error", [OUT, OUT_ON_CPU, MemoryError()], ids=["cuda", "cpu", "python"])
 def test_a_batch_that_is_too_large_is_split_and_said(references, error):
     refiner = tiny_refiner()
-    expected = refiner.refine_batch(MOMENTS, references)
+    expected = refiner.refine_batch(SAMPLES, references)
     refiner.vae.encoder.conv_in = LittleMemory(refiner.vae.encoder.conv_in, 2, error)
     said = []
-    refined = refiner.refine_batch(MOMENTS, references, warn=said.append)
+    refined = refiner.refine_batch(SAMPLES, references, warn=said.append)
     assert refiner.vae.encoder.conv_in.seen == [2, 2, 2]
     assert all(same(a, b) for a, b in zip(refined, expected, strict=True))
     assert [text.startswith("memory ran out") for text in said] == [True, True]
 
 
-def test_views_of_one_moment_are_split_last_and_said(references, caplog):
+def test_views_of_one_sample_are_split_last_and_said(references, caplog):
     refiner = tiny_refiner()
     refiner.vae.encoder.conv_in = LittleMemory(refiner.vae.encoder.conv_in, 1, OUT)
-    alone = [refiner.refine([view], references[0])[0] for view in MOMENTS[0]]
-    assert same(refiner.refine(MOMENTS[0], references[0]), alone)
+    alone = [refiner.refine([view], references[0])[0] for view in SAMPLES[0]]
+    assert same(refiner.refine(SAMPLES[0], references[0]), alone)
     assert "no longer see each other" in caplog.text
     refiner.vae.encoder.conv_in.images = 0
     with pytest.raises(TurboPortraitError) as caught:
-        refiner.refine(MOMENTS[0], references[0])
+        refiner.refine(SAMPLES[0], references[0])
     assert caught.value.code == "out_of_memory"
 
 
@@ -112,17 +112,17 @@ def test_other_errors_are_not_taken_for_little_memory():
     refiner = tiny_refiner()
     refiner.vae.encoder.conv_in = LittleMemory(refiner.vae.encoder.conv_in, 0, RuntimeError("a mistake"))
     with pytest.raises(RuntimeError, match="a mistake"):
-        refiner.refine(MOMENTS[0], None)
+        refiner.refine(SAMPLES[0], None)
 
 
 def test_latents_that_are_no_numbers_give_the_raw_views_and_a_warning(refiner, references):
     broken = ReferenceState(references[0].latent.copy())
     broken.latent[0, 0, 3, 3] = float("nan")
     said = []
-    refined = refiner.refine_batch(MOMENTS, [references[0], broken, references[1]], warn=said.append)
-    assert all((a == view.rgba[..., :3]).all() for a, view in zip(refined[1], MOMENTS[1], strict=True))
-    assert same(refined[0], refiner.refine(MOMENTS[0], references[0]))
-    assert same(refined[2], refiner.refine(MOMENTS[2], references[1]))
+    refined = refiner.refine_batch(SAMPLES, [references[0], broken, references[1]], warn=said.append)
+    assert all((a == view.rgba[..., :3]).all() for a, view in zip(refined[1], SAMPLES[1], strict=True))
+    assert same(refined[0], refiner.refine(SAMPLES[0], references[0]))
+    assert same(refined[2], refiner.refine(SAMPLES[2], references[1]))
     assert len(said) == 1
     assert said[0].startswith("2 of 6 views could not be refined")
 

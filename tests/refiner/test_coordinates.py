@@ -23,7 +23,7 @@ from backend.refiner.network.coordinates import (
     place_features,
     scaled_places,
 )
-from backend.refiner.network.images import CHANNELS, PICTURE, WARPED
+from backend.refiner.network.images import CHANNELS, NetworkViews
 
 place_numbers = st.floats(-0.25, 0.25).filter(lambda x: abs(x) > 1e-3)
 
@@ -109,11 +109,11 @@ def test_tokens_have_the_mean_place_of_their_pixels():
 
 def test_the_noise_leaves_the_coordinates_alone():
     refiner = tiny_refiner_with_coordinates()
-    images = torch.randn(2, CHANNELS, SIZE, SIZE)
+    images = NetworkViews.split(torch.randn(2, CHANNELS, SIZE, SIZE))
     latents, _ = refiner.encode_images(images)
     noisy = refiner.noised(latents[None], torch.randn(1, 4, 8, 8), 1.0)[0]
     assert torch.equal(noisy[:, 4:], latents[:, 4:])
-    torch.testing.assert_close(noisy[:, 4:], place_features(images[:, PICTURE:WARPED], 4))
+    torch.testing.assert_close(noisy[:, 4:], place_features(images.place, 4))
     assert not torch.allclose(noisy[:, :4], latents[:, :4])
 
 
@@ -189,9 +189,9 @@ def test_it_is_kept_on_disk_and_the_plain_form_agrees(tmp_path):
     assert all(np.abs(a.astype(int) - b).max() <= 1 for a, b in zip(plain, unplaced, strict=True))
 
 
-def test_networks_that_cannot_be_told_are_refused():
+def test_networks_that_cannot_see_places_are_refused():
     config = RefinerConfig(name="tiny", size=SIZE, blend=True, prompt_tokens=1, coordinates=True)
     with pytest.raises(ValueError, match="5 input"):
-        Refiner(config, tiny_unet(told=FEATURES), tiny_vae(5, 4), torch.randn(1, 1, 12))
+        Refiner(config, tiny_unet(places=FEATURES), tiny_vae(5, 4), torch.randn(1, 1, 12))
     with pytest.raises(ValueError, match=f"coordinates {FEATURES}"):
         Refiner(config, tiny_unet(), tiny_vae(CHANNELS, 4), torch.randn(1, 1, 12))

@@ -46,7 +46,7 @@ def watched_sizes(refiner, monkeypatch):
     sizes, encode = [], refiner.encode_images
 
     def watch(images):
-        sizes.append(tuple(images.shape[-2:]))
+        sizes.append(tuple(images.color.shape[-2:]))
         return encode(images)
 
     monkeypatch.setattr(refiner, "encode_images", watch)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.refiner.network.detail import RESOLVED, keep_detail, lasting_detail
+from backend.refiner.network.images import CHANNELS, NetworkViews
 from tests.refiner.tiny_refiners import random_view, tiny_refiner
 
 CHECKS = (torch.arange(32)[:, None] + torch.arange(32)) % 2 * 2.0 - 1
@@ -61,7 +62,8 @@ def test_a_refiner_that_keeps_detail_changes_sure_places_coarsely_only():
 def test_in_training_all_detail_stays_so_that_nothing_learns_to_overshoot():
     refiner = tiny_refiner()
     torch.manual_seed(0)
-    views, latent = torch.rand(1, 2, 11, 32, 32) - 0.5, refiner.encode_images(torch.rand(1, 11, 32, 32))[0].detach()
+    views = NetworkViews.split(torch.rand(1, 2, CHANNELS, 32, 32) - 0.5)
+    latent = refiner.encode_images(NetworkViews.split(torch.rand(1, CHANNELS, 32, 32)))[0].detach()
 
     def correction(kept_detail: float) -> torch.Tensor:
         refiner.config = replace(refiner.config, kept_detail=kept_detail)

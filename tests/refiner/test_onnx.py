@@ -69,13 +69,13 @@ def test_so_is_any_number_of_references(light, full, references):
     assert apart(full.refine(views, states[0]), light.refine(views, states[1])) <= 1
 
 
-def test_moments_of_a_batch_are_refined_as_by_themselves(light):
-    moments = [[drawn_view(2 * i, light.size), drawn_view(2 * i + 1, light.size)] for i in range(2)]
+def test_samples_of_a_batch_are_refined_as_by_themselves(light):
+    samples = [[drawn_view(2 * i, light.size), drawn_view(2 * i + 1, light.size)] for i in range(2)]
     portrait = drawn_view(9, light.size)
     state = light.encode_reference(portrait.rgba, portrait.place)
-    together = light.refine_batch(moments, [state, state], seed=1)
-    for moment, refined in zip(moments, together, strict=True):
-        assert apart(refined, light.refine(moment, state, seed=1)) <= 1
+    together = light.refine_batch(samples, [state, state], seed=1)
+    for sample, refined in zip(samples, together, strict=True):
+        assert apart(refined, light.refine(sample, state, seed=1)) <= 1
 
 
 def test_a_folder_without_graphs_is_told(tmp_path):

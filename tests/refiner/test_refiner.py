@@ -115,7 +115,7 @@ def test_views_from_behind_stay_as_they_are():
 
 
 def test_views_from_behind_do_not_reach_the_networks():
-    """So the others are refined as if they were alone, whatever the other moments of a batch show."""
+    """So the others are refined as if they were alone, whatever the other samples of a batch show."""
     refiner = tiny_refiner_with_coordinates()
     refiner.config = replace(refiner.config, last_turn=(90.0, 110.0), head_only=True)
     front, side, behind = (

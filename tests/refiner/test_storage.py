@@ -11,7 +11,7 @@ from tiny_refiners import SIZE, random_view, tiny_refiner, tiny_unet, tiny_vae
 from backend.avatars.base import RenderedView
 from backend.refiner import Refiner, RefinerConfig
 from backend.refiner.config import LoraSpec, preset_folder
-from backend.refiner.network.images import CHANNELS
+from backend.refiner.network.images import CHANNELS, NetworkViews
 from backend.refiner.network.lora import add_lora, fold_lora, load_lora, lora_state
 
 
@@ -29,11 +29,11 @@ def test_a_fresh_compact_changes_nothing_and_is_of_the_right_size():
     refiner = Refiner.from_config(preset_folder("compact"))
     parameters = sum(p.numel() for p in refiner.parameters())
     assert 4 * parameters < 40e6
-    views = torch.rand(1, 2, CHANNELS, 64, 64) * 2 - 1
+    views = NetworkViews.split(torch.rand(1, 2, CHANNELS, 64, 64) * 2 - 1)
     with torch.inference_mode():
-        latent, _ = refiner.encode_images(views[:, 0])
+        latent, _ = refiner.encode_images(views.map(lambda part: part[:, 0]))
         refined = refiner(views, latent, torch.randn_like(refiner.pictured(latent)), 0.1).apply(views)
-    torch.testing.assert_close(refined, views[:, :, :3])
+    torch.testing.assert_close(refined, views.color)
 
 
 def test_missing_weights_and_configs_are_told_plainly(tmp_path):

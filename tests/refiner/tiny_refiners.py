@@ -12,10 +12,10 @@ from backend.refiner.network.images import CHANNELS
 SIZE = 32
 
 
-def tiny_unet(latent_channels: int = 4, width: int = 16, told: int = 0) -> UNet2DConditionModel:
+def tiny_unet(latent_channels: int = 4, width: int = 16, places: int = 0) -> UNet2DConditionModel:
     return UNet2DConditionModel(
         sample_size=8,
-        in_channels=latent_channels + told,
+        in_channels=latent_channels + places,
         out_channels=latent_channels,
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
@@ -55,7 +55,7 @@ def tiny_refiner(blend: bool = True, skips: bool = True, tokens: int = 1) -> Ref
 def tiny_refiner_with_coordinates() -> Refiner:
     torch.manual_seed(0)
     config = RefinerConfig(name="tiny", size=SIZE, blend=True, skips=True, prompt_tokens=1, coordinates=True)
-    return Refiner(config, tiny_unet(told=FEATURES), tiny_vae(CHANNELS, 5), torch.randn(1, 1, 12)).prepare()
+    return Refiner(config, tiny_unet(places=FEATURES), tiny_vae(CHANNELS, 5), torch.randn(1, 1, 12)).prepare()
 
 
 def random_view(seed: int, confidence: float | None = None) -> RenderedView:

@@ -6,13 +6,13 @@ import torch
 from tiny_preset import write_tiny_preset
 
 from backend.refiner import Refiner
-from backend.refiner.network.images import CHANNELS
+from backend.refiner.network.images import CHANNELS, NetworkViews
 from backend.training.gradients import recompute_activations
 
 
 def gradients_of(refiner, counts):
     torch.manual_seed(1)
-    views, portrait = torch.rand(2, 2, CHANNELS, 32, 32) * 2 - 1, torch.rand(2, CHANNELS, 32, 32) * 2 - 1
+    views, portrait = (NetworkViews.split(torch.rand(*shape, CHANNELS, 32, 32) * 2 - 1) for shape in ((2, 2), (2,)))
     decoder_block = refiner.vae.decoder.up_blocks[0].resnets[0]
     decoder_block.register_forward_hook(lambda *_: counts.append(1))
     reference, _ = refiner.encode_images(portrait)

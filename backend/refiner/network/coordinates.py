@@ -1,4 +1,4 @@
-"""Where on the head every pixel lies, told to the networks, so that attention finds the same place elsewhere.
+"""Where on the head every pixel lies, shown to the networks, so that attention finds the same place elsewhere.
 
 The self-attention that joins views and portrait compares what tokens look like; nothing in that says that the ear of
 one view is the ear of the other. So a token also knows its place on the resting head (`RenderedView.place`): encoded
@@ -35,7 +35,7 @@ def scaled_places(place: torch.Tensor) -> torch.Tensor:
 
 
 def place_features(places: torch.Tensor, reduction: int) -> torch.Tensor:
-    """What the U-Net is told beside the latents.
+    """What the U-Net sees beside the latents.
 
     Args:
         places: (N, 3, H, W), from `scaled_places`; all three zero where a pixel shows no place on the head.
@@ -55,7 +55,7 @@ class TokenPlaces:
     """The places of a U-Net's tokens at each of its resolutions, for all its attention layers.
 
     Args:
-        told: (B, I, FEATURES, h, w), from `place_features`.
+        features: (B, I, FEATURES, h, w), from `place_features`.
         levels: how many resolutions it has, each half the one before.
 
     Attributes:
@@ -63,14 +63,14 @@ class TokenPlaces:
             place in units, and the share of the pixels that have one.
     """
 
-    def __init__(self, told: torch.Tensor, levels: int) -> None:
+    def __init__(self, features: torch.Tensor, levels: int) -> None:
         self.at: list[torch.Tensor] = []
         self._channels: dict[tuple[int, int, int], tuple[torch.Tensor, torch.Tensor]] = {}
-        place = told[:, :, :PLACE].flatten(0, 1)
+        place = features[:, :, :PLACE].flatten(0, 1)
         for _ in range(levels):
             share = place[:, 3:]
             tokens = torch.cat([place[:, :3] / share.clamp_min(1e-3), share], 1).flatten(2).transpose(1, 2)
-            self.at.append(tokens.reshape(len(told), -1, PLACE))
+            self.at.append(tokens.reshape(len(features), -1, PLACE))
             place = functional.avg_pool2d(place, 2, ceil_mode=True)
 
     def look_near(self, query: torch.Tensor, key: torch.Tensor, level: int) -> tuple[torch.Tensor, torch.Tensor]:

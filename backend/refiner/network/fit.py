@@ -10,7 +10,7 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 
 from backend.refiner.config import RefinerConfig
 from backend.refiner.network.coordinates import FEATURES
-from backend.refiner.network.images import CHANNELS, PICTURE
+from backend.refiner.network.images import CHANNELS, PICTURE_CHANNELS
 
 _SHAPING = {
     "unet": (
@@ -39,8 +39,10 @@ def check_architecture(part: str, expected: Mapping[str, Any], found: Mapping[st
     """
     odd = [key for key in _SHAPING[part] if _plain(found.get(key)) != _plain(expected.get(key))]
     if odd:
-        told = "; ".join(f"{key} is {found.get(key)}, not {expected.get(key)}" for key in odd[:3])
-        raise ValueError(f"the {part} of {where} is of another architecture than this preset's base model: {told}")
+        differences = "; ".join(f"{key} is {found.get(key)}, not {expected.get(key)}" for key in odd[:3])
+        raise ValueError(
+            f"the {part} of {where} is of another architecture than this preset's base model: {differences}"
+        )
 
 
 def _plain(value: Any) -> Any:
@@ -63,18 +65,18 @@ def check_networks(
 ) -> None:
     """Raise ValueError unless the networks fit each other and the config."""
     outputs = [3] + [4] * config.blend + [5] * (config.blend and config.coordinates)
-    inputs = (CHANNELS,) if config.coordinates else (3, PICTURE)
+    inputs = (CHANNELS,) if config.coordinates else (3, PICTURE_CHANNELS)
     if vae.config.in_channels not in inputs or vae.config.out_channels not in outputs:
         raise ValueError(
             f"the autoencoder has {vae.config.in_channels} input and {vae.config.out_channels} output channels; "
             f"the refiner {config.name!r} needs {' or '.join(map(str, inputs))} and {' or '.join(map(str, outputs))}"
         )
-    latents, told = vae.config.latent_channels, FEATURES if config.coordinates else 0
-    if unet.config.in_channels != latents + told or unet.config.out_channels != latents:
+    latents, places = vae.config.latent_channels, FEATURES if config.coordinates else 0
+    if unet.config.in_channels != latents + places or unet.config.out_channels != latents:
         raise ValueError(
             f"the U-Net works on {unet.config.in_channels} latent channels, the autoencoder gives {latents}"
-            f"{f' and the coordinates {told}' if told else ''}: they do not belong together (a U-Net for inpainting "
-            "has 9)"
+            f"{f' and the coordinates {places}' if places else ''}: they do not belong together "
+            "(a U-Net for inpainting has 9)"
         )
     if unet.config.addition_embed_type or unet.config.class_embed_type:
         raise ValueError("the U-Net wants conditions besides the prompt (as SDXL's does): this refiner gives none")

@@ -2,54 +2,99 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 import torch
 
 from backend.refiner.network.coordinates import scaled_places
 from backend.refiner.views import GREY, known_places, known_portrait
 
-PICTURE = 5
-"""The first channels of a network's view: RGB, alpha, confidence."""
-WARPED = PICTURE + 3
-"""The first channel of the warped portrait; those before it are the place on the head."""
-CHANNELS = WARPED + 3
+PICTURE_CHANNELS = 5
+"""RGB, alpha and confidence: what an autoencoder without coordinates sees at most."""
+CHANNELS = PICTURE_CHANNELS + 3 + 3
 
 
-def network_views(
-    rgba: torch.Tensor, confidence: torch.Tensor, place: torch.Tensor, warped: torch.Tensor
-) -> torch.Tensor:
-    """Views as the network sees them.
+class NetworkViews(NamedTuple):
+    """Views as the networks see them, (..., C, H, W).
 
-    Args:
-        rgba: (..., H, W, 4) uint8, straight alpha.
-        confidence: (..., H, W) in [0, 1].
-        place: (..., H, W, 3) metres, see `RenderedView.place`.
-        warped: (..., H, W, 3) uint8, see `RenderedView.warped`.
-
-    Returns:
-        (..., CHANNELS, H, W) float32, channels last in memory: RGB over mid-grey, alpha, confidence in [-1, 1],
-        `scaled_places`, and the warped portrait's RGB over mid-grey, which is known where the place is.
+    Attributes:
+        color: C = 3, over mid-grey, in [-1, 1].
+        alpha, confidence: C = 1, in [-1, 1].
+        place: C = 3, see `scaled_places`.
+        warped: C = 3, the warped portrait over mid-grey, in [-1, 1]; 0 where it is not known.
     """
-    pixels = rgba.float() / 255
-    color, alpha = pixels[..., :3] * 2 - 1, pixels[..., 3:]
-    trust = confidence.float()[..., None]
-    known = (place != 0).any(-1, keepdim=True)
-    portrait = (warped.float() - GREY) / 127.5 * (alpha * known)
-    stacked = torch.cat([color * alpha, alpha * 2 - 1, trust * 2 - 1, scaled_places(place), portrait], dim=-1)
-    return stacked.movedim(-1, -3)
+
+    color: torch.Tensor
+    alpha: torch.Tensor
+    confidence: torch.Tensor
+    place: torch.Tensor
+    warped: torch.Tensor
+
+    @classmethod
+    def of(
+        cls, rgba: torch.Tensor, confidence: torch.Tensor, place: torch.Tensor, warped: torch.Tensor
+    ) -> NetworkViews:
+        """Of an avatar's views.
+
+        Args:
+            rgba: (..., H, W, 4) uint8, straight alpha.
+            confidence: (..., H, W) in [0, 1].
+            place: (..., H, W, 3) metres, see `RenderedView.place`.
+            warped: (..., H, W, 3) uint8, see `RenderedView.warped`.
+        """
+        pixels = rgba.float() / 255
+        color, alpha = pixels[..., :3] * 2 - 1, pixels[..., 3:]
+        trust = confidence.float()[..., None]
+        known = (place != 0).any(-1, keepdim=True)
+        portrait = (warped.float() - GREY) / 127.5 * (alpha * known)
+        parts = (color * alpha, alpha * 2 - 1, trust * 2 - 1, scaled_places(place), portrait)
+        return cls(*(part.movedim(-1, -3) for part in parts))
+
+    @classmethod
+    def of_view(
+        cls, rgba: np.ndarray, confidence: np.ndarray, place: np.ndarray | None = None, warped: np.ndarray | None = None
+    ) -> NetworkViews:
+        """Of one view: (H, W, 4) uint8, (H, W) and twice (H, W, 3)."""
+        parts = (rgba, confidence, known_places(rgba, place), known_portrait(rgba, warped))
+        return cls.of(*(torch.from_numpy(np.array(part)) for part in parts))
+
+    @classmethod
+    def of_portrait(cls, rgba: np.ndarray, place: np.ndarray | None = None) -> NetworkViews:
+        """Of the portrait (H, W, 4) uint8: trusted wherever it shows the person; its own warp."""
+        return cls.of_view(rgba, rgba[..., 3].astype(np.float32) / 255, place, rgba[..., :3])
+
+    @classmethod
+    def split(cls, channels: torch.Tensor) -> NetworkViews:
+        """What was `stacked`: (..., CHANNELS, H, W)."""
+        return cls(*channels.split((3, 1, 1, 3, 3), dim=-3))
+
+    def stacked(self) -> torch.Tensor:
+        """(..., CHANNELS, H, W), channels last in memory."""
+        return torch.cat([part.movedim(-3, -1) for part in self], dim=-1).movedim(-1, -3)
+
+    def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> NetworkViews:
+        """The function of each part."""
+        return NetworkViews(*map(function, self))
+
+
+# To go with `training.samples.Batch`'s stacked channels.
+PICTURE, WARPED = PICTURE_CHANNELS, PICTURE_CHANNELS + 3
 
 
 def view_tensor(
     rgba: np.ndarray, confidence: np.ndarray, place: np.ndarray | None = None, warped: np.ndarray | None = None
 ) -> torch.Tensor:
-    """`network_views` of one view: (H, W, 4) uint8, (H, W) and twice (H, W, 3) to (CHANNELS, H, W)."""
-    parts = (rgba, confidence, known_places(rgba, place), known_portrait(rgba, warped))
-    return network_views(*(torch.from_numpy(np.array(part)) for part in parts))
+    return NetworkViews.of_view(rgba, confidence, place, warped).stacked()
 
 
 def reference_tensor(rgba: np.ndarray, place: np.ndarray | None = None) -> torch.Tensor:
-    """The portrait as the network sees it: (CHANNELS, H, W), trusted wherever it shows the person; its own warp."""
-    return view_tensor(rgba, rgba[..., 3].astype(np.float32) / 255, place, rgba[..., :3])
+    return NetworkViews.of_portrait(rgba, place).stacked()
+
+
+def as_views(views: NetworkViews | torch.Tensor) -> NetworkViews:
+    return views if isinstance(views, NetworkViews) else NetworkViews.split(views)
 
 
 def compose(rgba: torch.Tensor, correction: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import torch
 
+from backend.refiner.network.images import NetworkViews, as_views
+
 
 class Refinement(NamedTuple):
     """What the networks say about V views.
@@ -21,7 +23,7 @@ class Refinement(NamedTuple):
     change: torch.Tensor
     latents: torch.Tensor
 
-    def apply(self, views: torch.Tensor) -> torch.Tensor:
-        """The refined colours (B, V, 3, H, W) over grey, for views (B, V, 5, H, W)."""
-        alpha = (views[:, :, 3:4] + 1) / 2
-        return views[:, :, :3] + alpha * self.correction
+    def apply(self, views: NetworkViews) -> torch.Tensor:
+        """The refined colours (B, V, 3, H, W) over grey, for views (B, V, ...)."""
+        views = as_views(views)
+        return views.color + (views.alpha + 1) / 2 * self.correction

@@ -60,9 +60,9 @@ class OnnxRefiner(Refining):
             views = views._replace(warped=np.full_like(views.warped, GREY))
         release = views.rgba.shape[1] > KEPT_VIEWS
         results = []
-        for moment in range(count):
-            latents = reference[moment if len(reference) == count else 0][None]
-            arrays = {name: value[moment : moment + 1] for name, value in views._asdict().items()}
+        for sample in range(count):
+            latents = reference[sample if len(reference) == count else 0][None]
+            arrays = {name: value[sample : sample + 1] for name, value in views._asdict().items()}
             found = self._refiner(release, **arrays, reference=latents, noise=noise, level=np.array(level, np.float32))
             results.append((found["pictures"], found["sound"]))
         return tuple(np.concatenate(parts) for parts in zip(*results, strict=True))

@@ -15,7 +15,7 @@ from backend.refiner.config import RefinerConfig
 from backend.refiner.head_space import UNIT
 from backend.refiner.runtime.boxes import Boxes, heads_shown
 from backend.refiner.runtime.reference import ReferenceState
-from backend.refiner.views import ViewArrays, check_square, reference_arrays, stack_moments, with_own_clothes
+from backend.refiner.views import ViewArrays, check_square, reference_arrays, stack_samples, with_own_clothes
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Refining(ABC):
 
     @abstractmethod
     def encode_pictures(self, views: ViewArrays) -> np.ndarray:
-        """The latents (N, c, h, w) float32 of one moment of N pictures."""
+        """The latents (N, c, h, w) float32 of one sample of N pictures."""
 
     @abstractmethod
     def evaluate(self, views: ViewArrays, reference: np.ndarray | None, noise: np.ndarray, level: float) -> Refined:
@@ -117,51 +117,51 @@ class Refining(ABC):
         seed: int = 0,
         warn: Warn | None = None,
     ) -> list[np.ndarray]:
-        """Refine V views of one moment together: `refine_batch` of this moment alone."""
+        """Refine V views of one sample together: `refine_batch` of this sample alone."""
         return self.refine_batch([views], reference, noise_level, seed, warn)[0]
 
     def refine_batch(
         self,
-        moments: Sequence[Sequence[RenderedView]],
+        samples: Sequence[Sequence[RenderedView]],
         reference: ReferenceState | Sequence[ReferenceState] | None,
         noise_level: float | None = None,
         seed: int = 0,
         warn: Warn | None = None,
     ) -> list[list[np.ndarray]]:
-        """Refine several moments in one evaluation; the views of each see one another, not those of other moments.
+        """Refine several samples in one evaluation; the views of each see one another, not those of other samples.
 
         Args:
-            moments: B moments of V raw views each, S x S.
-            reference: from `encode_reference`; one for all moments, or one for each; None leaves the portrait out.
+            samples: B samples of V raw views each, S x S.
+            reference: from `encode_reference`; one for all samples, or one for each; None leaves the portrait out.
             noise_level: r in [0, 1]; the config's if None.
             seed: decides the noise; one per avatar keeps a still camera still.
             warn: told, in a sentence, when memory ran out and the batch was split, or when a view's result was not
                 finite and its raw colours are returned instead; by default the log is.
 
         Returns:
-            For each moment V images (S, S, 3) uint8 in the order of its views; alpha stays the raw view's.
+            For each sample V images (S, S, 3) uint8 in the order of its views; alpha stays the raw view's.
 
         Raises:
-            ValueError: a view of another size, moments of different V, a noise level outside [0, 1].
+            ValueError: a view of another size, samples of different V, a noise level outside [0, 1].
             TurboPortraitError: out_of_memory, where a single view is too much.
         """
         warn = warn or log.warning
         level = self.config.noise_level if noise_level is None else noise_level
         if not 0 <= level <= 1:
             raise ValueError(f"the noise level must be in [0, 1], not {level}")
-        if len({len(moment) for moment in moments}) > 1:
-            raise ValueError("all moments of a batch must have the same number of views")
-        for view in (view for moment in moments for view in moment):
+        if len({len(sample) for sample in samples}) > 1:
+            raise ValueError("all samples of a batch must have the same number of views")
+        for view in (view for sample in samples for view in sample):
             check_square(view.rgba, self.size, "a view to refine")
-        if not moments or not moments[0]:
-            return [[] for _ in moments]
-        pictures = [[view.rgba[..., :3].copy() for view in moment] for moment in moments]
-        changed = [tuple(i for i, view in enumerate(moment) if not self._stays(view)) for moment in moments]
-        latents = _latents(reference, len(moments))
+        if not samples or not samples[0]:
+            return [[] for _ in samples]
+        pictures = [[view.rgba[..., :3].copy() for view in sample] for sample in samples]
+        changed = [tuple(i for i, view in enumerate(sample) if not self._stays(view)) for sample in samples]
+        latents = _latents(reference, len(samples))
         for views in dict.fromkeys(filter(None, changed)):
-            # What one moment's views see of each other may not depend on the other moments.
+            # What one sample's views see of each other may not depend on the other samples.
             alike = [number for number, own in enumerate(changed) if own == views]
-            chosen = [[moments[number][i] for i in views] for number in alike]
+            chosen = [[samples[number][i] for i in views] for number in alike]
             own = latents if latents is None or len(latents) == 1 else latents[alike]
             for number, refined in zip(alike, self._refine_together(chosen, own, level, seed, warn), strict=True):
                 for i, picture in zip(views, refined, strict=True):
@@ -176,7 +176,7 @@ class Refining(ABC):
 
     def _refine_together(
         self,
-        moments: Sequence[Sequence[RenderedView]],
+        samples: Sequence[Sequence[RenderedView]],
         latents: np.ndarray | None,
         level: float,
         seed: int,
@@ -184,16 +184,16 @@ class Refining(ABC):
     ) -> list[list[np.ndarray]]:
         """`refine_batch` where nothing is left out, with the references' latents (1 or B, R, c, h, w)."""
         refine = partial(_refine, self, level=level, seed=seed, warn=warn)
-        refined, sound = refine_in_boxes(self, stack_moments(moments), latents, refine)
+        refined, sound = refine_in_boxes(self, stack_samples(samples), latents, refine)
         if not sound.all():
             sentence = (
                 f"{int((~sound).sum())} of {sound.size} views could not be refined, because the network's result was "
                 "not finite: they are shown as the avatar renders them"
             )
             warn(Unrefined(sentence))
-        pictures = [list(moment) for moment in refined]
+        pictures = [list(sample) for sample in refined]
         if self.config.head_only:
-            pictures = [list(map(with_own_clothes, *pair)) for pair in zip(moments, pictures, strict=True)]
+            pictures = [list(map(with_own_clothes, *pair)) for pair in zip(samples, pictures, strict=True)]
         return pictures
 
 
@@ -207,11 +207,11 @@ def head_boxes(refiner: Refining, views: ViewArrays, latents: np.ndarray | None)
     if latents is None:
         return ours, None
     # The features' first four channels: places times the share of the pixels that know one, and that share.
-    told = latents[:, :, refiner.latent_channels : refiner.latent_channels + 4]
-    told = np.moveaxis(_flat(told), 1, -1)
-    share = told[..., 3:4]
+    places = latents[:, :, refiner.latent_channels : refiner.latent_channels + 4]
+    places = np.moveaxis(_flat(places), 1, -1)
+    share = places[..., 3:4]
     # Of a portrait that knows no places any part will do.
-    shown = heads_shown(UNIT * told[..., :3] / np.maximum(share, 1e-3)) & (share[..., 0] > 0)
+    shown = heads_shown(UNIT * places[..., :3] / np.maximum(share, 1e-3)) & (share[..., 0] > 0)
     theirs = Boxes.around(shown, fine).grown(ours.height // reach, ours.width // reach, refiner.size // reach)
     return ours.grown(theirs.height * reach, theirs.width * reach, refiner.size), theirs
 
@@ -269,13 +269,13 @@ def _refine(
     axis, count = (0, batch) if batch > 1 else (1, of_each)
     if count == 1:
         raise TurboPortraitError("out_of_memory", reason[:200])
-    what = "moments" if axis == 0 else "views, which no longer see each other,"
+    what = "frames" if axis == 0 else "views, which no longer see each other,"
     warn(f"memory ran out: the batch of {count} {what} is refined in two parts ({reason[:120]})")
-    per_moment = axis == 0 and reference is not None and len(reference) == count
+    per_sample = axis == 0 and reference is not None and len(reference) == count
     halves = []
     for part in np.array_split(np.arange(count), 2):
         index = (slice(None),) * axis + (slice(part[0], part[-1] + 1),)
-        latents = reference[index] if per_moment else reference
+        latents = reference[index] if per_sample else reference
         halves.append(_refine(refiner, ViewArrays(*(x[index] for x in views)), latents, level, seed, warn))
     return tuple(np.concatenate(pair, axis) for pair in zip(*halves, strict=True))
 
@@ -287,9 +287,9 @@ def _latents(reference: ReferenceState | Sequence[ReferenceState] | None, count:
     if isinstance(reference, ReferenceState):
         return reference.latent[None]
     if len(reference) != count:
-        raise ValueError(f"there are {len(reference)} references for {count} moments")
+        raise ValueError(f"there are {len(reference)} references for {count} samples")
     if len({len(state.latent) for state in reference}) > 1:
-        raise ValueError("all moments of a batch must have the same number of reference images")
+        raise ValueError("all samples of a batch must have the same number of reference images")
     return np.stack([state.latent for state in reference])
 
 

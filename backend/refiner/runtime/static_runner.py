@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +19,7 @@ from backend.client.discovery import state_folder
 log = logging.getLogger(__name__)
 
 Tensors = tuple[torch.Tensor, ...]
-Inputs = tuple[torch.Tensor | None, ...]
+Inputs = Mapping[str, torch.Tensor | None]
 
 MOST_SHAPES = 16
 """Shapes whose buffers are kept: V from 1 to 8, alone and in the batch mode's batches."""
@@ -30,7 +30,7 @@ _KEPT_BYTES = 1 << 30
 
 @dataclass
 class _Recorded:
-    inputs: Inputs
+    inputs: dict[str, torch.Tensor | None]
     outputs: Tensors
     replay: Callable[[], None]
 
@@ -47,31 +47,31 @@ class StaticRunner:
         self,
         function: Callable[..., Tensors],
         device: torch.device,
-        compile_when: Callable[[Inputs], bool] = lambda inputs: False,
+        compile_when: Callable[..., bool] = lambda **inputs: False,
     ) -> None:
-        """`function` takes tensors or None and gives tensors; it must not wait for the device."""
+        """Both functions take tensors or None by name; `function` gives tensors, and must not wait for the device."""
         self._function = function
         self._device = device
         self._compile_when = compile_when
         self._recorded: OrderedDict[tuple, _Recorded] = OrderedDict()
         self._pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
 
-    def __call__(self, *inputs: torch.Tensor | None) -> Tensors:
+    def __call__(self, **inputs: torch.Tensor | None) -> Tensors:
         """The function's outputs, in buffers that the next call overwrites: copy them.
 
         Raises:
             torch.OutOfMemoryError: nothing is kept of these shapes then.
         """
-        key = tuple(x if x is None else (x.shape, x.dtype) for x in inputs)
+        key = tuple((name, None if x is None else (x.shape, x.dtype)) for name, x in sorted(inputs.items()))
         if key not in self._recorded:
             while len(self._recorded) >= MOST_SHAPES:
                 self._recorded.popitem(last=False)
             self._recorded[key] = self._record(inputs)
         self._recorded.move_to_end(key)
         recorded = self._recorded[key]
-        for buffer, value in zip(recorded.inputs, inputs, strict=True):
-            if buffer is not None:
-                buffer.copy_(value)
+        for name, value in inputs.items():
+            if value is not None:
+                recorded.inputs[name].copy_(value)
         recorded.replay()
         return recorded.outputs
 
@@ -80,9 +80,9 @@ class StaticRunner:
         self._recorded.clear()
 
     def _record(self, inputs: Inputs) -> _Recorded:
-        buffers = tuple(x if x is None else x.to(self._device, copy=True) for x in inputs)
+        buffers = {name: None if x is None else x.to(self._device, copy=True) for name, x in inputs.items()}
         function = self._function
-        if self._compile_when(inputs):
+        if self._compile_when(**inputs):
             function = compiled(function, buffers) or function
         if self._device.type == "cuda":
             graph, outputs = _capture(function, buffers, self._pool)
@@ -90,7 +90,7 @@ class StaticRunner:
         recorded = _Recorded(buffers, (), lambda: None)
 
         def call() -> None:
-            recorded.outputs = function(*buffers)
+            recorded.outputs = function(**buffers)
 
         recorded.replay = call
         return recorded
@@ -102,11 +102,11 @@ def _capture(function: Callable[..., Tensors], buffers: Inputs, pool) -> tuple[t
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(3):
-            function(*buffers)
+            function(**buffers)
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph, pool=pool):
-        outputs = function(*buffers)
+        outputs = function(**buffers)
     return graph, outputs
 
 
@@ -120,7 +120,7 @@ def compiled(function: Callable[..., Tensors], inputs: Inputs) -> Callable[..., 
     log.info("compiling the refiner for this device: the first time takes some minutes")
     started = time.monotonic()
     try:
-        fast(*inputs)
+        fast(**inputs)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:

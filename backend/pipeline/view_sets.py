@@ -1,4 +1,4 @@
-"""A moment: one head in one pose as one or several cameras see it, rendered raw and about to be refined."""
+"""A view set: one head in one pose as one or several cameras see it, rendered raw and about to be refined."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Square = tuple[float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
-class Moment:
+class ViewSet:
     """What is refined together.
 
     Attributes:
@@ -42,22 +42,22 @@ class Crops:
         cameras, views: of the squares, in their order.
     """
 
-    moment: Moment
+    view_set: ViewSet
     squares: dict[int, Square]
     cameras: tuple[Camera, ...]
     views: tuple[RenderedView, ...]
 
     @classmethod
-    def of(cls, moment: Moment, size: int) -> Crops:
+    def of(cls, view_set: ViewSet, size: int) -> Crops:
         """Render them."""
-        avatar = moment.registration.avatar
+        avatar = view_set.registration.avatar
         squares = {}
-        for number, camera in enumerate(moment.cameras):
-            square = usable_square(avatar.bounds(camera, moment.parameters))
+        for number, camera in enumerate(view_set.cameras):
+            square = usable_square(avatar.bounds(camera, view_set.parameters))
             if square and overlaps(square, camera.width, camera.height):
                 squares[number] = square
-        cameras = tuple(moment.cameras[number].crop(*square, size) for number, square in squares.items())
-        return cls(moment, squares, cameras, tuple(avatar.render(cameras, moment.parameters)))
+        cameras = tuple(view_set.cameras[number].crop(*square, size) for number, square in squares.items())
+        return cls(view_set, squares, cameras, tuple(avatar.render(cameras, view_set.parameters)))
 
     def put_back(self, refined: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Add what refining changed to the raw frames, which keep their own detail: (H, W, 4) uint8 per camera."""
@@ -65,7 +65,7 @@ class Crops:
 
     def putting_back(self, refined: Sequence[np.ndarray]) -> Parts[list[np.ndarray]]:
         """`put_back` in parts."""
-        frames = [view.rgba for view in self.moment.raw]
+        frames = [view.rgba for view in self.view_set.raw]
         for (number, square), view, image in zip(self.squares.items(), self.views, refined, strict=True):
             frames[number] = yield from self._composed(frames[number], square, view.rgba, image)
         return frames
