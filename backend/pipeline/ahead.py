@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator
 
+from numba.core import sigutils
 from numba.core.dispatcher import Dispatcher
 
 TYPES: dict[str, dict[str, tuple[str, ...]]] = {
@@ -41,7 +42,8 @@ def compile_all(report: Callable[[int, int], None] = lambda done, count: None) -
     wanted = [(function, types) for function, known in functions() for types in known]
     for number, (function, types) in enumerate(wanted):
         report(number, len(wanted))
-        function.compile(types)
+        # As types: what is compiled for a string is kept under that string, where no call looks.
+        function.compile(sigutils.normalize_signature(types)[0])
     report(len(wanted), len(wanted))
 
 
