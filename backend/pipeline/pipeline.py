@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from backend.avatars.base import RenderedView
 from backend.models.runtime import best_device
 from backend.photos import start_decoder
+from backend.pipeline.ahead import compile_all
 from backend.pipeline.baking import bake
 from backend.pipeline.catalog import SUCCESSORS, Catalog, Refiner, ReportProgress
 from backend.pipeline.parts import Parts, complete, rendering
@@ -62,6 +63,7 @@ class Pipeline:
         # Other makers bring torch, which takes seconds to import.
         if "bust" in self.catalog.makers:
             self.catalog.maker("bust")
+            compile_all()
         if "open_head" in self.catalog.head_models:
             self._head_model("open_head")
         # On a GPU a preset is compiled when it is loaded: better now than at the first request.
