@@ -50,7 +50,9 @@ class Door:
             self.router.bind(address)
         except zmq.ZMQError as error:
             self._close_sockets()
-            raise TurboPortraitError("bad_address", f"{address}: {error}") from error
+            taken = error.errno == zmq.EADDRINUSE
+            why = "another program listens there already" if taken else str(error)
+            raise TurboPortraitError("bad_address", f"{address}: {why}") from error
         bound = self.router.getsockopt_string(zmq.LAST_ENDPOINT)
         self.endpoint = Endpoint(bound, os.getpid(), session or secrets.token_hex(8), keys=own)
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from little_head import little_catalog
 
-from backend.client import Client, Endpoint, Keys
+from backend.client import BackendProcess, Client, Endpoint, Keys
 from backend.client.keys import make_keys
 from backend.pipeline import Pipeline
 from backend.protocol.errors import TurboPortraitError
@@ -53,11 +53,17 @@ def test_what_is_no_address_is_refused(address):
     assert error.value.code == "bad_address"
 
 
-def test_an_address_in_use_is_refused(serve):
-    server = serve(Pipeline(little_catalog(), device="cpu"))
-    with pytest.raises(TurboPortraitError) as error:
-        Server(Pipeline(little_catalog(), device="cpu"), server.endpoint.address)
-    assert error.value.code == "bad_address"
+def test_a_port_that_is_taken_is_told_with_the_way_out(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+        process = BackendProcess.start(address=address, log=tmp_path / "log", endpoint_path=tmp_path / "endpoint")
+        assert process.process.wait(60) == 2
+    said = " ".join((tmp_path / "log").read_text().split())
+    assert f"{address}: another program listens there already" in said
+    assert "with * as the port for any free one" in said
+    assert not (tmp_path / "endpoint").exists()
 
 
 def test_a_socket_file_serves_too_and_goes_with_its_backend(serve, connect, tmp_path):
