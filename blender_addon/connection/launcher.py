@@ -54,7 +54,9 @@ def main() -> None:
     try:
         run = importlib.import_module("backend.commands.app").main
     except (ImportError, OSError) as error:
-        end(f"The backend cannot be loaded ({error}): this computer may forbid programs in {HERE}.")
+        # numpy's has many lines, the cause in the last.
+        cause = (str(error).strip() or type(error).__name__).splitlines()[-1]
+        end(f"The backend cannot be loaded ({cause}): this computer may forbid programs in {HERE}, or lack a library.")
     run()
 
 

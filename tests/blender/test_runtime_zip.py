@@ -147,8 +147,9 @@ def test_what_a_virus_scanner_took_away_is_told_and_unpacked_again(tmp_path, nam
 
 
 def test_a_folder_that_forbids_programs_is_told(tmp_path):
-    """Such a disk lets no shared library be opened, which Python tells as an import that failed."""
-    source, target = packed(tmp_path / "packed", {"little.py": "raise ImportError('not permitted')"}), tmp_path / "new"
+    """Such a disk lets no shared library be opened, which Python tells as an import that failed, numpy in many lines."""
+    harmed = {"little.py": "raise ImportError('numpy is not well\\n\\nnot permitted\\n')"}
+    source, target = packed(tmp_path / "packed", harmed), tmp_path / "new"
     assert unpack(source, target).returncode == 0
     ended = start(target)
     assert ended.returncode == 3
