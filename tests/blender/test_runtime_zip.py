@@ -147,7 +147,7 @@ def test_what_a_virus_scanner_took_away_is_told_and_unpacked_again(tmp_path, nam
 
 
 def test_a_folder_that_forbids_programs_is_told(tmp_path):
-    """Such a disk lets no shared library be opened, which Python tells as an import that failed, numpy in many lines."""
+    """Such a disk lets no shared library be opened, which Python tells as an import that failed, numpy at length."""
     harmed = {"little.py": "raise ImportError('numpy is not well\\n\\nnot permitted\\n')"}
     source, target = packed(tmp_path / "packed", harmed), tmp_path / "new"
     assert unpack(source, target).returncode == 0
