@@ -37,11 +37,12 @@ lint: setup
 
 setup: $(VENV)/.done
 
-# The light backend and Blender: what the demonstration takes.
+# The light backend, compiled, and Blender: what the demonstration takes.
 $(VENV)/.light: pyproject.toml constraints.txt tools/system-packages tools/make-venv
 	sh tools/system-packages
 	sh tools/make-venv $(VENV)
 	$(PIP) -e '.[light,demo,blender]'
+	$(BIN)/turboportrait compile
 	@touch $@
 
 $(VENV)/.done: $(VENV)/.light
@@ -69,10 +70,12 @@ open-head: $(VENV)/.build
 extension: setup
 	$(BIN)/python tools/build_extension.py $(RUNTIME)
 
-# A built zip where it counts, minutes for each Blender: ZIP for Python 3.11 in the modules, DESKTOP_ZIP in a window's.
+# A built zip where it counts, minutes for each Blender: ZIP for Python 3.11 in the modules, DESKTOP_ZIP in a window's,
+# BARE_ZIP by a Python of its version in an empty root.
 try-zip: $(VENV)/.done .bpy/4.2/.done .bpy/4.5/.done
-	TURBOPORTRAIT_ZIP=$(ZIP) TURBOPORTRAIT_DESKTOP_ZIP=$(DESKTOP_ZIP) \
-		$(BIN)/python -m pytest -v -s tests/blender/test_whole_zip.py tests/desktop/test_zip_in_window.py
+	TURBOPORTRAIT_ZIP=$(ZIP) TURBOPORTRAIT_DESKTOP_ZIP=$(DESKTOP_ZIP) TURBOPORTRAIT_BARE_ZIP=$(BARE_ZIP) \
+		$(BIN)/python -m pytest -v -s tests/blender/test_whole_zip.py tests/blender/test_bare_python.py \
+		tests/desktop/test_zip_in_window.py
 
 # What *Install full backend* fetches, after any change of constraints.txt; TORCH_WHEELS: see tools/lock_full_backend.py.
 lock: setup

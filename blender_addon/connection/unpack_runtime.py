@@ -23,6 +23,8 @@ LIST = "runtime.json"
 LAUNCHER = "turboportrait_backend.py"
 _LAUNCHER_SOURCE, _FILES = Path(__file__).with_name("launcher.py"), "files.json"
 _KEPT_DATA = ("purelib", "platlib")
+_UNUSED = {("onnxruntime", name) for name in ("quantization", "tools", "transformers")}
+"""Besides tests; together a third of all files."""
 _SPARE = 64 << 20
 """Bytes that are to be free besides what is unpacked: for what numba compiles."""
 STALE_SECONDS = 3600
@@ -132,6 +134,8 @@ def installed_place(name: str) -> PurePosixPath | None:
         raise NotUnpackedError(f"A packed file has a name that is none ({name[:80]!r}): install the extension again")
     if parts and parts[0].endswith(".data"):
         return PurePosixPath(*parts[2:]) if len(parts) > 2 and parts[1] in _KEPT_DATA else None
+    if "tests" in parts or parts[:2] in _UNUSED:
+        return None
     return PurePosixPath(name)
 
 

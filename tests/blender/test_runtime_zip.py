@@ -63,6 +63,14 @@ def test_it_runs_by_the_same_python_apart_from_all_else(tmp_path, monkeypatch, p
     assert said.startswith("here ['serve']")
 
 
+def test_tests_and_tools_that_are_not_used_stay_packed(tmp_path):
+    unused = {"little/tests/test_it.py": "", "onnxruntime/tools/a_long_name.py": "", "onnxruntime/capi/core.py": ""}
+    target = tmp_path / "runtime" / "abc"
+    assert unpack(packed(tmp_path / "packed", LITTLE | unused), target).returncode == 0
+    assert [path.name for path in target.rglob("onnxruntime/*")] == ["capi"]
+    assert not list(target.rglob("tests"))
+
+
 def test_a_second_time_changes_nothing_and_older_ones_go(tmp_path):
     source = packed(tmp_path / "packed", LITTLE)
     old, target = tmp_path / "runtime" / "old", tmp_path / "runtime" / "new"
