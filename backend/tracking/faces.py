@@ -26,6 +26,8 @@ MAX_TILT = 50.0
 """Degrees; a face tilted further is upright in a photo that is turned by a quarter."""
 BELIEVED_SCORE = 0.7
 """The detectors' score from which on a face is believed without landmarks, or the photo turned for it."""
+PROFILE_SCORE = 0.6
+"""Of a face that is seen from the side, which few things are taken for."""
 MAX_MOVED = 12.0
 """Pixels at 512 by which landmarks may differ that are found twice: less than 4 on faces, 9 on faces half of which is
 covered, 30 on what is none."""
@@ -83,7 +85,7 @@ def find_face(photo: np.ndarray, number: int = 0) -> Face:
     landmarks = _landmarks_in(photo, face)
     if landmarks is None:
         # A detector sees a profile from which no landmarks can be read.
-        raise _refusal(face.score, turns)
+        raise _refusal(face.score, turns, face.profile)
     _check_place(landmarks[:468, :2], photo.shape[1], photo.shape[0])
     warnings = []
     if turns:
@@ -137,9 +139,9 @@ def _landmarks_in(photo: np.ndarray, face: Detection) -> np.ndarray | None:
     return None if found is None else to_photo(crop, found)
 
 
-def _refusal(score: float, turns: int) -> TrackingError:
+def _refusal(score: float, turns: int, profile: bool = False) -> TrackingError:
     """What to say of a place that may be a face; after a turn only a face of which all is seen is believed."""
-    if score < BELIEVED_SCORE or turns:
+    if score < (PROFILE_SCORE if profile else BELIEVED_SCORE) or turns:
         return TrackingError(
             "no_face",
             "No face was found in this photo.",
