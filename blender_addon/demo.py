@@ -14,7 +14,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from .scene.head import mesh_of
+from .scene.head import require_mesh
 from .scene.parameters import head_parameters
 from .scene.rig import write_pose
 
@@ -77,7 +77,7 @@ def keyframe_head(head: bpy.types.Object, frames: int) -> None:
         pose[1] = (pitch, yaw, 0)
         write_pose(head, pose, translation)
         neck.keyframe_insert("rotation_euler", frame=frame)
-    keys = mesh_of(head).data.shape_keys.key_blocks
+    keys = require_mesh(head).data.shape_keys.key_blocks
     if "jawOpen" in keys:
         at_rest = keys["jawOpen"].value
         for frame, value in {nod_end: at_rest, (nod_end + frames) // 2: JAW, frames: at_rest}.items():

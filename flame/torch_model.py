@@ -31,6 +31,16 @@ class TorchHeadModel(nn.Module):
         dtype: of the buffers.
     """
 
+    v_template: Tensor
+    shapedirs: Tensor
+    expressiondirs: Tensor
+    posedirs: Tensor
+    J_regressor: Tensor
+    lbs_weights: Tensor
+    faces: Tensor
+    landmark_corners: Tensor
+    landmark_barycentric: Tensor
+
     def __init__(self, model: HeadModel, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.parents = model.parents.tolist()

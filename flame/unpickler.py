@@ -73,6 +73,9 @@ def read_pickle(content: bytes, allowed: Callable[[Name], bool]) -> Any:
         raise HeadPickleError(f"it is no pickle, or damaged: {str(error)[:200]}") from error
 
 
+_OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
+
+
 class _Reader:
     """The machine that pickletools documents, with a stack and a memo."""
 
@@ -84,7 +87,7 @@ class _Reader:
 
     def read(self) -> Any:
         for _ in range(MAX_OPCODES):
-            opcode = pickletools.code2op.get(self._file.read(1).decode("latin-1"))
+            opcode = _OPCODES.get(self._file.read(1).decode("latin-1"))
             if opcode is None:
                 raise HeadPickleError("it is no pickle, or cut")
             argument = self._argument(opcode)

@@ -46,7 +46,7 @@ def stack(
         return FramePicture(np.zeros((*shape, 4), np.uint8), np.full(shape, NO_DEPTH, np.float32), {})
     if len(frames) == 1:
         alpha = frames[0][..., 3] * np.float32(1 / 255)
-        depth = np.minimum(np.nan_to_num(depths[0], posinf=NO_DEPTH), NO_DEPTH).astype(np.float32)
+        depth = np.minimum(np.nan_to_num(depths[0], posinf=float(NO_DEPTH)), NO_DEPTH).astype(np.float32)
         return FramePicture(frames[0], depth, {names[0]: alpha})
     color, depth, seen = composite(frames, depths)
     return FramePicture(straight_bytes(color), depth, dict(zip(names, seen, strict=True)))

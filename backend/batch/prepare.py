@@ -175,7 +175,7 @@ def _evaluated_poses(
         shots = _only(shots, request.only)
         if problems:
             return None
-    poses = _evaluated(request, shots, job, progress)
+    poses = _evaluated(request.blend, request, shots, job, progress)
     _check_header(poses, found, shots, problems)
     return poses
 
@@ -184,17 +184,19 @@ def _only(shots: Sequence[Shot], names: Sequence[str]) -> list[Shot]:
     return [shot for shot in shots if not names or shot.name in names]
 
 
-def _evaluated(request: Request, shots: Sequence[Shot], job: Job, progress: EvaluationProgress) -> PoseFile:
+def _evaluated(
+    blend: Path, request: Request, shots: Sequence[Shot], job: Job, progress: EvaluationProgress
+) -> PoseFile:
     """The poses, from an earlier run where neither the .blend nor the shots have changed since."""
     wanted = [[getattr(shot, name) for name in POSE_FIELDS] for shot in shots]
-    with open(request.blend, "rb") as file:
-        blend = hashlib.file_digest(file, "sha256").hexdigest()
-    name = hashlib.sha256(json.dumps([blend, request.scene, software_version(), wanted]).encode()).hexdigest()[:24]
+    with blend.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    name = hashlib.sha256(json.dumps([digest, request.scene, software_version(), wanted]).encode()).hexdigest()[:24]
     path = job.folder / POSES / f"{name}.npz"
     try:
         poses = PoseFile.load(path)
     except TurboPortraitError:
-        evaluate(request.blend, shots, path, request.blender, request.scene, progress)
+        evaluate(blend, shots, path, request.blender, request.scene, progress)
         poses = PoseFile.load(path)
     sized = [
         msgspec.structs.replace(shot, width=known.width, height=known.height)

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from backend.batch.checksums import installed
-from backend.batch.work import Outcome, Work, Worker, WorkerLost, WorkerSettings
+from backend.batch.work import Outcome, OutputRecord, Work, Worker, WorkerLost, WorkerSettings
 from backend.client.discovery import state_folder
 from backend.client.isolation import SAFE_PATH
 from backend.protocol.errors import TurboPortraitError
@@ -91,7 +91,7 @@ class RayPool:
             "max_task_retries": 0,
             "runtime_env": {"env_vars": variables},
         }
-        self._remote = ray.remote(RemoteWorker)
+        self._remote: Any = ray.remote(RemoteWorker)
         self._actors = [self._start() for _ in range(self._count)]
 
     def room(self) -> int:
@@ -108,7 +108,7 @@ class RayPool:
         return [outcome for reference in ready for outcome in self._taken(owners[reference], reference)]
 
     def _taken(self, actor: _Actor, reference: Any) -> list[Outcome]:
-        work = actor.waiting.get(reference)
+        result: list[OutputRecord] | Exception
         try:
             result = self._ray.get(reference)
         except self._ray.exceptions.RayActorError as error:
@@ -124,8 +124,7 @@ class RayPool:
             if result:
                 raise TurboPortraitError("node_differs", str(result))
             return []
-        del actor.waiting[reference]
-        return [(work, result)]
+        return [(actor.waiting.pop(reference), result)]
 
     def close(self) -> None:
         for actor in self._actors:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from backend.batch.rates import exact_rate, rate_text
 from backend.batch.shot_list import ShotList, decode_text
@@ -23,8 +24,10 @@ _DECIMAL = re.compile(r"\d{1,4}([.,]\d{1,9})?", re.ASCII)
 _TIMECODE = re.compile(r"\d{1,3}:\d\d:\d\d[:;]\d{2,3}", re.ASCII)
 MAX_CELLS = 1000
 """In one line."""
-COLUMNS = ("name", "camera", "first", "last", "fps", "speed")
-COLUMNS += ("avatar", "portrait", "width", "height", "quality", "output")
+COLUMNS = (
+    *("name", "camera", "first", "last", "fps", "speed"),
+    *("avatar", "portrait", "width", "height", "quality", "output"),
+)
 DELIMITERS = ",;\t"
 
 
@@ -80,20 +83,25 @@ def _read_row(
     before = len(found.problems)
     if surplus:
         found.complain(line, f"{surplus} more cells than the header has columns")
-    values: dict[str, object] = {name: cells.get(name, "") for name in ("name", *TEXTS)}
+    values: dict[str, Any] = {name: cells.get(name, "") for name in ("name", *TEXTS)}
     if cells.get("fps"):
         _take_rate(cells["fps"], line, found)
     for name in FRAMES:
         values[name] = _frame(name, cells.get(name, ""), line, found, found.rate or rate)
     for name in NUMBERS:
         if cell := cells.get(name, ""):
-            values[name] = int(cell) if _WHOLE.fullmatch(cell) else _complain(found, line, name, cell, "a whole number")
+            if _WHOLE.fullmatch(cell):
+                values[name] = int(cell)
+            else:
+                _complain(found, line, name, cell, "a whole number")
     if cell := cells.get("speed", ""):
-        good = _DECIMAL.fullmatch(cell)
-        values["speed"] = float(cell.replace(",", ".")) if good else _complain(found, line, "speed", cell, "a number")
+        if _DECIMAL.fullmatch(cell):
+            values["speed"] = float(cell.replace(",", "."))
+        else:
+            _complain(found, line, "speed", cell, "a number")
     if values["portrait"]:
         # As written, relative to the list's own folder.
-        values["portrait"] = str(path.parent / str(values["portrait"]))
+        values["portrait"] = str(path.parent / values["portrait"])
     if len(found.problems) == before:
         found.shots.append(Shot(**values, line=line))
 

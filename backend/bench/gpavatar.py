@@ -27,7 +27,8 @@ DIRECT_CHUNK = 1 << 15
 def random_network() -> GPAvatarNetwork:
     """The network as training would begin, but for a density that is neither empty nor solid."""
     network = GPAvatarNetwork(GPAvatarConfig()).eval().requires_grad_(False)
-    network.nerf_mlp.density_layers[0].bias.fill_(0.1)
+    _, bias = network.nerf_mlp.density_layers.parameters()
+    bias.fill_(0.1)
     return network
 
 
@@ -68,7 +69,8 @@ def side_by_side(renderer: Renderer, repeats: int) -> dict:
         return network.render_features(rays, points[None], planes[None], chunk=DIRECT_CHUNK, search=brute_force)
 
     coordinates = rays.at(coarse_depths(rays, config.coarse_samples)).flatten(1, 2)
-    ours, theirs = folded(), []
+    ours = folded()
+    theirs: list[VolumeRendering] = []
     if renderer.device.type == "cuda":
         directly()
     timed = partial(seconds_of, device=renderer.device)
@@ -85,8 +87,8 @@ def side_by_side(renderer: Renderer, repeats: int) -> dict:
                 2 * timed(partial(brute_force, coordinates, points[None], config.neighbours))
             )
     medians = {name: float(np.median(values)) for name, values in seconds.items()}
-    ours, theirs = ours.features.double(), theirs[-1].features.double()
-    error = (ours - theirs).norm() / theirs.norm()
+    right = theirs[-1].features.double()
+    error = (ours.features.double() - right).norm() / right.norm()
     return {f"{name}_s": round(value, 4) for name, value in medians.items()} | {
         "ratio": round(medians["direct"] / medians["folded"], 1),
         "relative_difference": float(f"{error.item():.1e}"),

@@ -8,15 +8,16 @@ tensors are contiguous. Same networks, same pictures.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 
 from backend.avatars.base import RenderedView
+from backend.models.memory_format import in_memory_format
 from backend.refiner import Refiner
-from backend.refiner.config import LoraSpec
+from backend.refiner.config import LoraSpec, NetworkName
 from backend.refiner.network.attention import ReshapedSelfAttention, level_of
 from backend.refiner.network.autoencoder import decode, encode, reduction
 from backend.refiner.network.coordinates import TokenPlaces, place_features
@@ -41,7 +42,7 @@ class _JoinedImages:
 class PlainRefiner:
     """The same function as a `Refiner`'s `refine`, on copies of its networks."""
 
-    def __init__(self, refiner: Refiner, lora: dict[str, LoraSpec], dtype: torch.dtype) -> None:
+    def __init__(self, refiner: Refiner, lora: Mapping[NetworkName, LoraSpec], dtype: torch.dtype) -> None:
         """Copy.
 
         Args:
@@ -50,16 +51,13 @@ class PlainRefiner:
             dtype: of weights and activations.
         """
         self._refiner = refiner
-        networks = torch.nn.ModuleDict({"unet": refiner.unet, "vae": refiner.vae})
-        if refiner.skips is not None:
-            networks["skips"] = refiner.skips
-        networks = copy.deepcopy(networks)
-        unfold_upsampling(networks)
+        self.unet, self.vae, self.skips = copy.deepcopy((refiner.unet, refiner.vae, refiner.skips))
         for part, spec in lora.items():
-            add_lora(networks[part], spec)
-        networks.to(refiner.device, dtype).to(memory_format=torch.contiguous_format).eval().requires_grad_(False)
-        self.unet, self.vae = networks["unet"], networks["vae"]
-        self.skips = None if refiner.skips is None else networks["skips"]
+            add_lora(getattr(self, part), spec)
+        for network in (self.unet, self.vae, *([] if self.skips is None else [self.skips])):
+            unfold_upsampling(network)
+            network.to(refiner.device, dtype).eval().requires_grad_(False)
+            in_memory_format(network, torch.contiguous_format)
         self.prompt = refiner.prompt.detach().to(dtype)
         self._dtype = dtype
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from enum import StrEnum
 from functools import cache, partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,12 +49,13 @@ class Case:
 
     def __init__(self, model: Refiner, views: int, size: int, preset: str, framing: Framing = Framing.FULL) -> None:
         self.model, self.count, self.size, self.preset, self.framing = model, views, size, preset, framing
+        self.place: np.ndarray | None = None
         if framing is Framing.PORTRAIT:
             self.views, self.portrait, self.place = _astronaut(views, size)
         else:
             rng = np.random.default_rng(0)
             self.views = [_picture(rng, size) for _ in range(views)]
-            self.portrait, self.place = _picture(rng, size).rgba, None
+            self.portrait = _picture(rng, size).rgba
         self.memory = 0
 
     def __str__(self) -> str:
@@ -91,7 +93,7 @@ class Case:
                 taken[name].append(seconds_of(call, device))
                 spent += taken[name][-1]
         worked = time.process_time() - worked
-        figures = {
+        figures: dict[str, Any] = {
             "preset": self.preset,
             "framing": self.framing,
             "views": self.count,
@@ -191,7 +193,7 @@ def _astronaut(count: int, size: int) -> tuple[list[RenderedView], np.ndarray, n
     """So many views of the astronaut from -35 to 35 degrees, framed as registered, the portrait and its places."""
     subject = _registered(size)
     avatar = subject.avatar
-    cameras = subject.cameras(np.linspace(-35, 35, count) if count > 1 else [20])
+    cameras = subject.cameras(np.linspace(-35, 35, count).tolist() if count > 1 else [20.0])
     return avatar.render(cameras, avatar.tracked.parameters), subject.reference, avatar.portrait_place(size)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
@@ -25,7 +26,7 @@ def refining_flop(folder: Path, views: int, size: int, references: int = 1) -> d
         latent = size // reduction(refiner.vae)
         channels = refiner.unet.config.in_channels
         noisy = torch.empty(1, views, channels, latent, latent)
-        stages = {
+        stages: dict[str, Callable[[], Any]] = {
             "encode": lambda: refiner.encode_images(NetworkViews.split(torch.empty(views, CHANNELS, size, size))),
             "unet": lambda: refiner.denoise(noisy, torch.empty(1, references, channels, latent, latent)),
         }

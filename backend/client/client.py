@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -21,11 +22,13 @@ from backend.protocol.messages import (
     GetMesh,
     Hello,
     HelloReply,
-    Message,
+    MeshReply,
+    Progress,
     Register,
     Registered,
     Render,
     Reply,
+    Request,
     Shutdown,
     Status,
     StatusReply,
@@ -81,7 +84,7 @@ class Client:
 
     # Never waiting
 
-    def submit(self, kind: type[Message], **fields: object) -> Handle:
+    def submit(self, kind: type[Request], **fields: Any) -> Handle:
         """Send a request of this kind. What is wrong with it arrives as an error, as if the backend had answered."""
         handle = Handle(kind(id=next(self._ids), **fields))
         try:
@@ -145,8 +148,9 @@ class Client:
         while True:
             mine = [reply for owner, reply in self._events if owner is handle]
             self._events = deque(event for event in self._events if event[0] is not handle)
-            for reply in mine if on_reply else ():
-                on_reply(reply)
+            if on_reply:
+                for reply in mine:
+                    on_reply(reply)
             if handle.error:
                 raise handle.error
             if handle.finished:
@@ -165,10 +169,9 @@ class Client:
             TurboPortraitError: backend_unreachable, protocol_version.
         """
         try:
-            self.wait(self._hello, timeout)
+            return self.wait(self._hello, timeout).result_of(HelloReply)
         except TurboPortraitError as error:
             raise BackendUnreachable(self.endpoint.address) if error.code == "timeout" else error from None
-        return self.backend
 
     def register(
         self,
@@ -187,12 +190,12 @@ class Client:
         """
 
         def report(reply: Reply) -> None:
-            if on_progress and hasattr(reply, "fraction"):
+            if on_progress and isinstance(reply, Progress):
                 on_progress(reply.fraction, reply.stage)
 
         pixels = np.frombuffer(photo, np.uint8)
         handle = self.submit(Register, photo=pixels, maker=maker, head_model=head_model, texture=texture, face=face)
-        return self.wait(handle, timeout, on_reply=report).result
+        return self.wait(handle, timeout, on_reply=report).result_of(Registered)
 
     def render(
         self,
@@ -201,7 +204,7 @@ class Client:
         views: Sequence[View],
         timeout: float | None = None,
         interrupted: Callable[[], bool] | None = None,
-        **options: object,
+        **options: Any,
     ) -> Rendered:
         """Render views and wait; `options` are the further fields of `Render`. Errors as `wait`."""
         options = {"priority": "batch", **options}
@@ -210,15 +213,15 @@ class Client:
         raw, refined = (
             {view.key: view for view in part.views} if part else {} for part in (handle.raw, handle.refined)
         )
-        return Rendered(raw, refined, handle.done.timings, handle.done.warnings)
+        return Rendered(raw, refined, handle.timings, handle.warnings)
 
     def mesh(self, avatar: str, timeout: float | None = None) -> RiggedMesh:
         """The avatar's mesh; errors as `wait`."""
-        return self.wait(self.submit(GetMesh, avatar=avatar), timeout).result.mesh
+        return self.wait(self.submit(GetMesh, avatar=avatar), timeout).result_of(MeshReply).mesh
 
     def status(self, timeout: float = CONNECT_SECONDS) -> StatusReply:
         """How the backend is; errors as `wait`."""
-        return self.wait(self.submit(Status), timeout).result
+        return self.wait(self.submit(Status), timeout).result_of(StatusReply)
 
     def forget(self, avatar: str, timeout: float = CONNECT_SECONDS) -> None:
         """Drop an avatar from the backend's memory; errors as `wait`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from backend.protocol.errors import BackendLost, BackendUnreachable, TurboPortraitError
 from backend.protocol.messages import (
@@ -19,6 +20,9 @@ from backend.protocol.messages import (
     Request,
     StatusReply,
 )
+
+Result = Registered | MeshReply | StatusReply | HelloReply
+ResultT = TypeVar("ResultT", bound=Result)
 
 _SPECIAL = {"backend_lost": BackendLost, "backend_unreachable": BackendUnreachable}
 
@@ -42,7 +46,7 @@ class Handle:
     progress: Progress | None = None
     raw: RawViews | None = None
     refined: RefinedViews | None = None
-    result: Registered | MeshReply | StatusReply | HelloReply | None = None
+    result: Result | None = None
     done: Done | None = None
     error: TurboPortraitError | None = None
 
@@ -50,6 +54,28 @@ class Handle:
     def id(self) -> int:
         """The request's id."""
         return self.request.id
+
+    @property
+    def timings(self) -> dict[str, float]:
+        """Seconds, by stage, of a request that succeeded."""
+        return {} if self.done is None else self.done.timings
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What of a request that succeeded is not as asked, in sentences."""
+        return () if self.done is None else self.done.warnings
+
+    def result_of(self, kind: type[ResultT]) -> ResultT:
+        """The result of a request that succeeded.
+
+        Raises:
+            TurboPortraitError: malformed_message: the backend gave another.
+        """
+        if not isinstance(self.result, kind):
+            raise TurboPortraitError(
+                "malformed_message", f"{kind.__name__} was to come, {type(self.result).__name__} came"
+            )
+        return self.result
 
     @property
     def finished(self) -> bool:

@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -168,7 +168,7 @@ def regions(
     held_out = [p for p in read_pictures(corpus / "people") if is_held_out(int(p.group))]
     if not held_out:
         raise TurboPortraitError("bad_corpus", f"{corpus / 'people'} has no held-out people")
-    figures = {"people": measure_people(PortraitParser(network), held_out)}
+    figures: dict[str, dict[str, Any]] = {"people": measure_people(PortraitParser(network), held_out)}
     if portraits is not None and teacher is not None:
         hair = HairTeacher(teacher)
         photos = find_photos(portraits)

@@ -28,10 +28,12 @@ class Sound:
             self._source.close()
             return
         sound, video = self._source.streams.audio[0], self._source.streams.video[0]
-        begin = float(video.start_time * video.time_base) if video.start_time is not None else 0.0
-        stereo = "stereo" if sound.layout.nb_channels > 1 else "mono"
-        self._stream = movie.add_stream("aac", rate=sound.rate, layout=stereo)
-        self._resampler = av.AudioResampler("fltp", stereo, sound.rate)
+        begin = 0.0
+        if video.start_time is not None and video.time_base is not None:
+            begin = float(video.start_time * video.time_base)
+        self._layout = "stereo" if sound.layout.nb_channels > 1 else "mono"
+        self._stream = movie.add_stream("aac", rate=sound.rate, layout=self._layout)
+        self._resampler = av.AudioResampler("fltp", self._layout, sound.rate)
         self._frames = self._resampled(sound, begin)
 
     def carry(self, until: float) -> None:
@@ -40,7 +42,7 @@ class Sound:
             frame = next(self._frames, None)
             if frame is None:
                 return
-            self._written = float((frame.pts + frame.samples) * frame.time_base)
+            self._written = (frame.time or 0.0) + frame.samples / frame.sample_rate
             self._movie.mux(self._stream.encode(frame))
 
     def finish(self) -> None:
@@ -73,9 +75,7 @@ class Sound:
             return
 
     def _silence(self, sound: av.AudioStream, samples: int) -> av.AudioFrame:
-        channels = self._stream.layout.nb_channels
-        quiet = av.AudioFrame.from_ndarray(
-            np.zeros((channels, samples), np.float32), "fltp", "stereo" if channels > 1 else "mono"
-        )
+        channels = 2 if self._layout == "stereo" else 1
+        quiet = av.AudioFrame.from_ndarray(np.zeros((channels, samples), np.float32), "fltp", self._layout)
         quiet.sample_rate, quiet.pts, quiet.time_base = sound.rate, 0, Fraction(1, sound.rate)
         return quiet

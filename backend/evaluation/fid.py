@@ -35,7 +35,7 @@ class Fid:
 
         found = {}
         for method, features in self._features.items():
-            distance = FrechetInceptionDistance(feature=_Given(int(self._network.num_features)))
+            distance = FrechetInceptionDistance(feature=_Given(features[0].shape[-1]))
             distance.update(torch.stack(self._truth), real=True)
             distance.update(torch.stack(features), real=False)
             found[method] = float(distance.compute())

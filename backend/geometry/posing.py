@@ -63,10 +63,9 @@ def pixels_before(
 
 def draw(faces: np.ndarray, camera: Camera, vertices: np.ndarray) -> Raster:
     """What each pixel of a camera shows of a surface with vertices (N, 3) in head space."""
-    points = camera.to_camera(vertices.astype(float))
-    depth = np.where(points[:, 2] > 0, points[:, 2], np.nan)
-    screen = np.column_stack([(points @ camera.intrinsics.T)[:, :2] / depth[:, None], depth]).astype(np.float32)
-    return rasterize(screen, faces, camera.width, camera.height)
+    screen = camera.to_screen(vertices.astype(float))
+    screen[screen[:, 2] <= 0] = np.nan
+    return rasterize(screen.astype(np.float32), faces, camera.width, camera.height)
 
 
 def surface_before(
@@ -75,12 +74,11 @@ def surface_before(
     """As `pixels_before`, of a surface whose vertices (N, 3) now and before are known."""
     (camera, vertices), (earlier, vertices_before) = now, before
     raster = draw(faces, camera, vertices)
-    was = interpolate(raster, faces, earlier.to_camera(vertices_before.astype(float)))
-    ahead = raster.covered & (was[..., 2] > 0)
-    homogeneous = was @ earlier.intrinsics.T.astype(np.float32)
-    pixels = homogeneous[..., :2] / np.where(ahead, was[..., 2], 1)[..., None]
+    was = earlier.to_screen(interpolate(raster, faces, vertices_before.astype(float)))
+    pixels, depth = was[..., :2], was[..., 2]
+    ahead = raster.covered & (depth > 0)
     columns, rows = (np.floor(np.nan_to_num(pixels[..., i], nan=-1, posinf=-1, neginf=-1)) for i in (0, 1))
     inside = ahead & (columns >= 0) & (rows >= 0) & (columns < earlier.width) & (rows < earlier.height)
     seen = np.full(inside.shape, np.inf, np.float32)
     seen[inside] = depth_before[rows[inside].astype(int), columns[inside].astype(int)]
-    return pixels.astype(np.float32), inside & np.isfinite(seen) & (was[..., 2] < seen + SAME_SURFACE)
+    return pixels.astype(np.float32), inside & np.isfinite(seen) & (depth < seen + SAME_SURFACE)

@@ -38,6 +38,8 @@ def weights_file() -> Path | None:
 class FaceRecogniser(nn.Module):
     """Faces to embeddings; all its weights are frozen."""
 
+    mean: torch.Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.entry = _Convolution(3, 32, 7, 2)
@@ -95,8 +97,8 @@ class _Convolution(nn.Module):
             raise TurboPortraitError("training_weights", "the face recogniser's file holds another network")
         factor, offset = torch.from_numpy(affine).split(width)
         weight, bias = torch.from_numpy(filters).split([filters.size - width, width])
-        self.convolution.weight.copy_(weight.reshape_as(self.convolution.weight) * factor[:, None, None, None])
-        self.convolution.bias.copy_(bias * factor + offset)
+        weight = weight.reshape_as(self.convolution.weight) * factor[:, None, None, None]
+        self.convolution.load_state_dict({"weight": weight, "bias": bias * factor + offset})
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         return self.convolution(hidden)

@@ -30,6 +30,12 @@ SMOOTH = 1e-3
 class Flip(nn.Module):
     """FLIP per pixel."""
 
+    to_xyz: torch.Tensor
+    from_xyz: torch.Tensor
+    shares: torch.Tensor
+    gaussians: torch.Tensor
+    profiles: torch.Tensor
+
     def __init__(self) -> None:
         super().__init__()
         matrix = torch.tensor(TO_XYZ, dtype=torch.float64)
@@ -121,7 +127,8 @@ def _sensitivity() -> tuple[torch.Tensor, torch.Tensor]:
     widest = max(width for channel in SENSITIVITY for size, width in channel if size)
     radius = math.ceil(3 * math.sqrt(widest / (2 * math.pi**2)) * PIXELS_PER_DEGREE)
     degrees = torch.arange(-radius, radius + 1) / PIXELS_PER_DEGREE
-    shares, profiles = [], []
+    shares: list[torch.Tensor] = []
+    profiles: list[torch.Tensor] = []
     for channel in SENSITIVITY:
         gaussians = [torch.exp(-(math.pi**2) / width * degrees**2) for _, width in channel]
         sizes = [size * math.sqrt(math.pi / width) for size, width in channel]

@@ -45,9 +45,11 @@ class Block(nn.Module):
 
     def __init__(self, channels: int, branches: Sequence[Sequence]) -> None:
         super().__init__()
-        self._branches, self.channels = [], 0
+        self._branches: list[list[Sequence[nn.Module]]] = []
+        self.channels = 0
         for branch in branches:
-            width, steps = channels, []
+            width = channels
+            steps: list[Sequence[nn.Module]] = []
             for step in branch:
                 if isinstance(step, nn.Module):
                     steps.append([step])
@@ -60,9 +62,10 @@ class Block(nn.Module):
 
     def _convolution(self, channels: int, name: str, out: int, kernel: Kernel, stride: int = 1) -> Convolution:
         sides = (kernel, kernel) if isinstance(kernel, int) else kernel
-        padding = tuple(side // 2 for side in sides) if stride == 1 else 0
-        self.add_module(name, Convolution(channels, out, kernel, stride, padding))
-        return self.get_submodule(name)
+        padding: Kernel = (sides[0] // 2, sides[1] // 2) if stride == 1 else 0
+        convolution = Convolution(channels, out, kernel, stride, padding)
+        self.add_module(name, convolution)
+        return convolution
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         ends = []
@@ -91,8 +94,9 @@ class Inception(nn.Module):
         blocks = _blocks()
         self._order = tuple(blocks)
         for name, branches in blocks.items():
-            self.add_module(name, Block(channels, branches))
-            channels = self.get_submodule(name).channels
+            block = Block(channels, branches)
+            self.add_module(name, block)
+            channels = block.channels
         # Not needed for the features, but part of the file.
         self.fc = nn.Linear(channels, 1008)
         self.eval().requires_grad_(False)

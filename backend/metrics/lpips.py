@@ -39,13 +39,15 @@ class Backbone:
 
     def build(self) -> nn.Sequential:
         """The feature layers with fresh weights, numbered as torchvision does."""
-        modules, channels = [], 3
+        modules: list[nn.Module] = []
+        channels = 3
         for layer in self.layers:
             if len(layer) == 2:
                 modules.append(nn.MaxPool2d(*layer))
             else:
-                modules += [nn.Conv2d(channels, *layer), nn.ReLU()]
-                channels = layer[0]
+                width, kernel, stride, padding = layer
+                modules += [nn.Conv2d(channels, width, kernel, stride, padding), nn.ReLU()]
+                channels = width
         return nn.Sequential(*modules)
 
 
@@ -75,6 +77,9 @@ class Lpips(nn.Module):
         taps: see `Backbone`.
         linear: per tap, (C,) weights of the channels' squared differences.
     """
+
+    shift: torch.Tensor
+    scale: torch.Tensor
 
     def __init__(self, features: nn.Sequential, taps: tuple[int, ...], linear: list[torch.Tensor]) -> None:
         super().__init__()
@@ -143,7 +148,7 @@ def _feature_weights(path: Path, features: nn.Sequential) -> dict[str, torch.Ten
 def _linear_weights(net: str, taps: int) -> list[torch.Tensor]:
     # Found, not imported: torchmetrics as a whole loads slowly.
     package = importlib.util.find_spec("torchmetrics")
-    if package is None:
+    if package is None or package.origin is None:
         raise TurboPortraitError("training_weights", "LPIPS' linear weights come with torchmetrics: install it")
     path = Path(package.origin).parent / "functional" / "image" / "lpips_models" / f"{net}.pth"
     weights = torch.load(path, map_location="cpu", weights_only=True)

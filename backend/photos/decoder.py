@@ -5,12 +5,14 @@ from __future__ import annotations
 import atexit
 import contextlib
 import importlib.util
+import io
 import os
 import subprocess
 import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -79,11 +81,12 @@ class _Decoder:
             process = self._running()
             timer = threading.Timer(MAX_SECONDS, process.kill)
             timer.start()
+            requests, answers = _pipes(process)
             try:
-                process.stdin.write(decoding.REQUEST.pack(len(data), MAX_PIXELS, MAX_SIDE, int(MAX_SECONDS) + 1))
-                process.stdin.write(data)
-                process.stdin.flush()
-                return self._receive(process)
+                requests.write(decoding.REQUEST.pack(len(data), MAX_PIXELS, MAX_SIDE, int(MAX_SECONDS) + 1))
+                requests.write(data)
+                requests.flush()
+                return self._receive(answers)
             except (OSError, EOFError) as error:
                 # It crashed, or was ended after `MAX_SECONDS`.
                 self._end()
@@ -101,8 +104,8 @@ class _Decoder:
         with self._lock:
             self._end()
 
-    def _receive(self, process: subprocess.Popen) -> Photo:
-        header = process.stdout.read(decoding.ANSWER.size)
+    def _receive(self, answers: io.BufferedReader) -> Photo:
+        header = answers.read(decoding.ANSWER.size)
         if len(header) < decoding.ANSWER.size:
             raise EOFError
         status, width, height, channels = decoding.ANSWER.unpack(header)
@@ -114,7 +117,7 @@ class _Decoder:
         if status != decoding.OK or not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE) or channels not in (3, 4):
             raise EOFError
         pixels = np.empty((height, width, channels), np.uint8)
-        if process.stdout.readinto(pixels.reshape(-1).data) < pixels.nbytes:
+        if answers.readinto(pixels.reshape(-1).data) < pixels.nbytes:
             raise EOFError
         if channels == 3:
             return Photo(pixels)
@@ -132,6 +135,13 @@ class _Decoder:
             with contextlib.suppress(OSError):
                 self._process.communicate()
         self._process = None
+
+
+def _pipes(process: subprocess.Popen) -> tuple[IO[bytes], io.BufferedReader]:
+    """For requests and for answers."""
+    assert process.stdin is not None
+    assert isinstance(process.stdout, io.BufferedReader)
+    return process.stdin, process.stdout
 
 
 def _start() -> subprocess.Popen:
@@ -153,7 +163,7 @@ def _start() -> subprocess.Popen:
         import fcntl
 
         with contextlib.suppress(OSError):
-            for pipe in (process.stdin, process.stdout):
+            for pipe in _pipes(process):
                 fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     return process
 

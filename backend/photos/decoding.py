@@ -11,6 +11,10 @@ import signal
 import struct
 import sys
 import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 REQUEST = struct.Struct("<QQIQ")
 """Bytes of the file; limits: pixels of the picture, pixels of a side of the answer, seconds."""
@@ -20,6 +24,8 @@ STRIPE = 64
 """Rows that are sent together."""
 OK, NO_IMAGE, TOO_LARGE = range(3)
 ORIENTATION = 0x0112
+_TURNS: dict[int, "Image.Transpose"] = {}
+"""By EXIF's orientation; filled when Pillow is there."""
 
 
 def main(memory: int, formats: list[str]) -> None:
@@ -47,11 +53,11 @@ def _answer(data: bytes, formats: list[str], most_pixels: int, side: int) -> tup
     """Status, width and height, and the picture where it is to be had."""
     size = 0, 0
     try:
-        with Image.open(io.BytesIO(data), formats=formats) as image:
-            size = image.size
+        with Image.open(io.BytesIO(data), formats=formats) as opened:
+            size = opened.size
             if size[0] * size[1] > most_pixels:
                 return TOO_LARGE, size, None
-            image = _upright(image, side)
+            image = _upright(opened, side)
             return OK, image.size, image
     except MemoryError:
         return TOO_LARGE, size, None
@@ -81,7 +87,7 @@ def _upright(image: "Image.Image", side: int) -> "Image.Image":
     if image.mode == "RGBA":
         alpha = image.getchannel("A")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-        if alpha.getextrema()[0] < 255:
+        if alpha.histogram()[255] < alpha.width * alpha.height:
             image.putalpha(alpha)
     return image
 
@@ -96,14 +102,15 @@ def _to_srgb(image: "Image.Image", profile: bytes) -> "Image.Image":
         if ImageCms.getProfileDescription(source).startswith("sRGB"):
             return image.convert(mode)
         # What is outside sRGB is clipped; black stays black, as photo software does.
-        return ImageCms.profileToProfile(
-            image,
+        to_srgb = ImageCms.buildTransform(
             source,
             ImageCms.createProfile("sRGB"),
+            image.mode,
+            mode,
             renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            outputMode=mode,
             flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
         )
+        return to_srgb.apply(image)
     return image.convert(mode)
 
 
@@ -118,7 +125,7 @@ def _limit(memory: int) -> None:
 
 
 def _load_plugins(formats: list[str]) -> None:
-    global Image, _TURNS
+    global Image
     from PIL import Image
 
     Image.init()
@@ -132,9 +139,9 @@ def _load_plugins(formats: list[str]) -> None:
     Image.MAX_IMAGE_PIXELS = None
     warnings.simplefilter("ignore")
     turn = Image.Transpose
-    turns = (turn.FLIP_LEFT_RIGHT, turn.ROTATE_180, turn.FLIP_TOP_BOTTOM)
-    turns += (turn.TRANSPOSE, turn.ROTATE_270, turn.TRANSVERSE, turn.ROTATE_90)
-    _TURNS = dict(enumerate(turns, start=2))
+    turns = [turn.FLIP_LEFT_RIGHT, turn.ROTATE_180, turn.FLIP_TOP_BOTTOM]
+    turns += [turn.TRANSPOSE, turn.ROTATE_270, turn.TRANSVERSE, turn.ROTATE_90]
+    _TURNS.update(enumerate(turns, start=2))
 
 
 if __name__ == "__main__":

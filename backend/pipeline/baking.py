@@ -5,6 +5,8 @@ Then a frame needs no network to show it, a host's viewport shows it too, and it
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -26,14 +28,20 @@ UNSEEN = 0.02
 
 
 def bake(registration: Registration, refiner: Refiner, preset: str) -> Registration:
-    """The same avatar, a `textured` one, with refined colours in its texture.
+    """The same avatar, a `textured` one, with refined colours in its texture."""
+    texture = baked_texture(registration, refiner, preset)
+    return registration if texture is None else replace(registration, avatar=registration.avatar.with_texture(texture))
+
+
+def baked_texture(registration: Registration, refiner: Refiner, preset: str) -> np.ndarray | None:
+    """An avatar's texture (H, W, 4) uint8 with refined colours; None of an avatar that has no mesh.
 
     The portrait's own texels stay: colours change by how unsure the photo is of them.
     """
     avatar = registration.avatar
     mesh = avatar.mesh()
     if mesh is None:
-        return registration
+        return None
     tracked = avatar.tracked
     cameras = [camera_from_side(tracked.camera, yaw, 0, refiner.size) for yaw in RING]
     views = avatar.render(cameras, tracked.parameters)
@@ -52,5 +60,4 @@ def bake(registration: Registration, refiner: Refiner, preset: str) -> Registrat
     unsure = 1 - mesh.confidence[..., None] / np.float32(255)
     texture = mesh.texture.copy()
     texture[..., :3] = np.clip(np.rint(texture[..., :3] + unsure * correction), 0, 255)
-    baked = avatar.with_texture(texture)
-    return Registration(baked, registration.reference, registration.head_model_checksum, registration.reference_states)
+    return texture

@@ -55,10 +55,14 @@ class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         m = self.extrinsics
         return points @ m[:3, :3].T + m[:3, 3]
 
-    def project(self, points: np.ndarray) -> np.ndarray:
-        """Points (..., 3) in head space to pixel coordinates (..., 2); meaningless for points behind the camera."""
+    def to_screen(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., 3) in head space to pixel coordinates and depth (..., 3); meaningless behind the camera."""
         homogeneous = self.to_camera(points) @ self.intrinsics.T
-        return homogeneous[..., :2] / homogeneous[..., 2:]
+        return np.concatenate([homogeneous[..., :2] / homogeneous[..., 2:], homogeneous[..., 2:]], -1)
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """The pixel coordinates (..., 2) alone."""
+        return self.to_screen(points)[..., :2]
 
     def unproject(self, pixels: np.ndarray, depth: np.ndarray) -> np.ndarray:
         """Pixel coordinates (n, 2) at depths (n,) along the camera's axis, metres, to points (n, 3) in head space."""

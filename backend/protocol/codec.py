@@ -19,7 +19,7 @@ import numpy as np
 
 from backend.protocol import limits
 from backend.protocol.errors import TurboPortraitError
-from backend.protocol.messages import Message, Reply, Request
+from backend.protocol.messages import Heartbeat, Message, Reply, Request
 
 VERSION = 4
 _MAGIC = b"TP3D"
@@ -59,7 +59,7 @@ def encode(message: Message) -> list[bytes | memoryview]:
     return [_PRELUDE.pack(_MAGIC, VERSION), header, *arrays]
 
 
-def decode_request(frames: Sequence[Any]) -> Request:
+def decode_request(frames: Sequence[Any]) -> Request | Heartbeat:
     """Frames (bytes, memoryviews or zmq frames) as a request. Arrays are read-only views of the frames.
 
     Raises:
@@ -67,12 +67,12 @@ def decode_request(frames: Sequence[Any]) -> Request:
     """
     if sum(_bytes_of(frame).nbytes for frame in frames) > limits.MAX_REQUEST_BYTES:
         raise TurboPortraitError("message_too_large")
-    return _decode(frames, Request)
+    return _decode(frames, Request | Heartbeat)
 
 
-def decode_reply(frames: Sequence[Any]) -> Reply:
+def decode_reply(frames: Sequence[Any]) -> Reply | Heartbeat:
     """Frames as a reply; as `decode_request`."""
-    return _decode(frames, Reply)
+    return _decode(frames, Reply | Heartbeat)
 
 
 def request_id(frames: Sequence[Any]) -> int:

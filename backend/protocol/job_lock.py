@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import socket
+import sys
 import threading
 import time
 import uuid
@@ -198,7 +199,7 @@ def _lock(file: BinaryIO, tries: int = _TRIES) -> bool | None:
     return False
 
 
-if os.name == "posix":
+if sys.platform != "win32":
     import fcntl
 
     def _lock_now(file: BinaryIO) -> None:

@@ -25,7 +25,7 @@ class Message(Struct, frozen=True, kw_only=True, eq=False, forbid_unknown_fields
     """Base of all messages; the class's name in lower case is its type on the wire."""
 
 
-class Heartbeat(Message):
+class Heartbeat(Message, frozen=True):
     """Both ways, every `limits.HEARTBEAT_SECONDS`; the backend's carry the session that `HelloReply` told."""
 
     session: Name = ""
@@ -34,14 +34,14 @@ class Heartbeat(Message):
 # Requests
 
 
-class Hello(Message):
+class Hello(Message, frozen=True):
     """The first message of a client. Answered by `HelloReply`."""
 
     id: Id
     client: Name = ""
 
 
-class Register(Message):
+class Register(Message, frozen=True):
     """Make an avatar from a portrait. Answered by `Registered`.
 
     Attributes:
@@ -71,7 +71,7 @@ class View(Struct, frozen=True, forbid_unknown_fields=True):
     camera: Camera
 
 
-class Render(Message):
+class Render(Message, frozen=True):
     """Render one pose of an avatar by one or more cameras. Answered by `RawViews`, `RefinedViews` or both.
 
     Attributes:
@@ -98,34 +98,34 @@ class Render(Message):
     priority: Literal["live", "batch"] = "live"
 
 
-class GetMesh(Message):
+class GetMesh(Message, frozen=True):
     """The avatar as a rigged mesh. Answered by `MeshReply`."""
 
     id: Id
     avatar: Name
 
 
-class Cancel(Message):
+class Cancel(Message, frozen=True):
     """Stop the request `target` of the same client: it ends with the error `cancelled` unless it was done already."""
 
     id: Id
     target: Id
 
 
-class Forget(Message):
+class Forget(Message, frozen=True):
     """Drop an avatar from the backend's memory."""
 
     id: Id
     avatar: Name
 
 
-class Status(Message):
+class Status(Message, frozen=True):
     """Answered by `StatusReply`."""
 
     id: Id
 
 
-class Shutdown(Message):
+class Shutdown(Message, frozen=True):
     """End the backend."""
 
     id: Id
@@ -146,7 +146,7 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     max_photo_bytes: int = limits.MAX_PHOTO_BYTES
 
 
-class HelloReply(Message):
+class HelloReply(Message, frozen=True):
     """`session` differs for every start of a backend."""
 
     id: Id
@@ -157,13 +157,13 @@ class HelloReply(Message):
     capabilities: Capabilities
 
 
-class Accepted(Message):
+class Accepted(Message, frozen=True):
     """The request waits its turn."""
 
     id: Id
 
 
-class Progress(Message):
+class Progress(Message, frozen=True):
     """`fraction` in [0, 1] of the request is done; `stage` is a few words for the user."""
 
     id: Id
@@ -178,7 +178,7 @@ class Notice(Struct, frozen=True):
     sentence: str
 
 
-class Registered(Message):
+class Registered(Message, frozen=True):
     """An avatar is ready.
 
     Attributes:
@@ -225,28 +225,28 @@ class ViewPixels(Struct, frozen=True, eq=False):
             _expect(self.depth, "depth", np.float32, self.rgba.shape[:2])
 
 
-class RawViews(Message):
+class RawViews(Message, frozen=True):
     """The avatar's own rendering of the views that are still wanted."""
 
     id: Id
     views: tuple[ViewPixels, ...]
 
 
-class RefinedViews(Message):
+class RefinedViews(Message, frozen=True):
     """The refined frames of the views that are still wanted."""
 
     id: Id
     views: tuple[ViewPixels, ...]
 
 
-class MeshReply(Message):
+class MeshReply(Message, frozen=True):
     """The avatar as a mesh."""
 
     id: Id
     mesh: RiggedMesh
 
 
-class StatusReply(Message):
+class StatusReply(Message, frozen=True):
     """How the backend is; memory in bytes, uptime in seconds; `running` is the stage at work, empty when idle."""
 
     id: Id
@@ -261,7 +261,7 @@ class StatusReply(Message):
     resident_bytes: int
 
 
-class Done(Message):
+class Done(Message, frozen=True):
     """The request is finished.
 
     Attributes:
@@ -276,7 +276,7 @@ class Done(Message):
     warnings: tuple[str, ...] = ()
 
 
-class ErrorReply(Message):
+class ErrorReply(Message, frozen=True):
     """The request is finished, and failed (see `errors`). Id 0: the message was not readable as a request."""
 
     id: Id
@@ -285,10 +285,9 @@ class ErrorReply(Message):
     hint: str
 
 
-Request = Hello | Heartbeat | Register | Render | GetMesh | Cancel | Forget | Status | Shutdown
+Request = Hello | Register | Render | GetMesh | Cancel | Forget | Status | Shutdown
 Reply = (
     HelloReply
-    | Heartbeat
     | Accepted
     | Progress
     | Registered

@@ -78,7 +78,9 @@ def composite(frames: Sequence[np.ndarray], depths: Sequence[np.ndarray]) -> Com
         frames: one (H, W, 4) uint8 sRGB with straight alpha per head, at least one.
         depths: (H, W) float32, scene units, inf where a head is not.
     """
-    far = np.stack([np.minimum(np.nan_to_num(depth, posinf=NO_DEPTH), NO_DEPTH) for depth in depths]).astype(np.float32)
+    far = np.stack([np.minimum(np.nan_to_num(depth, posinf=float(NO_DEPTH)), NO_DEPTH) for depth in depths]).astype(
+        np.float32
+    )
     layers = np.stack([premultiplied(frame) for frame in frames])
     color, seen = np.zeros_like(layers[0]), np.zeros_like(far)
     for rank in np.argsort(far, axis=0, kind="stable"):

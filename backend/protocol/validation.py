@@ -8,10 +8,10 @@ from backend.protocol import limits
 from backend.protocol.camera import Camera
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.head_parameters import JOINTS, HeadParameters
-from backend.protocol.messages import Register, Render, Request
+from backend.protocol.messages import Heartbeat, Register, Render, Request
 
 
-def check_request(request: Request) -> None:
+def check_request(request: Request | Heartbeat) -> None:
     """Check what types cannot say.
 
     Raises:

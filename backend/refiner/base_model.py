@@ -6,10 +6,11 @@ import contextlib
 import hashlib
 import inspect
 import logging
+from functools import partial
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from diffusers import AutoencoderKL, AutoencoderTiny, ModelMixin, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 
 from backend.models.folders import models_folder
@@ -49,9 +50,9 @@ def find_base(base: BaseModel, download: bool = False) -> Path:
         return installed
     from huggingface_hub import snapshot_download
 
-    options = {"repo_id": base.name, "revision": base.revision, "allow_patterns": list(_NEEDED)}
+    fetch = partial(snapshot_download, base.name, revision=base.revision, allow_patterns=list(_NEEDED))
     try:
-        folder = Path(snapshot_download(**options, local_files_only=True))
+        folder = Path(fetch(local_files_only=True))
         if any(folder.rglob("*.safetensors")):
             return folder
     except Exception as error:
@@ -64,7 +65,7 @@ def find_base(base: BaseModel, download: bool = False) -> Path:
     if not download:
         raise FileNotFoundError(missing)
     try:
-        return Path(snapshot_download(**options))
+        return Path(fetch())
     except Exception as error:
         raise FileNotFoundError(f"{missing} (the Hugging Face hub says: {error})") from error
 
@@ -79,7 +80,7 @@ def load_vae(config: RefinerConfig, folder: Path, preset: Path) -> AutoencoderKL
     return _load("vae", KINDS[config.vae_kind], folder, preset)
 
 
-def _load(part: str, kind: type, folder: Path, preset: Path) -> torch.nn.Module:
+def _load(part: str, kind: type[ModelMixin], folder: Path, preset: Path) -> ModelMixin:
     """Load one network, in `folder/part` or, where it is a model of its own, in the folder itself.
 
     Raises:
@@ -101,9 +102,9 @@ def _load(part: str, kind: type, folder: Path, preset: Path) -> torch.nn.Module:
         raise FileNotFoundError(f"the weights of the {part} are missing in {place}: {error}") from error
 
 
-def defaults(kind: type) -> dict:
+def defaults(kind: type[ModelMixin]) -> dict:
     """What a diffusers class takes where a config file says nothing."""
-    parameters = inspect.signature(kind.__init__).parameters
+    parameters = inspect.signature(kind).parameters
     return {name: value.default for name, value in parameters.items() if value.default is not inspect.Parameter.empty}
 
 

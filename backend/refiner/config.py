@@ -34,6 +34,9 @@ class BaseModel:
     revision: Text = "main"
 
 
+NetworkName = Literal["unet", "vae"]
+
+
 @dataclass(frozen=True)
 class LoraSpec:
     """Low-rank adapters on one network.
@@ -105,7 +108,7 @@ class RefinerConfig:
     head_only: bool = False
     prompt_tokens: Annotated[int, Meta(ge=0, le=1024)] = 0
     base: BaseModel | None = None
-    lora: dict[Literal["unet", "vae"], LoraSpec] = field(default_factory=dict)
+    lora: dict[NetworkName, LoraSpec] = field(default_factory=dict)
     vae_kind: Literal["kl", "tiny"] = "kl"
     vae_base: BaseModel | None = None
     latent_scale: Annotated[float, Meta(ge=1e-3, le=1e3)] | None = None

@@ -24,7 +24,7 @@ VIEWS, REFERENCES, HEIGHT, WIDTH = 3, 2, 160, 128
 
 
 class Encoder(nn.Module):
-    """Portraits as `reference_arrays` has them to their latents."""
+    """Portraits as `portrait_arrays` has them to their latents."""
 
     def __init__(self, refiner: Refiner) -> None:
         super().__init__()

@@ -36,7 +36,7 @@ def install_refiner(path: Path, name: str = "", licence: str = "your own") -> tu
         TurboPortraitError: bad_refiner, bad_model_name, model_exists.
     """
     config = _config(path)
-    files = _check_whole(path) if config.base is None else _check_adapters(path, config)
+    files = _check_whole(path) if config.base is None else _check_adapters(path, config, config.base.name)
     files += [file for file in (path / "refiner.safetensors", path / "README.md") if file.is_file()]
     check_inside(files, path, _CODE)
     if sum(file.stat().st_size for file in files) > MAX_REFINER_BYTES:
@@ -70,11 +70,11 @@ def _check_whole(path: Path) -> list[Path]:
     return [*check_network(path, "unet", _CODE), *check_network(path, "vae", _CODE)]
 
 
-def _check_adapters(path: Path, config: RefinerConfig) -> list[Path]:
+def _check_adapters(path: Path, config: RefinerConfig, base: str) -> list[Path]:
     """Adapters are of the rank and on the networks that the config says; the base itself need not be at hand."""
     weights = path / "lora.safetensors"
     if not config.lora or not weights.is_file():
-        raise TurboPortraitError(_CODE, f"it builds on {config.base.name} but has no adapters of its own")
+        raise TurboPortraitError(_CODE, f"it builds on {base} but has no adapters of its own")
     shapes = read_shapes([file for file in (weights, path / "refiner.safetensors") if file.is_file()], _CODE)
     adapters = {name: shape for name, shape in shapes.items() if ".lora_" in name}
     parts = {name.partition(".")[0] for name in adapters}
@@ -83,8 +83,11 @@ def _check_adapters(path: Path, config: RefinerConfig) -> list[Path]:
             _CODE,
             f"lora.safetensors adapts {', '.join(sorted(parts)) or 'nothing'}, config.json {', '.join(config.lora)}",
         )
-    for name, shape in adapters.items():
-        rank, side = config.lora[name.partition(".")[0]].rank, 0 if ".lora_A" in name else 1
-        if len(shape) < 2 or shape[side] != rank:
-            raise TurboPortraitError(_CODE, f"{name} {shape} is of another rank than config.json says ({rank})")
+    for part, spec in config.lora.items():
+        for name, shape in adapters.items():
+            side = 0 if ".lora_A" in name else 1
+            if name.startswith(f"{part}.") and (len(shape) < 2 or shape[side] != spec.rank):
+                raise TurboPortraitError(
+                    _CODE, f"{name} {shape} is of another rank than config.json says ({spec.rank})"
+                )
     return [weights, *(file for file in (path / "unet/config.json", path / "vae/config.json") if file.is_file())]

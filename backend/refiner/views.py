@@ -47,11 +47,11 @@ def stack_samples(samples: Sequence[Sequence[RenderedView]]) -> ViewArrays:
     )
 
 
-def reference_arrays(images: Sequence[np.ndarray], places: Sequence[np.ndarray | None]) -> ViewArrays:
-    """Portraits (S, S, 4) uint8 with their places, as one sample: trusted where they show somebody, their own warp."""
-    rgba = np.stack(images)[None]
+def portrait_arrays(image: np.ndarray, place: np.ndarray | None) -> ViewArrays:
+    """A portrait (S, S, 4) uint8 with its places: trusted where it shows somebody, its own warp."""
+    rgba = image[None, None]
     confidence = rgba[..., 3].astype(np.float32) / 255
-    place = np.stack([known_places(*pair) for pair in zip(images, places, strict=True)]).astype(np.float32)[None]
+    place = known_places(image, place).astype(np.float32, copy=False)[None, None]
     return ViewArrays(rgba, confidence, np.zeros_like(confidence), place, np.ascontiguousarray(rgba[..., :3]))
 
 

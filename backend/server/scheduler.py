@@ -52,14 +52,19 @@ class QueuedRequest:
         return self.request.photo.nbytes + (0 if texture is None else texture.nbytes)
 
     @property
+    def views(self) -> tuple[View, ...]:
+        """What shall be rendered."""
+        return self.request.views if isinstance(self.request, Render) else ()
+
+    @property
     def wanted(self) -> list[View]:
         """The views that no newer request took over."""
-        return [view for view in self.request.views if view.key not in self.superseded]
+        return [view for view in self.views if view.key not in self.superseded]
 
     @property
     def unwanted(self) -> tuple[str, ...]:
         """The keys of the views that a newer request took over."""
-        return tuple(view.key for view in self.request.views if view.key in self.superseded) if self.live else ()
+        return tuple(view.key for view in self.views if view.key in self.superseded) if self.live else ()
 
     def check(self) -> None:
         """Called between stages of the work.
@@ -200,7 +205,7 @@ class Scheduler:
         return self._running
 
     def _supersede(self, queue: _Queue, newer: QueuedRequest) -> list[QueuedRequest]:
-        keys = {view.key for view in newer.request.views}
+        keys = {view.key for view in newer.views}
         running = self._running
         for job in [*queue.live, *([running] if running and running.client == newer.client and running.live else [])]:
             job.superseded = job.superseded | keys  # A new set: the worker may be reading the old one.

@@ -170,7 +170,7 @@ class Server:
                 raise TurboPortraitError("too_many_requests", f"{limits.MAX_CLIENTS} clients are connected")
             self._peers[client] = _Peer(key, Outbox(self._door.router, client))
 
-    def _answer(self, client: bytes, request: Request) -> None:
+    def _answer(self, client: bytes, request: Request | Heartbeat) -> None:
         match request:
             case Heartbeat():
                 return

@@ -94,21 +94,19 @@ class RequestWorker(threading.Thread):
     def _work(self, job: QueuedRequest) -> Iterator[None]:
         """The request's work, between whose parts others may go before it."""
         match job.request:
-            case Register():
-                self._register(job)
+            case Register() as request:
+                self._register(job, request)
                 return_freed()
-            case Render():
-                raw = yield from self._render(job)
+            case Render() as request:
+                raw = yield from self._render(job, request)
                 job.shown = True
-                if job.request.refined:
+                if request.refined:
                     yield
-                    yield from self._refine(job, raw)
-            case GetMesh():
-                self._send(job, MeshReply(id=job.request.id, mesh=self._pipeline.mesh(job.request.avatar)))
+                    yield from self._refine(job, request, raw)
+            case GetMesh() as request:
+                self._send(job, MeshReply(id=request.id, mesh=self._pipeline.mesh(request.avatar)))
 
-    def _register(self, job: QueuedRequest) -> None:
-        request = job.request
-
+    def _register(self, job: QueuedRequest, request: Register) -> None:
         def progress(fraction: float, stage: str) -> None:
             job.check()
             self._report(job, fraction, stage)
@@ -133,8 +131,7 @@ class RequestWorker(threading.Thread):
             ),
         )
 
-    def _render(self, job: QueuedRequest) -> Parts[dict[str, RenderedView]]:
-        request = job.request
+    def _render(self, job: QueuedRequest, request: Render) -> Parts[dict[str, RenderedView]]:
         registration = self._pipeline.find(request.avatar)
         if request.refined:
             self._pipeline.check_preset(request.preset)
@@ -151,8 +148,7 @@ class RequestWorker(threading.Thread):
             self._send(job, RawViews(id=request.id, views=tuple(pixels)))
         return {view.key: frame for view, frame in zip(views, frames, strict=True)}
 
-    def _refine(self, job: QueuedRequest, rendered: dict[str, RenderedView]) -> Parts[None]:
-        request = job.request
+    def _refine(self, job: QueuedRequest, request: Render, rendered: dict[str, RenderedView]) -> Parts[None]:
         self._report(job, 0.5, "refining")
         clock = _Clock()
         views = [view for view in job.wanted if view.key in rendered]
@@ -173,8 +169,8 @@ class RequestWorker(threading.Thread):
             log.warning("request %d: %s", request.id, sentence)
         job.check()
         refined = [
-            _pixels(view.key, frame, rendered, request)
-            for view, frame, rendered in zip(views, frames, raw, strict=True)
+            _pixels(view.key, frame, raw_view, request)
+            for view, frame, raw_view in zip(views, frames, raw, strict=True)
         ]
         self._send(job, RefinedViews(id=request.id, views=tuple(refined)))
 

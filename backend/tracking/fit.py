@@ -36,6 +36,8 @@ WARP_DEPTH_SCALE, WARP_DEPTH_SHARE = 0.6, 0.7
 since the identity basis would buy a flatter face with a child's shoulders."""
 ANCHOR_DISTANCE, ANCHOR_STEP = 0.035, 8
 WARP_SMOOTHING = 2e-4
+UNDISTORTED = np.zeros(4)
+"""OpenCV's distortion of a lens that has none."""
 HEAD_TO_CAMERA = np.diag([1.0, -1.0, -1.0])
 
 
@@ -92,8 +94,13 @@ def fit_head(landmarks: np.ndarray, model: HeadModel, size: int) -> HeadFit:
         vertices,
         (model.rest_vertices(betas) + warp).astype(np.float32),
         residual.astype(np.float32),
-        tuple(float(np.sqrt((d[:468] ** 2).mean())) for d in (before, residual)),
+        (_rms(before), _rms(residual)),
     )
+
+
+def _rms(distances: np.ndarray) -> float:
+    """Of the face's landmarks, without the eyes'."""
+    return float(np.sqrt((distances[:468] ** 2).mean()))
 
 
 class _Problem:
@@ -105,6 +112,8 @@ class _Problem:
         self.per_pixel = 512 / size
         focal = FOCAL / self.per_pixel
         self.K = np.array([[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1]])
+        if model.landmarks is None:
+            raise ValueError("the head model has no landmark embedding: see `with_landmarks`")
         self.weight = model.landmarks.weight.astype(float)
         self.base = model.landmark_positions(model.v_template).astype(float)
         bases = np.concatenate([model.shapedirs, model.expressiondirs], 2).reshape(len(model.v_template), -1)
@@ -134,7 +143,7 @@ class _Problem:
         trusted[468:] = False  # the eyes turn by themselves
         points = self.points(coefficients)[trusted] @ HEAD_TO_CAMERA.T
         _, rotation, translation = cv2.solvePnP(
-            points, self.found[trusted, :2], self.K, None, rotation.copy(), translation.copy(), True
+            points, self.found[trusted, :2], self.K, UNDISTORTED, rotation.copy(), translation.copy(), True
         )
         return rotation.ravel(), translation.ravel()
 

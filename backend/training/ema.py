@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -44,7 +44,7 @@ class Ema:
 
 
 @torch.no_grad()
-def fill(parameters: dict[str, torch.Tensor], values: dict[str, torch.Tensor]) -> None:
+def fill(parameters: Mapping[str, torch.Tensor], values: Mapping[str, torch.Tensor]) -> None:
     """Copy values into parameters.
 
     Raises:

@@ -69,7 +69,7 @@ class FaceLoss(nn.Module):
             portrait, portrait_places: (B, 3, H, W), of whom they are.
         """
         seen, grid = _chip_grid(places)
-        if not seen:
+        if grid is None:
             return dict.fromkeys(["face"] if portrait is None else ["face", "likeness"], refined.new_zeros(()))
         features = self._features(refined[seen], grid)
         embedded = self._embedded(features)
@@ -78,7 +78,7 @@ class FaceLoss(nn.Module):
             meant = self._embedded(true)
         stages = torch.stack([_difference(*map(unit_features, stage)) for stage in zip(features, true, strict=True)])
         terms = {"face": stages.mean() + _difference(embedded, meant)}
-        if portrait is not None:
+        if portrait is not None and portrait_places is not None and raw is not None:
             views = len(refined) // len(portrait)
             owners = [view // views for view in seen]
             terms["likeness"] = self._lost_likeness(embedded, raw[seen], grid, owners, portrait, portrait_places)
@@ -96,7 +96,7 @@ class FaceLoss(nn.Module):
         """`likeness` of views that show a face, embedded, the raw ones beside them, and their portraits by number."""
         known, portrait_grid = _chip_grid(portrait_places)
         shown = [k for k, owner in enumerate(owners) if owner in known]
-        if not shown:
+        if portrait_grid is None or not shown:
             return embedded.new_zeros(())
         with torch.no_grad():
             before = self._embedded(self._features(raw, grid))

@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
@@ -22,9 +22,10 @@ from backend.training.run_log import RunLog
 log = logging.getLogger(__name__)
 
 CHECKPOINT_NAME = "checkpoint.pt"
+ConfigT = TypeVar("ConfigT", bound=RunConfig)
 
 
-class Run(ABC):
+class Run(ABC, Generic[ConfigT]):
     """What every run does, whatever it trains.
 
     Args:
@@ -42,7 +43,7 @@ class Run(ABC):
     """Says what the columns of `pictures` are."""
     is_main = True
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: ConfigT) -> None:
         self.config = config
         self.folder = Path(config.folder)
         self.step, self.seconds, self.interrupted = 0, 0.0, 0

@@ -18,7 +18,7 @@ from backend.training.run import Run
 from backend.training.samples import Batch, check_samples
 
 
-class Trainer(Run):
+class Trainer(Run[TrainingConfig]):
     """A run of a `Learner`, in one process or several.
 
     Everything random in a step comes from the seed, the step's number and the process's, so there is no generator's

@@ -115,10 +115,18 @@ def can_install() -> str:
     return ""
 
 
-def offered() -> Path | None:
-    """What would be installed, as `locked_packages`; None where that can't be."""
+class Offer(NamedTuple):
+    """What would be installed: `packages` as `locked_packages`, by this `python`."""
+
+    python: Python
+    packages: Path
+
+
+def offered() -> Offer | None:
+    """What can be installed; None where nothing can."""
     python = find_python()
-    return locked_packages(python.version) if python else None
+    packages = locked_packages(python.version) if python else None
+    return Offer(python, packages) if python and packages else None
 
 
 def find_python() -> Python | None:
@@ -261,8 +269,8 @@ def draw(layout: bpy.types.UILayout) -> None:
 
 def draw_offer(layout: bpy.types.UILayout) -> None:
     """What is fetched, and the button."""
-    if packages := offered():
-        layout.label(text=size_text(packages), icon="INFO", translate=False)
+    if offer := offered():
+        layout.label(text=size_text(offer.packages), icon="INFO", translate=False)
     layout.operator("turboportrait.install_backend", icon="IMPORT")
 
 

@@ -14,6 +14,8 @@ from backend.client.isolation import isolated
 from .backend_log import install_log_path
 from .tasks import Task, TaskProgress
 
+_NO_WINDOW = 0x08000000 if sys.platform == "win32" else 0
+
 
 def clear_install_log() -> None:
     """Begin the log anew."""
@@ -35,14 +37,17 @@ def run_logged(
     Raises:
         TurboPortraitError: backend_not_started.
     """
-    flags = {"creationflags": 0x08000000} if sys.platform == "win32" else {}
     if not install_log_path().exists():
         clear_install_log()
     begin = install_log_path().stat().st_size
     with install_log_path().open("ab") as output:
         try:
             process = subprocess.Popen(
-                **isolated(list(command)), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, **flags
+                **isolated(command),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                creationflags=_NO_WINDOW,
             )
         except OSError as error:
             raise TurboPortraitError(

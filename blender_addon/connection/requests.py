@@ -9,12 +9,12 @@ from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.client import Client, Handle, TurboPortraitError
 from backend.protocol import RiggedMesh
-from backend.protocol.messages import GetMesh, Register, Registered, Render, View, ViewPixels
+from backend.protocol.messages import GetMesh, MeshReply, Register, Registered, Render, View, ViewPixels
 
 from ..scene.camera import HeadView
 from ..scene.head_requests import HeadRequest
 from ..scene.render_options import RenderOptions
-from .tasks import Task, finish
+from .tasks import Said, Task, finish
 
 _current_ids: dict[tuple[str, str, str, str, int], str] = {}
 """A head's identity to the id under which a backend registered it again."""
@@ -27,23 +27,23 @@ def current_avatar(head: HeadRequest) -> str:
 
 def register_portrait(
     client: Client, photo: bytes, maker: str, head_model: str, face: int = 0
-) -> Generator[str, None, tuple[Registered, RiggedMesh | None]]:
+) -> Generator[Said, None, tuple[Registered, RiggedMesh | None]]:
     """Register a portrait and fetch the avatar's mesh, None where the maker has none."""
     pixels = np.frombuffer(photo, np.uint8)
     request = client.submit(Register, photo=pixels, maker=maker, head_model=head_model, face=face)
-    registered = (yield from finish(client, request, "Registering the portrait")).result
+    registered = (yield from finish(client, request, "Registering the portrait")).result_of(Registered)
     try:
         mesh = yield from finish(client, client.submit(GetMesh, avatar=registered.avatar), "Fetching the mesh")
     except TurboPortraitError as error:
         if error.code != "no_mesh":
             raise
         return registered, None
-    return registered, mesh.result.mesh
+    return registered, mesh.result_of(MeshReply).mesh
 
 
 def render_heads(
     client: Client, heads: list[HeadRequest], options: RenderOptions, warn: Callable[[str], None] = print
-) -> Generator[str, None, list[list[ViewPixels]]]:
+) -> Generator[Said, None, list[list[ViewPixels]]]:
     """Render each head's views, with depth; an avatar that the backend has forgotten is registered again.
 
     `warn` is told in a sentence what is not as asked, such as a view that could not be refined; by default Blender's
@@ -79,7 +79,7 @@ def register_again(client: Client, head: HeadRequest, reason: TurboPortraitError
         face=head.face,
     )
     again = yield from finish(client, request, rpt_("Registering {head} again").format(head=head.name))
-    _current_ids[head.identity] = again.result.avatar
+    _current_ids[head.identity] = again.result_of(Registered).avatar
 
 
 def submit_render(
@@ -117,12 +117,13 @@ def as_blender_sees(pixels: ViewPixels, view: HeadView) -> ViewPixels:
 
 def _views(
     client: Client, head: HeadRequest, options: RenderOptions, line: str, warn: Callable[[str], None]
-) -> Generator[str, None, list[ViewPixels]]:
+) -> Generator[Said, None, list[ViewPixels]]:
     refined = options.refined
     keys = [f"{head.name}/{number}" for number in range(len(head.views))]
     request = submit_render(client, head, options, keys, raw=not refined, refined=refined, depth=True)
     done = yield from finish(client, request, line)
-    for sentence in done.done.warnings:
+    for sentence in done.warnings:
         warn(f"{head.name}: {rpt_(sentence)}")
-    come = (done.refined if refined else done.raw).views
-    return [as_blender_sees(pixels, view) for pixels, view in zip(come, head.views, strict=True)]
+    come = done.refined if refined else done.raw
+    seen = () if come is None else come.views
+    return [as_blender_sees(pixels, view) for pixels, view in zip(seen, head.views, strict=True)]

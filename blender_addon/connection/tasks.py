@@ -23,7 +23,8 @@ class TaskProgress(NamedTuple):
     fraction: float | None = None
 
 
-Task = Generator["str | TaskProgress", None, Any]
+Said = str | TaskProgress
+Task = Generator[Said, None, Any]
 POLL_SECONDS = 0.005
 
 
@@ -66,7 +67,7 @@ def complete(
         task.close()
 
 
-def finish(client: Client, handle: Handle, line: str) -> Generator[str | TaskProgress, None, Handle]:
+def finish(client: Client, handle: Handle, line: str) -> Generator[Said, None, Handle]:
     """Until a request is done; raises its error; cancels it if the task are given up."""
     try:
         while not handle.finished:

@@ -15,7 +15,7 @@ _handles: list[object] = []
 
 def rows() -> list[tuple[str, ...]]:
     """The overlay's text, by columns."""
-    table = [("milliseconds", "median", "p95", "longest")]
+    table: list[tuple[str, ...]] = [("milliseconds", "median", "p95", "longest")]
     for kind in (*profiler.CALLS, "upload", *profiler.LATENCIES):
         figures = profiler.milliseconds(kind)
         if figures:

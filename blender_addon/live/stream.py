@@ -113,7 +113,7 @@ class Stream:
             shared: what else moves: nothing is refined meanwhile.
             adaptive: pictures may be smaller than asked for in motion.
         """
-        self.problem: TurboPortraitError | None = None
+        self.problem: Exception | None = None
         self._profiler = profiler
         self._recover = recover
         self._adaptive = adaptive
@@ -143,7 +143,7 @@ class Stream:
         """What is wanted is shown, as good as it gets, or can't be."""
         if self._flight is not None or self._recovering:
             return False
-        return self._wanted is None or self._wanted == self._failed or self._next_work(math.inf) is None
+        return self._wanted is None or self._wanted == self._failed or self._next_work(self._wanted, math.inf) is None
 
     def offer(self, snapshot: Snapshot | None, now: float) -> bool:
         """Say what shall be shown, None for nothing; False if that is known already."""
@@ -164,7 +164,7 @@ class Stream:
 
     def advance(self, client: Client, now: float) -> list[LivePicture]:
         """Take in what has arrived and ask for what is next; never waits. `now` in seconds of time.perf_counter."""
-        pictures = self._collect() if self._flight else []
+        pictures = self._collect(self._flight) if self._flight else []
         self.ask(client, now)
         return pictures
 
@@ -172,14 +172,14 @@ class Stream:
         """Ask for what is next, if it is time; never waits."""
         may_send = self._flight is None or self._flight.may_be_replaced
         if self._wanted and self._wanted != self._failed and may_send and not self._recovering:
-            work = self._next_work(now)
+            work = self._next_work(self._wanted, now)
             if work:
-                self._send(client, *work)
+                self._send(client, self._wanted, *work)
 
     # Arriving
 
-    def _collect(self) -> list[LivePicture]:
-        flight, pictures = self._flight, []
+    def _collect(self, flight: _Flight) -> list[LivePicture]:
+        pictures: list[LivePicture] = []
         error = flight.error
         if error is None:
             for stage in ("raw", "refined"):
@@ -219,7 +219,7 @@ class Stream:
             self.problem = error
             self._failed = flight.snapshot
 
-    def recovered(self, error: TurboPortraitError | None = None) -> None:
+    def recovered(self, error: Exception | None = None) -> None:
         """The avatar is known again, or can't be: the error says why."""
         self._recovering = False
         if error is not None:
@@ -227,7 +227,7 @@ class Stream:
 
     def _learn(self, flight: _Flight) -> None:
         """From the backend's timings: what a megapixel costs, and what refining costs."""
-        timings = [handle.done.timings for handle in flight.handles]
+        timings = [handle.timings for handle in flight.handles]
         self._profiler.write("backend", stages=sorted(flight.delivered), heads=timings)
         raw = sum(timing.get("raw", 0.0) for timing in timings) / max(flight.sent.megapixels, 1e-6)
         before = self._raw_seconds_per_megapixel
@@ -237,17 +237,18 @@ class Stream:
 
     # Asking
 
-    def _next_work(self, now: float) -> tuple[bool, bool, float] | None:
+    def _next_work(self, wanted: Snapshot, now: float) -> tuple[bool, bool, float] | None:
         """(raw, refined, scale) to ask for next; None if there is nothing to do, or not yet."""
         moving = self._shared_motion.moving(now)
-        full = self._scale(STILL_BUDGET_SECONDS)
-        refines = self._wanted.options.refined
-        known = self._flight.snapshot if self._flight else self._shown[0] if self._shown else None
-        if known != self._wanted:
+        full = self._scale(wanted, STILL_BUDGET_SECONDS)
+        refines = wanted.options.refined
+        known = self._flight.snapshot if self._flight else self.shown
+        if known != wanted:
             if moving:
-                return True, refines and self._refine_seconds < QUICK_REFINER_SECONDS, self._scale(RAW_BUDGET_SECONDS)
+                quick = self._refine_seconds < QUICK_REFINER_SECONDS
+                return True, refines and quick, self._scale(wanted, RAW_BUDGET_SECONDS)
             return True, refines, full
-        if self._flight is not None or moving:
+        if self._flight is not None or self._shown is None or moving:
             return None
         # At rest, and this is shown: make it as good as it gets.
         _, stage, area = self._shown
@@ -256,16 +257,15 @@ class Stream:
             return larger, True, full
         return (True, False, full) if larger else None
 
-    def _scale(self, budget: float) -> float:
-        cost = self._raw_seconds_per_megapixel * self._wanted.megapixels
+    def _scale(self, wanted: Snapshot, budget: float) -> float:
+        cost = self._raw_seconds_per_megapixel * wanted.megapixels
         if not self._adaptive or cost <= budget:
             return 1.0
         return max(SMALLEST_SCALE, math.floor(math.sqrt(budget / cost) * SCALE_STEPS) / SCALE_STEPS)
 
-    def _send(self, client: Client, raw: bool, refined: bool, scale: float) -> None:
+    def _send(self, client: Client, snapshot: Snapshot, raw: bool, refined: bool, scale: float) -> None:
         if self._flight is not None and not self._flight.finished:
             self._profiler.count("stale")
-        snapshot = self._wanted
         sent = snapshot.scaled(scale)
         deep = len(snapshot.heads) > 1
         handles = []

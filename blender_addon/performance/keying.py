@@ -16,7 +16,7 @@ from backend.protocol.performance import Performance
 from backend.protocol.retargeting import conformed, parameters_of, retargeted
 
 from ..connection.tasks import Task, TaskProgress
-from ..scene.head import lost_mesh, mesh_of, own_actions
+from ..scene.head import own_actions, require_mesh
 from ..scene.pose_controls import expression_keys, portrait_parameters
 from ..scene.rig import bone_matrices
 from .actions import ActionMaker, add_curve
@@ -112,7 +112,7 @@ def poses_of(
 
 def expression_names(head: bpy.types.Object) -> list[str]:
     """The head model's expressions in its own order."""
-    return mesh_of(head).data.turboportrait.expression_names.split("\n")
+    return require_mesh(head).data.turboportrait.expression_names.split("\n")
 
 
 def head_named(name: str) -> bpy.types.Object:
@@ -124,8 +124,7 @@ def head_named(name: str) -> bpy.types.Object:
     head = bpy.data.objects.get(name)
     if head is None or not head.turboportrait.is_head:
         raise ValueError(rpt_("The head '{head}' is gone").format(head=name))
-    if mesh_of(head) is None:
-        raise ValueError(lost_mesh(head))
+    require_mesh(head)
     return head
 
 
@@ -169,7 +168,7 @@ def _rotations(bone: bpy.types.PoseBone, matrices: np.ndarray) -> tuple[str, np.
 
 
 def _set(head: bpy.types.Object, curves: list[_Curve], start: int, name: str) -> None:
-    shape_keys = mesh_of(head).data.shape_keys
+    shape_keys = require_mesh(head).data.shape_keys
     maker = ActionMaker(name)
     for of_shape_keys, block in ((False, head), (True, shape_keys)):
         mine = [curve for curve in curves if curve.of_shape_keys == of_shape_keys]

@@ -48,4 +48,8 @@ def flatten(views: Sequence[ViewPixels], scales: Sequence[float]) -> np.ndarray:
 
 
 def _scaled(views: Sequence[ViewPixels], scales: Sequence[float]) -> list[np.ndarray]:
-    return [view.depth * np.float32(scale) for view, scale in zip(views, scales, strict=True)]
+    # A view that was asked for without its depth is behind all others.
+    return [
+        np.full(view.rgba.shape[:2], np.inf, np.float32) if view.depth is None else view.depth * np.float32(scale)
+        for view, scale in zip(views, scales, strict=True)
+    ]

@@ -107,9 +107,7 @@ def units_per_metre(scene: bpy.types.Scene) -> float:
 def replace_head(context: bpy.types.Context, head: bpy.types.Object, source: HeadModel | RiggedMesh) -> None:
     """Give a head another mesh; its place, pose, expression, keyframes and drivers stay."""
     geometry = _Geometry.of(source)
-    mesh_object = mesh_of(head)
-    if mesh_object is None:
-        raise ValueError(lost_mesh(head))
+    mesh_object = require_mesh(head)
     rig.move_bones(context, head, geometry.joints, geometry.parents)
     old = mesh_object.data
     mesh_object.data = bpy.data.meshes.new(mesh_object.name)
@@ -152,7 +150,9 @@ def _is_heads_mesh(thing: bpy.types.Object) -> bool:
 def own_actions(head: bpy.types.Object) -> np.ndarray | None:
     """What ARKit's actions are on a head without their names, see `RiggedMesh`; None where that is not known."""
     mesh_object = mesh_of(head)
-    kept = mesh_object.data.get(ACTIONS_KEY) if mesh_object is not None else None
+    if mesh_object is None:
+        return None
+    kept = mesh_object.data.get(ACTIONS_KEY)
     if not isinstance(kept, IDPropertyArray):
         return None
     columns = len(mesh_object.data.turboportrait.expression_names.split("\n")) + 3
@@ -162,9 +162,13 @@ def own_actions(head: bpy.types.Object) -> np.ndarray | None:
     return values.reshape(len(ACTIONS), columns)
 
 
-def lost_mesh(head: bpy.types.Object) -> str:
-    """What is said of a head without one."""
-    return rpt_("The head '{head}' has lost its mesh: undo, or add the head anew").format(head=head.name)
+def require_mesh(head: bpy.types.Object) -> bpy.types.Object:
+    """`mesh_of`; raises ValueError, with a sentence for the user, where there is none."""
+    mesh_object = mesh_of(head)
+    if mesh_object is None:
+        template = rpt_("The head '{head}' has lost its mesh: undo, or add the head anew")
+        raise ValueError(template.format(head=head.name))
+    return mesh_object
 
 
 @dataclass(frozen=True)
@@ -244,7 +248,7 @@ def _fill(mesh_object: bpy.types.Object, geometry: _Geometry, source: HeadModel 
     else:
         mesh.materials.append(material.plain_skin())
     mesh.turboportrait.expression_names = "\n".join(geometry.expression_names)
-    mesh.turboportrait.rest_sha256 = hashlib.sha256(rest).hexdigest()
+    mesh.turboportrait.rest_sha256 = hashlib.sha256(rest.data).hexdigest()
     _add_shape_keys(mesh_object, rest, geometry)
     _add_weights(mesh_object, geometry.skin_weights)
 

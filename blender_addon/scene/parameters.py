@@ -8,7 +8,7 @@ import numpy as np
 from backend.protocol.head_parameters import HeadParameters
 
 from . import rig
-from .head import lost_mesh, mesh_of
+from .head import mesh_of, require_mesh
 
 
 def head_parameters(head: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> HeadParameters:
@@ -36,9 +36,7 @@ def apply_parameters(head: bpy.types.Object, parameters: HeadParameters) -> None
 
 def _expression(head: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> np.ndarray:
     """(E,) float32 in the order of the head model's basis; a key that was muted or removed counts as zero."""
-    mesh_object = mesh_of(head)
-    if mesh_object is None:
-        raise ValueError(lost_mesh(head))
+    mesh_object = require_mesh(head)
     names = mesh_object.data.turboportrait.expression_names.split("\n")
     if mesh_object.data.shape_keys is None:
         return np.zeros(len(names), np.float32)

@@ -27,7 +27,7 @@ BONE_LENGTHS = {"global": 0.06, "neck": 0.08, "jaw": 0.08, "eye_left": 0.04, "ey
 
 
 def build_armature(
-    context: bpy.types.Context, name: str, joints: np.ndarray, parents: Sequence[int]
+    context: bpy.types.Context, name: str, joints: np.ndarray, parents: np.ndarray | Sequence[int]
 ) -> bpy.types.Object:
     """Make an armature object with a bone per joint and link it to the context's collection.
 
@@ -58,7 +58,7 @@ def build_armature(
     return rig
 
 
-def place_bones(armature: bpy.types.Armature, joints: np.ndarray, parents: Sequence[int]) -> None:
+def place_bones(armature: bpy.types.Armature, joints: np.ndarray, parents: np.ndarray | Sequence[int]) -> None:
     """Give an armature in edit mode the joints' bones, or move those it has (same arguments as `build_armature`)."""
     bones = armature.edit_bones
     for name, head in zip(JOINTS, head_to_blender(np.asarray(joints, float)), strict=True):
@@ -73,7 +73,9 @@ def place_bones(armature: bpy.types.Armature, joints: np.ndarray, parents: Seque
         bones[name].parent = bones[JOINTS[parent]] if parent >= 0 else None
 
 
-def move_bones(context: bpy.types.Context, rig: bpy.types.Object, joints: np.ndarray, parents: Sequence[int]) -> None:
+def move_bones(
+    context: bpy.types.Context, rig: bpy.types.Object, joints: np.ndarray, parents: np.ndarray | Sequence[int]
+) -> None:
     """Move a rig's bones to another head's joints; poses and keyframes stay."""
     if rig.data.users > 1:
         # A linked duplicate: the other head keeps its joints.

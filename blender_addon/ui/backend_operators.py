@@ -78,15 +78,18 @@ class InstallBackend(bpy.types.Operator):
 
     @classmethod
     def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
-        if installer.can_install():
+        offer = None if installer.can_install() else installer.offered()
+        if offer is None:
             return rpt_(cls.bl_description)
-        return f"{rpt_(cls.bl_description)}. {installer.size_text(installer.offered())}"
+        return f"{rpt_(cls.bl_description)}. {installer.size_text(offer.packages)}"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        packages = installer.offered()
-        task = installer.install(installer.folder(), installer.find_python().command, packages)
+        offer = installer.offered()
+        if offer is None:
+            return {"CANCELLED"}
+        task = installer.install(installer.folder(), offer.python.command, offer.packages)
         if bpy.app.background:
-            print(installer.size_text(packages))
+            print(installer.size_text(offer.packages))
             return report(self, lambda: self._tell(link.run(task, INSTALL_SECONDS, report=print)))
         link.spawn(task, self._tell, timeout=INSTALL_SECONDS, cancellable=True)
         return {"FINISHED"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import bpy
@@ -15,7 +16,7 @@ from ..connection.tasks import Task
 from ..performance import source
 from ..performance.keying import Keying, put_onto
 from .head_operators import active_head
-from .reporting import report, report_failure
+from .reporting import backend_is_free, report, report_failure
 
 _last: Performance | None = None
 """What was put onto a head last, as it was tracked, read or recorded."""
@@ -36,8 +37,13 @@ class ChoosePerformance(bpy.types.Operator, ImportHelper):
 
 
 class PutsKeys:
-    """What gives a head the keys of a performance: the user works on until they are computed."""
+    """What gives a head the keys of a performance: the user works on until they are computed.
 
+    Attributes:
+        report: the operator's own.
+    """
+
+    report: Callable[..., None]
     bl_options = {"REGISTER", "UNDO"}
 
     def begin(self, context: bpy.types.Context, head: str, task: Task) -> set[str]:
@@ -50,7 +56,8 @@ class PutsKeys:
         )
         if bpy.app.background:
             return report(self, lambda: self._finish(link.run(self._work(task), timeout=source.SECONDS)))
-        self._outcome, self._failure = [], []
+        self._outcome: list[tuple] = []
+        self._failure: list[Exception] = []
         link.spawn(
             self._work(task), self._outcome.append, self._failure.append, timeout=source.SECONDS, cancellable=True
         )
@@ -94,8 +101,7 @@ class ApplyPerformance(PutsKeys, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if link.busy:
-            cls.poll_message_set(rpt_("The backend is at work: wait until it is done"))
+        if not backend_is_free(cls):
             return False
         if not context.scene.turboportrait_performance.file:
             cls.poll_message_set(rpt_("Choose a video or a take first"))
@@ -105,7 +111,8 @@ class ApplyPerformance(PutsKeys, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         settings = context.scene.turboportrait_performance
         task = source.load(bpy.path.abspath(settings.file), settings.face, settings.neutral, settings.rate)
-        return self.begin(context, active_head(type(self), context).name, task)
+        head = active_head(type(self), context)
+        return {"CANCELLED"} if head is None else self.begin(context, head.name, task)
 
 
 class SavePerformance(bpy.types.Operator, ExportHelper):
@@ -114,6 +121,9 @@ class SavePerformance(bpy.types.Operator, ExportHelper):
     bl_description = "Write what was put onto a head last as a file, for other scenes and for the command line"
 
     filename_ext = ".jsonl"
+    filepath: bpy.props.StringProperty(
+        name="File path", description="The performance to be written", subtype="FILE_PATH"
+    )
     filter_glob: bpy.props.StringProperty(default="*.jsonl", options={"HIDDEN"})
 
     @classmethod

@@ -27,7 +27,7 @@ from ..scene.portrait import PHOTO_COLOURS, packed_image, portrait_bytes, read_p
 from ..scene.texture import image_key
 from .head_operators import active_head
 from .image_editor import show_in_editor
-from .reporting import report, report_failure
+from .reporting import backend_is_free, report, report_failure
 
 IMAGE_FILES = "*.jpg;*.jpeg;*.jfif;*.png;*.heic;*.heif;*.avif;*.webp;*.jp2;*.gif;*.tif;*.tiff;*.bmp"
 """What the backend decodes (`backend.photos`)."""
@@ -73,8 +73,7 @@ class _Registering:
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if link.busy:
-            cls.poll_message_set(rpt_("The backend is at work: wait until it is done"))
+        if not backend_is_free(cls):
             return False
         if context.mode not in {"OBJECT", "POSE"}:
             cls.poll_message_set(rpt_("Leave this mode for Object Mode or Pose Mode"))
@@ -234,10 +233,7 @@ class InspectPortrait(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         if _head_with_portrait(cls, context) is None:
             return False
-        if link.busy:
-            cls.poll_message_set(rpt_("The backend is at work: wait until it is done"))
-            return False
-        return True
+        return backend_is_free(cls)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         return report(self, lambda: self._inspect(context))

@@ -15,7 +15,7 @@ from ..render.view import render_view, request_view
 from ..scene.camera_image import image_of_camera, update_image
 from ..scene.portrait import PHOTO_COLOURS
 from .image_editor import show_in_editor
-from .reporting import has_camera, report
+from .reporting import backend_is_free, has_camera, report
 
 FIGURES_TEXT = "TurboPortrait figures"
 
@@ -87,9 +87,7 @@ class RenderView(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if link.busy:
-            cls.poll_message_set(rpt_("The backend is at work: wait until it is done"))
-        return not link.busy and has_camera(cls, context)
+        return backend_is_free(cls) and has_camera(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:

@@ -32,6 +32,13 @@ def report_failure(operator: bpy.types.Operator, error: Exception) -> set[str]:
     return {"CANCELLED"}
 
 
+def backend_is_free(operator: type[bpy.types.Operator]) -> bool:
+    """The backend does nothing that one waits for; where it does, the operator's poll message says so."""
+    if link.busy:
+        operator.poll_message_set(rpt_("The backend is at work: wait until it is done"))
+    return not link.busy
+
+
 def has_camera(operator: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
     """The scene has a camera; where it has none, the operator's poll message says so."""
     if context.scene.camera is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
@@ -10,7 +11,7 @@ from bpy_extras.io_utils import ImportHelper
 
 from ..connection.link import link
 from ..shots import batch_runs
-from .reporting import report
+from .reporting import backend_is_free, report
 
 WAIT_SECONDS = 0.1
 
@@ -39,9 +40,7 @@ class LoadShots(bpy.types.Operator, ImportHelper):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if link.busy:
-            cls.poll_message_set(rpt_("The backend is at work: wait until it is done"))
-        return not link.busy
+        return backend_is_free(cls)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         path, name = bpy.path.abspath(self.filepath), context.scene.name
@@ -89,7 +88,7 @@ class RenderShots(bpy.types.Operator):
             return {"CANCELLED"}
         done = report(self, lambda: batch_runs.start(context.scene, names))
         run = batch_runs.run_of(context.scene)
-        if done == {"FINISHED"} and bpy.app.background:
+        if done == {"FINISHED"} and run is not None and bpy.app.background:
             while run.running or not run.progress.finished:
                 run.poll()
                 time.sleep(WAIT_SECONDS)
@@ -112,7 +111,8 @@ class StopShots(bpy.types.Operator):
         return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        return report(self, batch_runs.run_of(context.scene).stop)
+        run = batch_runs.run_of(context.scene)
+        return {"CANCELLED"} if run is None else report(self, run.stop)
 
 
 class ShowContactSheet(bpy.types.Operator):
@@ -122,15 +122,23 @@ class ShowContactSheet(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        folder = batch_runs.output_folder(context.scene)
-        if folder is None or not (folder / "index.html").is_file():
+        if _contact_sheet(context.scene) is None:
             cls.poll_message_set(rpt_("There is no contact sheet yet: render shots first"))
             return False
         return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        bpy.ops.wm.url_open(url=(batch_runs.output_folder(context.scene) / "index.html").as_uri())
+        sheet = _contact_sheet(context.scene)
+        if sheet is None:
+            return {"CANCELLED"}
+        bpy.ops.wm.url_open(url=sheet.as_uri())
         return {"FINISHED"}
+
+
+def _contact_sheet(scene: bpy.types.Scene) -> Path | None:
+    """The page of the scene's output folder, where there is one."""
+    folder = batch_runs.output_folder(scene)
+    return folder / "index.html" if folder is not None and (folder / "index.html").is_file() else None
 
 
 CLASSES = (ShotsFromMarkers, LoadShots, RenderShots, StopShots, ShowContactSheet)

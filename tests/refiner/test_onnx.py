@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import reduce
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from backend.protocol.errors import TurboPortraitError
 from backend.refiner import Refiner
 from backend.refiner.config import preset_folder
 from backend.refiner.runtime.onnx_refiner import OnnxRefiner
+from backend.refiner.runtime.reference import ReferenceState
 
 PHOTO = astronaut()[:256, 96:352]
 
@@ -62,11 +64,12 @@ def test_any_number_of_views_is_equal_to_one_grey_level(light, full, count):
 @pytest.mark.parametrize("references", [0, 2])
 def test_so_is_any_number_of_references(light, full, references):
     views, images = [drawn_view(1, light.size)], [drawn_view(7 + i, light.size) for i in range(references)]
-    states = [
-        r.encode_reference([v.rgba for v in images], [v.place for v in images]) if images else None
-        for r in (full, light)
-    ]
-    assert apart(full.refine(views, states[0]), light.refine(views, states[1])) <= 1
+
+    def refined(refiner):
+        states = [refiner.encode_reference(image.rgba, image.place) for image in images]
+        return refiner.refine(views, reduce(ReferenceState.joined, states) if states else None)
+
+    assert apart(refined(full), refined(light)) <= 1
 
 
 def test_samples_of_a_batch_are_refined_as_by_themselves(light):

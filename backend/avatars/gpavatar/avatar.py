@@ -53,7 +53,7 @@ class Renderer:
         self.field = FoldedField(self.network.nerf_mlp)
 
     @torch.inference_mode()
-    def build_planes(self, portraits: Tensor | Sequence[Tensor], noise: Sequence[Tensor]) -> Tensor:
+    def build_planes(self, portraits: Tensor | Sequence[Tensor], noise: Sequence[Tensor] | None) -> Tensor:
         """The merged planes (3, C, S, S) of P portraits (3, S, S); see `GPAvatarNetwork.encode`."""
         planes = self.network.encode([p.to(self.device, self.dtype) for p in portraits], noise)
         return self.network.merge(planes)

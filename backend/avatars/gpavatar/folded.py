@@ -45,7 +45,7 @@ class FoldedField:
 
     @torch.no_grad()
     def __init__(self, field: PointField) -> None:
-        dtype = field.rgb_layers[0].weight.dtype
+        dtype = next(field.rgb_layers.parameters()).dtype
         exact = {name: value.double() for name, value in field.state_dict().items()}
 
         def layer(name: str) -> tuple[Tensor, Tensor]:

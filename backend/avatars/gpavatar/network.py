@@ -15,6 +15,7 @@ from backend.avatars.gpavatar.nearest import nearest_points
 from backend.avatars.gpavatar.point_field import PointField, inverse_sums
 from backend.avatars.gpavatar.style_unet import ModulatedConvolution, StyleUNet
 from backend.avatars.gpavatar.volume import Rays, VolumeRendering, render_rays
+from backend.models.memory_format import NetworkT, in_memory_format
 
 
 class GPAvatarNetwork(nn.Module):
@@ -118,11 +119,11 @@ class GPAvatarNetwork(nn.Module):
         return portraits
 
 
-def channels_last(network: nn.Module) -> nn.Module:
+def channels_last(network: NetworkT) -> NetworkT:
     """Bring all convolutions' weights into the order that is fastest for them, in place."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
-            module.to(memory_format=torch.channels_last)
+            in_memory_format(module, torch.channels_last)
         elif isinstance(module, ModulatedConvolution):
             module.weight.data = module.weight.data[0].contiguous(memory_format=torch.channels_last)[None]
     return network

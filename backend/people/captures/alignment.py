@@ -124,7 +124,9 @@ def cut(picture: np.ndarray, source: SourceCamera, frame: HeadFrame, camera: Cam
         (S, S) or (S, S, 3) uint8.
     """
     source = source.resized(picture.shape[1], picture.shape[0])
-    turn = (camera.extrinsics @ np.linalg.inv(frame.to_world) @ np.linalg.inv(source.world_to_camera))[:3, :3]
+    turn: np.ndarray = (camera.extrinsics @ np.linalg.inv(frame.to_world) @ np.linalg.inv(source.world_to_camera))[
+        :3, :3
+    ]
     # Several samples a pixel where the picture is finer, so that nothing flickers or aliases.
     fine = int(np.clip(np.ceil(source.K[0, 0] / camera.intrinsics[0, 0]), 1, MOST_FINE))
     target = np.diag([fine, fine, 1.0]) @ camera.intrinsics

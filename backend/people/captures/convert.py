@@ -18,6 +18,7 @@ from backend.people.shards import Identity, write_identity
 from backend.protocol.camera import Camera
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.files import append_file
+from backend.refiner.views import known_places, known_portrait
 from backend.tracking import PortraitParser
 from backend.tracking.photo import encode_photo
 from flame import HeadModel
@@ -109,13 +110,13 @@ def write_shard(folder: Path, seed: int, subject: CaptureSubject, model: HeadMod
         confidence=np.stack([np.rint(255 * view.confidence).astype(np.uint8) for view in raw]),
         head=head,
         angles=np.array([(view.yaw, view.pitch) for view in views], np.float32),
-        place=np.stack([view.place for view in raw]).astype(np.float16),
-        warped=np.stack([view.warped for view in raw]),
+        place=np.stack([known_places(view.rgba, view.place) for view in raw]).astype(np.float16),
+        warped=np.stack([known_portrait(view.rgba, view.warped) for view in raw]),
     )
-    more = {
+    more: dict[str, np.ndarray] = {
         "cameras": np.array([[*camera.K, *camera.world_to_camera] for camera in cameras]),
-        "expressions": np.tile(np.float32(tracked.parameters.expression), (len(views), 1)),
-        "betas": np.float32(tracked.betas),
+        "expressions": np.tile(np.array(tracked.parameters.expression, np.float32), (len(views), 1)),
+        "betas": tracked.betas.astype(np.float32),
         **{f"flame_{name}": values for name, values in subject.flame.items()},
     }
     write_identity(folder, identity, **more)

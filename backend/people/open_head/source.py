@@ -5,6 +5,7 @@ Everything here is in head axes (x to the person's left, y up, z out of the face
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import anny
@@ -68,9 +69,9 @@ class BodySource:
 
     def rest_vertices(
         self,
-        phenotype: dict[str, np.ndarray | float],
-        local_changes: dict[str, np.ndarray | float] | None = None,
-        actions: dict[str, float] | None = None,
+        phenotype: Mapping[str, np.ndarray | float],
+        local_changes: Mapping[str, np.ndarray | float] | None = None,
+        actions: Mapping[str, float] | None = None,
     ) -> np.ndarray:
         """Vertices (n, N, 3) float32 of n bodies; each value is a number or (n,) of them."""
         tensors = [

@@ -187,9 +187,9 @@ class Alignment:
         distance, _ = cKDTree(anatomy.landmarks).query(anatomy.template)
         near = smoothstep(distance, NONE, FULL) * np.where(anatomy.ears, EARS, 1)
         fitted = tracked.camera.to_camera(tracked.vertices)[:, 2]
-        pixels = np.float32(self._true_camera.project(self._portrait)[:, None] - 0.5)
+        columns, rows = (self._true_camera.project(self._portrait) - 0.5).astype(np.float32).T[..., None]
         shown = self.avatar.render([tracked.camera], tracked.parameters)[0].depth
-        seen = cv2.remap(shown, pixels, None, cv2.INTER_LINEAR, borderValue=np.inf)[:, 0]
+        seen = cv2.remap(shown, columns, rows, cv2.INTER_LINEAR, borderValue=(np.inf,))[:, 0]
         fitted = np.where(np.abs(seen - fitted) < SAME_PLACE, seen, fitted)
         scale = float(np.median((fitted / true)[near == 1]))
         face = float(np.median(true[near == 1]))
@@ -203,12 +203,16 @@ class Alignment:
     def vertices(self, view: int) -> np.ndarray:
         """(V, 3) metres, the true head in a view."""
         parameters = self.person.parameters[view]
-        return self._own.forward(None, parameters.expression, parameters.joint_rotations).vertices.astype(float)
+        return self._own.forward(None, np.array(parameters.expression), parameters.joint_rotations).vertices.astype(
+            float
+        )
 
     def fitted_vertices(self, view: int) -> np.ndarray:
         """(V, 3) metres, the fitted head in a view, in the avatar's pose."""
         parameters = self.parameters(view)
-        return self._fitted.forward(None, parameters.expression, parameters.joint_rotations).vertices.astype(float)
+        return self._fitted.forward(None, np.array(parameters.expression), parameters.joint_rotations).vertices.astype(
+            float
+        )
 
     def _turn(self, view: int) -> np.ndarray:
         """(3,) axis-angle by which the fitted neck turns as the true one did since the portrait."""

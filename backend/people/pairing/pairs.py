@@ -14,7 +14,7 @@ from backend.people.pairing.warp import Warped, premultiplied_srgb, warp
 from backend.people.shards import Identity
 from backend.people.synthesis.anatomy import anatomy_of
 from backend.people.synthesis.files import LABELS, PersonViews
-from backend.pipeline.baking import bake
+from backend.pipeline.baking import baked_texture
 from backend.pipeline.catalog import Catalog, Refiner
 from backend.pipeline.store import Registration
 from backend.protocol.camera import Camera
@@ -44,7 +44,9 @@ def make_person_pairs(
         raise Rejected(f"not registered: {error}") from error
     size, aligned = options.size, options.aligned
     if options.baked:
-        avatar = bake(Registration.of(avatar, model.checksum), _refiner(options.baked), options.baked).avatar
+        registration = Registration.of(avatar, model.checksum)
+        texture = baked_texture(registration, _refiner(options.baked), options.baked)
+        avatar = avatar if texture is None else avatar.with_texture(texture)
     alignment = Alignment(person, avatar, model)
     rng = np.random.default_rng([person.seed, 3000])
     reference = reference_image(avatar, size)

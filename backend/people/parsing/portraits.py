@@ -115,7 +115,7 @@ def _matte(crop: Crop, hair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     from pymatting import estimate_alpha_cf, estimate_foreground_ml
 
     person = np.maximum(PortraitParser.shipped().parse(crop.image, crop.valid).alpha, hair)
-    inside = cv2.erode((person > 0.8).astype(np.uint8), np.ones((UNSURE_PIXELS,) * 2), borderValue=1) > 0
+    inside = cv2.erode((person > 0.8).astype(np.uint8), np.ones((UNSURE_PIXELS,) * 2), borderValue=(1,)) > 0
     outside = cv2.dilate((person > 0.2).astype(np.uint8), np.ones((UNSURE_PIXELS,) * 2)) == 0
     # Loose strands reach beyond what a segmenter of so few pixels sees, and gaps lie within.
     at_hair = cv2.dilate((hair > 0.3).astype(np.uint8), np.ones((2 * UNSURE_PIXELS + 1,) * 2)) > 0
@@ -134,13 +134,13 @@ def _labels(crop: Crop, places: np.ndarray, hair: np.ndarray, alpha: np.ndarray,
     rows, columns = np.mgrid[:size, :size]
     chin, brows = places[CHIN, 1], places[NOSE_ROOT, 1]
     face = np.zeros((size, size), np.uint8)
-    cv2.fillPoly(face, [np.rint(places[list(FACE_OVAL)]).astype(np.int32)], 1)
+    cv2.fillPoly(face, [np.rint(places[list(FACE_OVAL)]).astype(np.int32)], (1,))
     left, right = places[list(FACE_OVAL), 0].min(), places[list(FACE_OVAL), 0].max()
     beside = np.maximum(left - columns, columns - right) / face_height
     distance = _skin_distance(crop.image, face > 0, places)
     below = rows > chin
     near_chin = below & (rows < chin + NECK * face_height) & (beside < 0)
-    labels = np.full((size, size), UNKNOWN, np.uint8)
+    labels: np.ndarray = np.full((size, size), UNKNOWN, np.uint8)
     labels[(distance < SURE_SKIN) & (notes.skin | ~below | near_chin)] = skin
     # A neck lies in shadow and has other colours than the cheeks.
     labels[(distance > SURE_OTHER) & below & ~near_chin] = clothing

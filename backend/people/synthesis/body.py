@@ -40,7 +40,9 @@ def add_body(figure: Figure) -> None:
     tongue = np.zeros(len(front))
     tongue[model.regions.get("tongue", [])] = 1
     material = skin_material(figure)
-    values = {"corner_uv": fine.corners(model.vt[model.ft[shown]])} if wardrobe else {}
+    values = {}
+    if wardrobe and model.vt is not None and model.ft is not None:
+        values["corner_uv"] = fine.corners(model.vt[model.ft[shown]])
     figure.scene.mesh(
         "body", [fine.positions(v.vertices, model.faces) for v in figure.moments], fine.faces,
         [material | {"label": label} for label in PARTS], part=np.tile(_parts(figure, faces), 4).astype(np.int32),
@@ -69,9 +71,10 @@ def skin_material(figure: Figure) -> dict:
 def add_arms(figure: Figure) -> None:
     """The arms' beginning, which the open head lacks and short sleeves show."""
     wardrobe = figure.person.wardrobe
-    if wardrobe is None or wardrobe.garment is None:
+    body = figure.base_body
+    if wardrobe is None or wardrobe.garment is None or body is None:
         return
-    base, body = figure.person.shape.base, figure.base_body
+    base = figure.base
     seen = (np.abs(base[:, 0]) > ARM) & (base[:, 1] > dressing.FLOOR)
     seen[wardrobe.garment[0].mesh().hides] = False
     kept = seen[body.faces].any(1)
@@ -127,7 +130,7 @@ def add_teeth(figure: Figure) -> None:
         _add_modelled_teeth(figure)
         return
     mesh = wardrobe.teeth.mesh()
-    points = mesh.fit(figure.person.shape.base)
+    points = mesh.fit(figure.base)
     # The lower ones are those that the middle of the mesh lies above.
     lower = _lower_half(mesh.faces, points)
     positions = [np.where(lower[:, None], m.jaw(points), m.head(points)) for m in figure.motions]

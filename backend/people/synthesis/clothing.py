@@ -19,8 +19,8 @@ def add_clothes(figure: Figure) -> None:
     wardrobe = figure.person.wardrobe
     if wardrobe and wardrobe.garment:
         asset, material = wardrobe.garment
-        mesh = dressing.trimmed(asset.mesh(), figure.person.shape.base)
-        points = mesh.fit(figure.person.shape.base)
+        mesh = dressing.trimmed(asset.mesh(), figure.base)
+        points = mesh.fit(figure.base)
         settings = dressing.fabric(material, wardrobe.hue) | {"label": "clothing"}
         positions = _with_the_body(figure, points)
         figure.scene.mesh("cloth", positions, mesh.faces, settings, corner_uv=mesh.uv[mesh.uv_faces])
@@ -62,7 +62,7 @@ def _with_the_body(figure: Figure, points: np.ndarray) -> list[np.ndarray]:
     weight = 1 / (distance + 0.004)
     weight /= weight.sum(1, keepdims=True)
     moved = [view.vertices[low] - figure.rest[low] for view in figure.moments]
-    return [np.float32(points + np.einsum("nk,nkc->nc", weight, offsets[near])) for offsets in moved]
+    return [(points + np.einsum("nk,nkc->nc", weight, offsets[near])).astype(np.float32) for offsets in moved]
 
 
 def add_headwear(figure: Figure) -> None:
@@ -72,7 +72,7 @@ def add_headwear(figure: Figure) -> None:
     if wardrobe and wardrobe.hat:
         asset, material = wardrobe.hat
         mesh = asset.mesh()
-        points = mesh.fit(person.shape.base)
+        points = mesh.fit(figure.base)
         settings = dressing.fabric(material, 0.5) | {"label": "headwear"}
         positions = [motion.head(points) for motion in figure.motions]
         figure.scene.mesh("hat", positions, mesh.faces, settings, corner_uv=mesh.uv[mesh.uv_faces])

@@ -52,7 +52,8 @@ def skin_color(path: Path) -> tuple[float, float, float]:
     pixels = _small(path)
     side = len(pixels)
     face = pixels[int(0.38 * side) : int(0.62 * side), int(0.80 * side) : int(0.95 * side), :3]
-    return tuple(float(c) for c in np.median(face.reshape(-1, 3), 0))
+    red, green, blue = (float(c) for c in np.median(face.reshape(-1, 3), 0))
+    return red, green, blue
 
 
 @lru_cache(maxsize=16)
@@ -62,16 +63,16 @@ def eye_picture(path: Path, size: int, reach: float) -> np.ndarray:
     half = IRIS_RADIUS / reach * len(pixels)
     scale = size / (2 * half)
     x, y = np.array(IRIS_CENTRE) * len(pixels)
-    place = np.float32([[scale, 0, size / 2 - scale * x], [0, scale, size / 2 - scale * y]])
+    place = np.array([[scale, 0, size / 2 - scale * x], [0, scale, size / 2 - scale * y]], np.float32)
     image = cv2.warpAffine(pixels, place, (size, size), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
-    return np.float32(image[::-1]) / 255
+    return image[::-1].astype(np.float32) / 255
 
 
 @lru_cache(maxsize=256)
 def _small(path: Path) -> np.ndarray:
     """(256, 256, 3 or 4) float32 in [0, 1], RGB first."""
-    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    pixels: np.ndarray = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if pixels.ndim == 2:
         pixels = np.stack([pixels] * 3, -1)
     pixels = cv2.resize(pixels[..., [2, 1, 0, *range(3, pixels.shape[2])]], (256, 256), interpolation=cv2.INTER_AREA)
-    return np.float32(pixels) / np.iinfo(pixels.dtype).max
+    return pixels.astype(np.float32) / (65535 if pixels.dtype == np.uint16 else 255)

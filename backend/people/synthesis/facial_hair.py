@@ -35,12 +35,12 @@ def grow_brows(
         way = _unit(outwards) + (0.15 + 0.75 * rise**2) * _unit(line_up - line_low) * (1 - 1.2 * across * (1 - rise))
         starts.append(line_low + across * (line_up - line_low))
         ways.append(way + rng.normal(0, 0.2, way.shape))
-    starts, ways = np.concatenate(starts), _unit(np.concatenate(ways))
-    roots = nearest_roots(starts, vertices, faces, _skin_faces(anatomy, faces))
+    points, along = np.concatenate(starts), _unit(np.concatenate(ways))
+    roots = nearest_roots(points, vertices, faces, _skin_faces(anatomy, faces))
     base, normal = roots.on(vertices, faces), roots.frames(vertices, faces)[..., 2]
-    lengths = rng.uniform(0.004, 0.009, len(starts))
+    lengths = rng.uniform(0.004, 0.009, len(points))
     return roots, _bent(
-        base, _unit(ways - (ways * normal).sum(1, keepdims=True) * normal + 0.22 * normal), -normal * 0.25, lengths
+        base, _unit(along - (along * normal).sum(1, keepdims=True) * normal + 0.22 * normal), -normal * 0.25, lengths
     )
 
 
@@ -61,10 +61,12 @@ def grow_lashes(
             roots_at.append(place)
             ways.append(np.concatenate([0.55 * fan, np.full_like(fan, 0.25 * rise), np.ones_like(fan)], 1))
             lengths.append(reach * (0.6 + 0.5 * person.traits.lash_density) * rng.uniform(0.6, 1.0, len(place)))
-    points, ways, lengths = np.concatenate(roots_at), _unit(np.concatenate(ways)), np.concatenate(lengths)
+    points, along = np.concatenate(roots_at), _unit(np.concatenate(ways))
     roots = nearest_roots(points, vertices, faces, _skin_faces(anatomy, faces))
     lift = np.where(np.arange(len(points)) < 2 * LASHES, 0.9, -0.4)[:, None] * np.array([0.0, 1.0, 0.0])
-    return roots, _bent(roots.on(vertices, faces), _unit(ways + rng.normal(0, 0.06, ways.shape)), lift, lengths)
+    return roots, _bent(
+        roots.on(vertices, faces), _unit(along + rng.normal(0, 0.06, along.shape)), lift, np.concatenate(lengths)
+    )
 
 
 def beard_density(person: Person, anatomy: HeadAnatomy) -> np.ndarray:

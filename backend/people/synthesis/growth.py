@@ -8,6 +8,7 @@ from backend.people.synthesis import dressing, facial_hair, hair
 from backend.people.synthesis.figure import Figure
 from backend.people.synthesis.noise import to_linear
 from backend.people.synthesis.surface import Roots, Subdivision
+from backend.people.synthesis.wardrobe import Wardrobe
 
 BROW, LASH, BEARD = 0.9, 0.35, 0.85
 """Of the hair's colour."""
@@ -23,7 +24,7 @@ def add_hair(figure: Figure) -> None:
         mesh = wardrobe.hair.mesh()
         # Cards have few triangles; halved, their outline has no corners.
         fine = Subdivision.of(mesh.faces, len(mesh.corners))
-        points = fine.positions(mesh.fit(person.shape.base), mesh.faces)
+        points = fine.positions(mesh.fit(figure.base), mesh.faces)
         material = dressing.card(wardrobe.hair.materials[0], color) | {"label": "hair"}
         positions = [motion.hanging(points) for motion in figure.motions]
         figure.scene.mesh("hair", positions, fine.faces, material, corner_uv=fine.corners(mesh.uv[mesh.uv_faces]))
@@ -42,7 +43,7 @@ def add_facial_hair(figure: Figure) -> None:
     marks = figure.model.landmark_positions(rest)
     lash = np.array([0.006, 0.005, 0.005]) if person.make_up else LASH * color
     if person.wardrobe:
-        _add_cards(figure, BROW * color, lash)
+        _add_cards(figure, person.wardrobe, BROW * color, lash)
     else:
         _add_strands(figure, "brows", facial_hair.grow_brows(person, anatomy, rest, faces, marks), 7e-5, BROW * color)
         radius = 1.1e-4 if person.make_up else 7e-5
@@ -52,8 +53,7 @@ def add_facial_hair(figure: Figure) -> None:
         _add_strands(figure, "beard", grown, 1e-4, BEARD * color)
 
 
-def _add_cards(figure: Figure, brow: np.ndarray, lash: np.ndarray) -> None:
-    wardrobe = figure.person.wardrobe
+def _add_cards(figure: Figure, wardrobe: Wardrobe, brow: np.ndarray, lash: np.ndarray) -> None:
     for name, asset, color, lift in (("brows", wardrobe.brows, brow, LIFT), ("lashes", wardrobe.lashes, lash, 0.0)):
         mesh = asset.mesh()
         heads = zip(figure.motions, figure.bases, strict=True)

@@ -71,9 +71,9 @@ class ShapeSource:
         Raises:
             ValueError: the shape has no base mesh.
         """
-        if self._bodies is None or shape.base is None:
-            raise ValueError("only shapes drawn with anny have a base mesh")
         body = self.base_body
+        if body is None or shape.base is None:
+            raise ValueError("only shapes drawn with anny have a base mesh")
         amounts = dict(zip(self.model.expression_names, expression, strict=False))
         base = shape.base.astype(np.float64)
         for name, offsets in zip(body.action_names, body.actions, strict=True):
@@ -102,12 +102,13 @@ class ShapeSource:
         changes = {name: ODDITY * values for name, values in changes.items()}
         base = cut.placed(source.rest_vertices(phenotype, changes))[0].astype(np.float32)
         vertices = (cut.cut.vertices_from @ base).astype(np.float32)
+        african, asian, caucasian = (float(phenotype[name][0]) for name in ("african", "asian", "caucasian"))
         return HeadShape(
             vertices=vertices,
             betas=self.project(vertices),
             male=float(phenotype["gender"][0]),
             age=float(phenotype["age"][0]),
-            ancestry=tuple(float(phenotype[name][0]) for name in ("african", "asian", "caucasian")),
+            ancestry=(african, asian, caucasian),
             base=base,
         )
 

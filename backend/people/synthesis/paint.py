@@ -14,6 +14,8 @@ from backend.people.synthesis.person import Person
 SIZE, WIDTH = 1024, 0.26
 """Pixels, and the metres that they span."""
 TOP_ABOVE_BROW = 0.10
+FULL = (1.0,)
+"""What OpenCV draws masks with."""
 
 
 def plane(points: np.ndarray, anatomy: HeadAnatomy) -> np.ndarray:
@@ -69,7 +71,7 @@ def paint_skin(person: Person, anatomy: HeadAnatomy) -> tuple[np.ndarray, np.nda
             0.55 * _line(at, (61, 78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 291), 2, 1.5),
         )
     )
-    lids = sum(_line(at, lid, 3, 1.6) for lid in places.UPPER_LIDS)
+    lids = np.sum([_line(at, lid, 3, 1.6) for lid in places.UPPER_LIDS], 0)
     color = _mix(color, traits.skin * np.array([0.55, 0.42, 0.40]), own * 0.5 * lids)
     if person.beard != "none":
         shadow = _polygon(at, (*places.JAW_LINE, 425, 326, 2, 97, 205), 22) * (1 - _polygon(at, places.LIPS, 6))
@@ -90,7 +92,7 @@ def _made_up(color: np.ndarray, person: Person, at: np.ndarray, rng: np.random.G
         _polygon(at, (*lid, *lower[::-1]), 9) for lid, (_, lower) in zip(places.UPPER_LIDS, places.BROWS, strict=True)
     )
     color = _mix(color, np.asarray(shade) * (0.4 + person.traits.skin), 0.38 * person.make_up * np.clip(lids, 0, 1))
-    liner = sum(_line(at, lid, 4, 1.2) for lid in places.UPPER_LIDS)
+    liner = np.sum([_line(at, lid, 4, 1.2) for lid in places.UPPER_LIDS], 0)
     color = _mix(color, np.array([0.06, 0.05, 0.05]), 0.75 * person.make_up * liner)
     rouge = sum(_disc(at[k] + [0, -12], 48, 26) for k in places.CHEEKS)
     return _mix(color, person.traits.skin * np.array([1.0, 0.66, 0.66]), 0.3 * person.make_up * np.clip(rouge, 0, 1))
@@ -111,7 +113,7 @@ def _relief(
         smooth = np.stack([cv2.GaussianBlur(smooth[:, k : k + 1], (1, 0), 0, sigmaY=6)[:, 0] for k in (0, 1)], 1)
         smooth[:, 1] += np.cumsum(rng.normal(0, 0.25, 60))
         mask = np.zeros((SIZE, SIZE), np.float32)
-        cv2.polylines(mask, [np.round(smooth * 8).astype(np.int32)], False, 1.0, max(1, round(width)), cv2.LINE_AA, 3)
+        cv2.polylines(mask, [np.round(smooth * 8).astype(np.int32)], False, FULL, max(1, round(width)), cv2.LINE_AA, 3)
         lines[...] += strength * cv2.GaussianBlur(mask, (0, 0), width)
 
     age = person.age_lines
@@ -132,19 +134,19 @@ def _relief(
 
 def _polygon(at: np.ndarray, numbers: tuple[int, ...], blur: float) -> np.ndarray:
     mask = np.zeros((SIZE, SIZE), np.float32)
-    cv2.fillPoly(mask, [np.round(at[list(numbers)]).astype(np.int32)], 1.0, cv2.LINE_AA)
+    cv2.fillPoly(mask, [np.round(at[list(numbers)]).astype(np.int32)], FULL, cv2.LINE_AA)
     return _blurred(mask, blur)
 
 
 def _disc(center: np.ndarray, radius: int, blur: float) -> np.ndarray:
     mask = np.zeros((SIZE, SIZE), np.float32)
-    cv2.circle(mask, tuple(int(v) for v in center), int(radius), 1.0, -1)
+    cv2.circle(mask, (int(center[0]), int(center[1])), int(radius), FULL, -1)
     return _blurred(mask, blur)
 
 
 def _line(at: np.ndarray, numbers: tuple[int, ...], width: int, blur: float) -> np.ndarray:
     mask = np.zeros((SIZE, SIZE), np.float32)
-    cv2.polylines(mask, [np.round(at[list(numbers)]).astype(np.int32)], False, 1.0, width, cv2.LINE_AA)
+    cv2.polylines(mask, [np.round(at[list(numbers)]).astype(np.int32)], False, FULL, width, cv2.LINE_AA)
     return _blurred(mask, blur)
 
 

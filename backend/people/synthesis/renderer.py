@@ -41,6 +41,9 @@ class Studio:
             )
         except OSError as error:
             raise TurboPortraitError("no_blender", str(error), sentence="Blender could not be started.") from error
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._tasks, self._said = self._process.stdin, self._process.stdout
         self._answer()
 
     def render(self, scene: Scene, samples: int) -> tuple[list[dict[str, np.ndarray]], list[float]]:
@@ -60,8 +63,8 @@ class Studio:
                 "threads": self.threads,
             }
             try:
-                self._process.stdin.write(json.dumps(task) + "\n")
-                self._process.stdin.flush()
+                self._tasks.write(json.dumps(task) + "\n")
+                self._tasks.flush()
             except OSError as error:
                 raise TurboPortraitError("no_blender", str(error), sentence="Blender has ended.") from error
             answer = self._answer()
@@ -74,7 +77,7 @@ class Studio:
     def close(self) -> None:
         """End the process."""
         if self._process.poll() is None:
-            self._process.stdin.close()
+            self._tasks.close()
             try:
                 self._process.wait(10)
             except subprocess.TimeoutExpired:
@@ -83,7 +86,7 @@ class Studio:
 
     def _answer(self) -> dict:
         said: list[str] = []
-        for line in self._process.stdout:
+        for line in self._said:
             if line.startswith("studio "):
                 return json.loads(line.removeprefix("studio "))
             said = [*said, line.rstrip()][-LAST_LINES:]

@@ -83,7 +83,7 @@ class PromptAttention:
         self,
         attn: Attention,
         hidden_states: torch.Tensor,
-        encoder_hidden_states: torch.Tensor | None = None,
+        encoder_hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
         images: int = 1,
         places: TokenPlaces | None = None,

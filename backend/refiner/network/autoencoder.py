@@ -6,6 +6,8 @@ is added, through a 1x1 convolution that starts at zero, to what enters the deco
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
 from torch import nn
@@ -19,9 +21,10 @@ class Skips(nn.ModuleList):
         # What enters encoder block i has the width of block i - 1; what enters a decoder block, of the block before it.
         sources = (widths[0], *widths[:-1])[::-1]
         targets = (widths[-1], *widths[:0:-1])
-        super().__init__(nn.Conv2d(a, b, 1, bias=False) for a, b in zip(sources, targets, strict=True))
-        for convolution in self:
+        convolutions = [nn.Conv2d(a, b, 1, bias=False) for a, b in zip(sources, targets, strict=True)]
+        for convolution in convolutions:
             nn.init.zeros_(convolution.weight)
+        super().__init__(convolutions)
 
 
 def reduction(vae: AutoencoderKL | AutoencoderTiny) -> int:
@@ -54,7 +57,7 @@ def decode(
     vae: AutoencoderKL | AutoencoderTiny,
     latents: torch.Tensor,
     skips: Skips | None = None,
-    features: list[torch.Tensor] | None = None,
+    features: Sequence[torch.Tensor] = (),
 ) -> torch.Tensor:
     """Scaled latents (N, c, h, w) to the decoder's raw output (N, out_channels, H, W)."""
     decoder = vae.decoder

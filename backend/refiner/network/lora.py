@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from diffusers import UNet2DConditionModel
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
@@ -36,9 +37,9 @@ def load_lora(network: nn.Module, weights: dict[str, torch.Tensor]) -> None:
     expected = {key: tuple(value.shape) for key, value in lora_state(network).items()}
     given = {key: tuple(value.shape) for key, value in weights.items()}
     if expected.keys() != given.keys():
-        odd = sorted(expected.keys() ^ given.keys())[0]
+        unmatched = sorted(expected.keys() ^ given.keys())[0]
         raise ValueError(
-            f"these adapters belong to another base model or to other modules of it: {odd} is only on one side"
+            f"these adapters belong to another base model or to other modules of it: {unmatched} is only on one side"
         )
     ranks = [{shapes[key][0] for key in shapes if ".lora_A." in key} for shapes in (expected, given)]
     if ranks[0] != ranks[1]:
@@ -56,14 +57,14 @@ def has_lora(network: nn.Module) -> bool:
     return any(isinstance(module, BaseTunerLayer) for module in network.modules())
 
 
-def base_weights(unet: nn.Module) -> torch.Tensor:
+def base_weights(unet: UNet2DConditionModel) -> torch.Tensor:
     """A few of a U-Net's own weights (64,), to know it again by in whatever precision it is stored."""
     layer = unet.conv_in
     layer = layer.get_base_layer() if isinstance(layer, BaseTunerLayer) else layer
-    return layer.weight.detach().flatten()[:64].float().cpu().clone()
+    return next(layer.parameters()).detach().flatten()[:64].float().cpu().clone()
 
 
-def check_base(unet: nn.Module, expected: torch.Tensor, where: str) -> None:
+def check_base(unet: UNet2DConditionModel, expected: torch.Tensor, where: str) -> None:
     """Raise ValueError unless the U-Net is the one that `base_weights` were taken of."""
     if not torch.allclose(base_weights(unet), expected, rtol=0.02, atol=1e-4):
         raise ValueError(f"these adapters were trained on another base model than {where}: name the one they are for")

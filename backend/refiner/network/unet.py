@@ -11,7 +11,7 @@ from backend.refiner.network.coordinates import TokenPlaces
 def predict_noise(
     unet: UNet2DConditionModel,
     images: torch.Tensor,
-    timestep: int,
+    timestep: int | torch.Tensor,
     prompt: torch.Tensor,
     views: int,
     places: TokenPlaces | None = None,

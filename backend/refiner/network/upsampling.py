@@ -24,7 +24,7 @@ class FoldedUpsampling:
         taps = torch.einsum("aik,bjl,ockl->abocij", rows, rows, convolution.weight.detach().float())
         folded = taps.flatten(0, 2).to(convolution.weight.dtype)
         self._weight = folded.contiguous(memory_format=torch.channels_last)
-        self._bias = convolution.bias.detach().repeat(4)
+        self._bias = None if convolution.bias is None else convolution.bias.detach().repeat(4)
 
     def __call__(self, hidden_states: torch.Tensor, output_size: object = None) -> torch.Tensor:
         """(N, C, H, W) to (N, C', 2 H, 2 W)."""
@@ -44,7 +44,7 @@ class FoldedUpsampling:
 def fold_upsampling(network: nn.Module) -> None:
     """Let every upsampling of a network run folded, until `unfold_upsampling`; its weights stay where they are."""
     for module in _doublings(network):
-        module.forward = FoldedUpsampling(module.conv)
+        vars(module)["forward"] = FoldedUpsampling(module.conv)
 
 
 def unfold_upsampling(network: nn.Module) -> None:
@@ -62,5 +62,4 @@ def _doublings(network: nn.Module) -> list[Upsample2D]:
         and module.norm is None
         and isinstance(getattr(module, "conv", None), nn.Conv2d)
         and module.conv.kernel_size == (3, 3)
-        and module.conv.bias is not None
     ]

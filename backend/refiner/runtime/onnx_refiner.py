@@ -65,4 +65,5 @@ class OnnxRefiner(Refining):
             arrays = {name: value[sample : sample + 1] for name, value in views._asdict().items()}
             found = self._refiner(release, **arrays, reference=latents, noise=noise, level=np.array(level, np.float32))
             results.append((found["pictures"], found["sound"]))
-        return tuple(np.concatenate(parts) for parts in zip(*results, strict=True))
+        pictures, sound = (np.concatenate(parts) for parts in zip(*results, strict=True))
+        return pictures, sound

@@ -15,7 +15,7 @@ from backend.refiner.config import RefinerConfig
 from backend.refiner.head_space import UNIT
 from backend.refiner.runtime.boxes import Boxes, heads_shown
 from backend.refiner.runtime.reference import ReferenceState
-from backend.refiner.views import ViewArrays, check_square, reference_arrays, stack_samples, with_own_clothes
+from backend.refiner.views import ViewArrays, check_square, portrait_arrays, stack_samples, with_own_clothes
 
 log = logging.getLogger(__name__)
 
@@ -85,29 +85,18 @@ class Refining(ABC):
             self.refine([view] * count, reference)
         return self
 
-    def encode_reference(
-        self,
-        images: np.ndarray | Sequence[np.ndarray],
-        places: np.ndarray | Sequence[np.ndarray | None] | None = None,
-    ) -> ReferenceState:
-        """Encode the portrait, or several of the same person, once.
+    def encode_reference(self, image: np.ndarray, place: np.ndarray | None = None) -> ReferenceState:
+        """Encode the portrait once; several of the same person are `joined`.
 
         Args:
-            images: (S, S, 4) uint8, straight alpha (the matte), S = `size`; or several of these.
-            places: (S, S, 3), see `RenderedView.place`; one for each image where there are several; None: not known.
+            image: (S, S, 4) uint8, straight alpha (the matte), S = `size`.
+            place: (S, S, 3), see `RenderedView.place`; None: not known.
 
         Raises:
-            ValueError: another size or type, or none at all.
+            ValueError: another size or type.
         """
-        if isinstance(images, np.ndarray):
-            images, places = [images], [places]
-        if not len(images):
-            raise ValueError("there is no reference portrait to encode")
-        for image in images:
-            check_square(image, self.size, "the reference portrait")
-        return ReferenceState(
-            self.encode_pictures(reference_arrays(images, [None] * len(images) if places is None else places))
-        )
+        check_square(image, self.size, "the reference portrait")
+        return ReferenceState(self.encode_pictures(portrait_arrays(image, place)))
 
     def refine(
         self,
@@ -236,7 +225,7 @@ def refine_in_boxes(
         return refine(views, latents)
     ours, theirs = boxes
     cut = ViewArrays(*(_unflat(ours.cut(_flat(x)), x) for x in views))
-    if latents is not None:
+    if latents is not None and theirs is not None:
         latents = _unflat(theirs.cut(_flat(latents), along=2), latents)
     parts, sound = refine(cut, latents)
     refined = views.rgba[..., :3].copy()
@@ -271,13 +260,15 @@ def _refine(
         raise TurboPortraitError("out_of_memory", reason[:200])
     what = "frames" if axis == 0 else "views, which no longer see each other,"
     warn(f"memory ran out: the batch of {count} {what} is refined in two parts ({reason[:120]})")
-    per_sample = axis == 0 and reference is not None and len(reference) == count
     halves = []
     for part in np.array_split(np.arange(count), 2):
         index = (slice(None),) * axis + (slice(part[0], part[-1] + 1),)
-        latents = reference[index] if per_sample else reference
+        latents = reference
+        if axis == 0 and reference is not None and len(reference) == count:
+            latents = reference[index]
         halves.append(_refine(refiner, ViewArrays(*(x[index] for x in views)), latents, level, seed, warn))
-    return tuple(np.concatenate(pair, axis) for pair in zip(*halves, strict=True))
+    pictures, sound = (np.concatenate(pair, axis) for pair in zip(*halves, strict=True))
+    return pictures, sound
 
 
 def _latents(reference: ReferenceState | Sequence[ReferenceState] | None, count: int) -> np.ndarray | None:

@@ -69,9 +69,10 @@ class StaticRunner:
             self._recorded[key] = self._record(inputs)
         self._recorded.move_to_end(key)
         recorded = self._recorded[key]
-        for name, value in inputs.items():
-            if value is not None:
-                recorded.inputs[name].copy_(value)
+        for name, buffer in recorded.inputs.items():
+            value = inputs[name]
+            if buffer is not None and value is not None:
+                buffer.copy_(value)
         recorded.replay()
         return recorded.outputs
 

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 
 from backend.tracking.clips.response import Response
-from backend.tracking.fit import FOCAL, HEAD_TO_CAMERA, fit_head
+from backend.tracking.fit import FOCAL, HEAD_TO_CAMERA, UNDISTORTED, fit_head
 from backend.tracking.landmarks import LEFT_IRIS, RIGHT_IRIS
 from backend.tracking.photo import FACE_HEIGHTS, crop_around, to_crop
 from flame import HeadModel
@@ -193,7 +193,7 @@ class Actor:
         points = (self._base + self._basis @ (expression - self._start)) @ HEAD_TO_CAMERA.T
         K = np.array([[self._focal, 0, self._centre[0]], [0, self._focal, self._centre[1]], [0, 0, 1]])
         start = np.zeros((3, 1)), np.array([[0], [0], [1.3]])
-        _, rotation, translation = cv2.solvePnP(points, found[:468, :2].copy(), K, None, *start, True)
+        _, rotation, translation = cv2.solvePnP(points, found[:468, :2].copy(), K, UNDISTORTED, *start, True)
         return cv2.Rodrigues(rotation)[0] @ HEAD_TO_CAMERA, translation.ravel()
 
     def _improve(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -71,6 +72,15 @@ class _Seen:
         return [found.cut for found in self.found]
 
 
+class _Neutral(NamedTuple):
+    """The picture that the actor's face is fitted to, by its number, with its `Found`."""
+
+    number: int
+    picture: np.ndarray
+    landmarks: np.ndarray
+    openings: np.ndarray | None
+
+
 def track_clip(
     path: str | Path,
     model: HeadModel,
@@ -96,16 +106,16 @@ def track_clip(
     follower = FaceFollower(settings.face)
     model = with_landmarks(model)
     with VideoFrames(path) as frames:
-        seen, picture, neutral = _look(frames, follower, settings, progress, costs)
+        seen, neutral = _look(frames, follower, settings, progress, costs)
         if neutral is None:
             refusal = follower.refusal
             if refusal is not None and refusal.code not in ("no_face", "face_hidden"):
                 raise refusal
             raise TurboPortraitError("no_face_in_video", f"{frames.name}: {len(seen.times)} pictures were searched")
-        actor = Actor(picture, seen.found[neutral].landmarks, model, seen.found[neutral].openings)
+        actor = Actor(neutral.picture, neutral.landmarks, model, neutral.openings)
         fits = list(_fits(actor, seen, lambda share: progress(1 - FITTING + FITTING * share, "fitting")))
         notes = [*frames.notes, *(sentence for _, sentence in follower.warnings), *_gaps(seen, fits)]
-        made = _performance(seen, fits, actor, model, neutral, settings.smoothing, frames.rate, frames.name)
+        made = _performance(seen, fits, actor, model, neutral.number, settings.smoothing, frames.rate, frames.name)
     if settings.rate or _varies(made.time, frames.rate):
         made = conformed(made, settings.rate or frames.rate)
     costs.network, costs.network_calls = follower.network_seconds, follower.network_calls
@@ -120,25 +130,28 @@ def _look(
     settings: Settings,
     progress: Callable[[float, str], None],
     costs: Costs,
-) -> tuple[_Seen, np.ndarray | None, int | None]:
-    """The first pass; and of the neutral picture the pixels and the number."""
-    seen, picture, neutral = _Seen(), None, None
+) -> tuple[_Seen, _Neutral | None]:
+    """The first pass, and its neutral picture; None where no picture shows the face."""
+    seen = _Seen()
+    neutral: _Neutral | None = None
     pictures: Iterator[tuple[float, np.ndarray]] = iter(frames)
     while True:
         reading = time.perf_counter()
-        seconds, image = next(pictures, (None, None))
+        entry = next(pictures, None)
         costs.reading += time.perf_counter() - reading
-        if seconds is None:
-            return seen, picture, neutral
+        if entry is None:
+            return seen, neutral
+        seconds, image = entry
         found = follower.follow(image, seconds)
         if found.landmarks is not None and (
             neutral is None
             or (
                 settings.neutral is not None
-                and abs(seconds - settings.neutral) < abs(seen.times[neutral] - settings.neutral)
+                and abs(seconds - settings.neutral) < abs(seen.times[neutral.number] - settings.neutral)
             )
         ):
-            neutral, picture = len(seen.times), upright(image, follower.turns)
+            picture = upright(image, follower.turns)
+            neutral = _Neutral(len(seen.times), picture, found.landmarks, found.openings)
         seen.times.append(seconds)
         seen.found.append(found)
         progress((1 - FITTING) * min(len(seen.times) / max(frames.count, 1), 1), "finding landmarks")
@@ -170,7 +183,8 @@ def _performance(
     count = len(fits)
     times, cuts = np.array(seen.times), np.array(seen.cuts)
     trust = np.array([0.0 if fit is None else fit.confidence for fit in fits])
-    about = fits[neutral].head if fits[neutral] is not None else np.eye(3)
+    fit_of_neutral = fits[neutral]
+    about = np.eye(3) if fit_of_neutral is None else fit_of_neutral.head
     columns = {
         "head": np.zeros((count, 6)),
         "gaze": np.zeros((count, 2)),

@@ -86,16 +86,17 @@ class FaceFollower:
         """The face in the next picture (H, W, 3) uint8, at a time in seconds."""
         self._pictures += 1
         cut = self._is_cut(picture)
-        if self._last is None:
+        last = self._last
+        if last is None:
             found = self._first(picture, seconds)
             return Found(None, cut=cut) if found is None else Found(*found, cut)
         picture = upright(picture, self.turns)
-        found = self._anywhere(picture, seconds) if cut else self._near(picture, seconds)
+        found = self._anywhere(picture, seconds) if cut else self._near(last, picture, seconds)
         self._lost = found is None
         return Found(None, cut=cut) if found is None else Found(*found, cut)
 
-    def _near(self, picture: np.ndarray, seconds: float) -> tuple[np.ndarray, np.ndarray] | None:
-        """The landmarks where the face can be by now, and how far open its eyes are."""
+    def _near(self, last: np.ndarray, picture: np.ndarray, seconds: float) -> tuple[np.ndarray, np.ndarray] | None:
+        """The landmarks where the face that was last seen with these can be by now, and how far open its eyes are."""
         if self._tracks.own is None:
             # Of a shot that has not shown it yet.
             return self._anywhere(picture, seconds)
@@ -108,9 +109,9 @@ class FaceFollower:
         if hidden:
             return None
         if not self._lost and not (later and seen is not None):
-            found = self._again(picture, passed)
-            if found is not None and self._fits(found[0]) and (seen is None or is_at(found[0], seen)):
-                step = middle(found[0]) - middle(self._last)
+            found = self._again(last, picture, passed)
+            if found is not None and _fits(found[0], last) and (seen is None or is_at(found[0], seen)):
+                step = middle(found[0]) - middle(last)
                 self._keep(found, seconds, step / max(passed, 1e-3))
                 if seen is None:
                     own = self._tracks.own
@@ -120,9 +121,9 @@ class FaceFollower:
                 seen, hidden = self._tracks.look(picture, seconds, lost=True)
         return None if seen is None or hidden else self._in(picture, seen, seconds)
 
-    def _again(self, picture: np.ndarray, passed: float) -> tuple[np.ndarray, np.ndarray] | None:
+    def _again(self, last: np.ndarray, picture: np.ndarray, passed: float) -> tuple[np.ndarray, np.ndarray] | None:
         """The landmarks where the face should be after so many seconds, and about there."""
-        expected = self._last.copy()
+        expected = last.copy()
         expected[:, :2] += self._speed * passed
         found = self._timed(find_again, picture, expected)
         if found is not None:
@@ -164,12 +165,6 @@ class FaceFollower:
             self._tracks.begin(face.photo, middle(found[0]), width_of(found[0]), seconds)
         return found
 
-    def _fits(self, landmarks: np.ndarray) -> bool:
-        """Whether landmarks can be those of the same face, one picture later."""
-        width = width_of(self._last)
-        apart = np.linalg.norm(middle(landmarks) - middle(self._last)) / width
-        return bool(apart <= MAX_STEP and abs(np.log(width_of(landmarks) / width)) <= np.log(MAX_GROWTH))
-
     def _keep(
         self, found: tuple[np.ndarray, np.ndarray], seconds: float, speed: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -195,6 +190,13 @@ class FaceFollower:
         cut = change > max(CUT, CUT_RATIO * self._usual) and _recoloured(thumbnail, before) > RECOLOURED
         self._usual = 0.0 if cut else 0.8 * self._usual + 0.2 * change
         return cut
+
+
+def _fits(landmarks: np.ndarray, last: np.ndarray) -> bool:
+    """Whether landmarks can be those of the same face, one picture later."""
+    width = width_of(last)
+    apart = np.linalg.norm(middle(landmarks) - middle(last)) / width
+    return bool(apart <= MAX_STEP and abs(np.log(width_of(landmarks) / width)) <= np.log(MAX_GROWTH))
 
 
 def _recoloured(now: np.ndarray, before: np.ndarray) -> float:

@@ -58,11 +58,12 @@ class GPAvatarLoss(nn.Module):
             (rendered.fine, truth, known),
             (rendered.final, batch.truth, batch.known),
         ]
-        terms = {"image": config.image * sum(masked_l1(*pair) for pair in pairs)}
+        terms = {"image": config.image * torch.stack([masked_l1(*pair) for pair in pairs]).sum()}
         if self.perceptual is not None:
-            terms["perceptual"] = config.perceptual * sum(self._perceptual(*pair) for pair in pairs) / len(pairs)
+            seen = torch.stack([_perceptual(self.perceptual, *pair) for pair in pairs])
+            terms["perceptual"] = config.perceptual * seen.mean()
         if config.box:
-            terms["box"] = config.box * sum(self._box(*pair, batch.boxes) for pair in pairs)
+            terms["box"] = config.box * torch.stack([self._box(*pair, batch.boxes) for pair in pairs]).sum()
         if config.density:
             terms["density"] = config.density * rendered.opacities.norm()
         return terms | {"total": torch.stack(list(terms.values())).sum()}
@@ -80,13 +81,14 @@ class GPAvatarLoss(nn.Module):
         picture, truth, known = heads.split([3, 3, 1], 1)
         found = masked_l1(picture, truth, known)
         if self.perceptual is not None:
-            found = found + self.config.perceptual * self._perceptual(picture, truth, known)
+            found = found + self.config.perceptual * _perceptual(self.perceptual, picture, truth, known)
         return found
 
-    def _perceptual(self, picture: Tensor, truth: Tensor, known: Tensor) -> Tensor:
-        size = max(SMALLEST_SEEN, picture.shape[-1])
-        picture, truth, known = (resized(x, size) for x in (picture, truth, known))
-        return self.perceptual(2 * picture - 1, 2 * truth - 1, known)
+
+def _perceptual(perceptual: Lpips, picture: Tensor, truth: Tensor, known: Tensor) -> Tensor:
+    size = max(SMALLEST_SEEN, picture.shape[-1])
+    picture, truth, known = (resized(x, size) for x in (picture, truth, known))
+    return perceptual(2 * picture - 1, 2 * truth - 1, known)
 
 
 def published_perceptual(config: LpipsConfig) -> Lpips | None:

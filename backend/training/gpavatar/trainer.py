@@ -28,7 +28,7 @@ SLOW_PARTS = ("style_mlp", "final_linear")
 PROBES = 4
 
 
-class GPAvatarTrainer(Run):
+class GPAvatarTrainer(Run[GPAvatarTrainingConfig]):
     """A run of one process.
 
     Everything random in a step comes from the seed and the step's number, so there is no generator's state to keep.
@@ -98,6 +98,7 @@ class GPAvatarTrainer(Run):
 
         rays = Rays(batch.rays.origins, batch.rays.directions)
         seen = render_rays(rays, query, sizes.coarse_samples, sizes.fine_samples, generator)
+        assert seen.coarse is not None, "`render_rays` gives both passes"
         coarse, fine = (self._images(x) for x in (seen.coarse, seen.features))
         final = network.picture(fine, self._noise(network.up_renderer, count, generator))
         return RenderedHeads(coarse[:, :3], fine[:, :3], final, opacities[0])

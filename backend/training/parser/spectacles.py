@@ -13,8 +13,13 @@ from backend.tracking.parser import CLASSES
 RIGHT_EYE, LEFT_EYE = (33, 133), (263, 362)
 """mediapipe's outer and inner corners."""
 RIGHT_TEMPLE, LEFT_TEMPLE = 127, 356
+WHITE = (255,)
 FINE = 4
 """Painted so many times larger, then averaged."""
+
+
+def _pixel(point: np.ndarray) -> tuple[int, int]:
+    return int(point[0]), int(point[1])
 
 
 def put_on_spectacles(picture: LabelledPicture, rng: np.random.Generator) -> LabelledPicture:
@@ -33,17 +38,17 @@ def put_on_spectacles(picture: LabelledPicture, rng: np.random.Generator) -> Lab
     for eye in eyes:
         outline = _lens_outline(eye + np.array([0, drop]), half, tilt, power)
         outlines.append(outline)
-        cv2.fillPoly(lenses, [outline], 255)
+        cv2.fillPoly(lenses, [outline], WHITE)
     density = rng.choice([0.05, 0.15, 0.6, 0.9], p=[0.5, 0.25, 0.15, 0.1])
     # Clear lenses without a rim nobody could see.
     if density < 0.5 or rng.random() < 0.5:
-        cv2.polylines(frame, outlines, True, 255, thickness)
+        cv2.polylines(frame, outlines, True, WHITE, thickness)
     inner = half[0] * across / distance
     bridge = [eyes[0] + inner + [0, drop * 0.5], eyes[1] - inner + [0, drop * 0.5]]
-    cv2.line(frame, *(tuple(map(int, p)) for p in bridge), 255, thickness)
+    cv2.line(frame, _pixel(bridge[0]), _pixel(bridge[1]), WHITE, thickness)
     for eye, temple, sign in ((eyes[0], RIGHT_TEMPLE, -1), (eyes[1], LEFT_TEMPLE, 1)):
         start = eye + sign * inner + [0, drop * 0.5]
-        cv2.line(frame, tuple(map(int, start)), tuple(map(int, points[temple])), 255, thickness)
+        cv2.line(frame, _pixel(start), _pixel(points[temple]), WHITE, thickness)
     frame, lenses = (cv2.resize(x, (size, size), interpolation=cv2.INTER_AREA) / 255 for x in (frame, lenses))
     colors = rng.uniform(0, 90, 3) if rng.random() < 0.6 else rng.uniform(0, 255, 3)
     tint = 255 * np.array([rng.uniform(0, 0.6), rng.uniform(0, 0.6), rng.uniform(0, 0.6)])

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot, softmax
 
+from backend.models.memory_format import in_memory_format
 from backend.people.parsing.crops import plain_sample
 from backend.people.parsing.folds import fold_of
 from backend.people.parsing.pictures import UNKNOWN, LabelledPicture, read_pictures
@@ -28,7 +29,7 @@ PROBES = 6
 RARE = [CLASSES.index("headwear"), CLASSES.index("eyewear")]
 
 
-class ParserTrainer(Run):
+class ParserTrainer(Run[ParserTrainingConfig]):
     """A run of one process; everything random in a step comes from the seed and the step's number.
 
     Attributes:
@@ -51,7 +52,7 @@ class ParserTrainer(Run):
         self.network = PortraitParserNetwork()
         if config.initial:
             self.network = load_network(Path(config.initial))
-        self.network.to(self.device, memory_format=torch.channels_last).train()
+        in_memory_format(self.network.to(self.device), torch.channels_last).train()
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay

@@ -80,7 +80,7 @@ def layout(state, tmp_path, monkeypatch):
 
 def install(place):
     """The work of the button."""
-    return installer.install(place, installer.find_python().command, installer.offered())
+    return installer.install(place, installer.find_python().command, installer.offered().packages)
 
 
 def test_an_environment_is_installed_and_then_used(layout, state, monkeypatch, capsys, tmp_path):
@@ -119,7 +119,7 @@ def test_a_cancelled_installation_ends_its_process_and_counts_for_nothing(layout
 
 
 def test_a_package_that_is_not_the_locked_one_is_refused_and_nothing_is_left(layout):
-    locked = installer.offered()
+    locked = installer.offered().packages
     locked.write_text(locked.read_text().replace("sha256:", "sha256:0000")[:-5] + "\n")
     with pytest.raises(TurboPortraitError, match="failed"):
         tasks.complete(install(installer.folder()), 120)
@@ -129,14 +129,16 @@ def test_a_package_that_is_not_the_locked_one_is_refused_and_nothing_is_left(lay
 
 def test_a_python_that_cannot_be_run_is_told(layout, tmp_path):
     with pytest.raises(TurboPortraitError, match="nowhere"):
-        tasks.complete(installer.install(installer.folder(), ("/nowhere/python",), installer.offered()), 120)
+        tasks.complete(installer.install(installer.folder(), ("/nowhere/python",), installer.offered().packages), 120)
     (tmp_path / "python").write_text("")
     with pytest.raises(TurboPortraitError, match="right to run"):
-        tasks.complete(installer.install(installer.folder(), (str(tmp_path / "python"),), installer.offered()), 120)
+        tasks.complete(
+            installer.install(installer.folder(), (str(tmp_path / "python"),), installer.offered().packages), 120
+        )
 
 
 def test_a_disk_without_room_is_told_before_anything_is_fetched(layout):
-    locked = installer.offered()
+    locked = installer.offered().packages
     locked.write_text(f"# {1 << 50} bytes\n" + locked.read_text())
     with pytest.raises(TurboPortraitError, match="MB are needed"):
         tasks.complete(install(installer.folder()), 120)
