@@ -12,17 +12,6 @@ def field_2d(rng: np.random.Generator, shape: tuple[int, int], sigma: float | tu
     return (field - field.mean()) / field.std()
 
 
-def field_3d(rng: np.random.Generator, size: int = 48) -> np.ndarray:
-    """(size, size, size) float32 periodic noise of unit variance, smooth over a cell."""
-    field = ndimage.gaussian_filter(rng.standard_normal((size,) * 3).astype(np.float32), 1.2, mode="wrap")
-    return field / field.std()
-
-
-def sample_3d(field: np.ndarray, points: np.ndarray, cells_per_metre: float) -> np.ndarray:
-    """A periodic 3-d field at points (N, 3), (N,) float32."""
-    return ndimage.map_coordinates(field, (points * cells_per_metre).T % len(field), order=1, mode="grid-wrap")
-
-
 def sample_2d(field: np.ndarray, x: np.ndarray, y: np.ndarray, wrap: bool = False) -> np.ndarray:
     """A 2-d image (H, W) or (H, W, C) at pixel places (N,): (N,) or (N, C)."""
     mode = "grid-wrap" if wrap else "nearest"
