@@ -62,8 +62,8 @@ def export_tasks(corpus: Path, folder: Path) -> int:
         views = [_view(k, arrays, identity.angles[k], size) for k in range(len(identity.raw))]
         task = folder / path.stem
         save_picture(task / "portrait.png", identity.reference)
-        told = {"portrait": views[0], "views": views[1:]} | landmarks
-        write_file(task / "cameras.json", json.dumps(told, indent=1) + "\n")
+        cameras = {"portrait": views[0], "views": views[1:]} | landmarks
+        write_file(task / "cameras.json", json.dumps(cameras, indent=1) + "\n")
         write_file(folder / "README.txt", EXPLANATION.format(size=size))
     return len(held_out)
 

@@ -69,8 +69,8 @@ class LiveTracker:
         head = matrix_to_axis_angle(self._about @ axis_angle_to_matrix(values[:3]))
         gaze = np.r_[values[6:8], 0]
         # Zero is added, for otherwise there are negative ones.
-        told = [np.round(each, DIGITS) + 0.0 for each in (head, values[3:6], np.clip(values[8:], 0, 1), *2 * (gaze,))]
-        head, place, expression, left, right = (each.tolist() for each in told)
+        numbers = (head, values[3:6], np.clip(values[8:], 0, 1), *2 * (gaze,))
+        head, place, expression, left, right = ((np.round(each, DIGITS) + 0.0).tolist() for each in numbers)
         self._last = Frame(seconds, head, place, expression, left + right, round(fit.confidence, DIGITS), found.cut)
         return self._last
 
