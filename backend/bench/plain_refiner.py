@@ -69,8 +69,8 @@ class PlainRefiner:
         refiner, config, device = self._refiner, self._refiner.config, self._refiner.device
         count = len(views)
         seen = [NetworkViews.of_view(view.rgba, view.confidence, view.place, view.warped) for view in views]
-        together = zip(*seen, NetworkViews.of_portrait(portrait, place), strict=True)
-        images = NetworkViews(*(torch.stack(parts).to(device, self._dtype) for parts in together))
+        images = NetworkViews.stack([*seen, NetworkViews.of_portrait(portrait, place)])
+        images = images.map(lambda part: part.to(device, self._dtype))
         latents, features = encode(self.vae, images.stacked()[:, : self.vae.config.in_channels].contiguous())
         side = refiner.size // reduction(self.vae)
         noise = torch.from_numpy(seeded_noise((1, self.vae.config.latent_channels, side, side), seed)).to(latents)

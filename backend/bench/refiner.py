@@ -189,7 +189,7 @@ def _picture(rng: np.random.Generator, size: int) -> RenderedView:
     return RenderedView(rgba, np.ones((size, size), np.float32), np.zeros((size, size), np.float32))
 
 
-def _astronaut(count: int, size: int) -> tuple[list[RenderedView], np.ndarray, np.ndarray]:
+def _astronaut(count: int, size: int) -> tuple[list[RenderedView], np.ndarray, np.ndarray | None]:
     """So many views of the astronaut from -35 to 35 degrees, framed as registered, the portrait and its places."""
     subject = _registered(size)
     avatar = subject.avatar

@@ -9,6 +9,7 @@ import torch
 from accelerate import Accelerator
 
 from backend.metrics.lpips import Lpips
+from backend.models.memory_format import in_memory_format
 from backend.refiner.network.refinement import Refinement
 from backend.refiner.runtime.refining import seeded_noise
 from backend.refiner.runtime.static_runner import keep_freed_memory
@@ -47,7 +48,7 @@ class Learner:
         if self.device.type == "cpu":
             keep_freed_memory()
         torch.manual_seed(config.seed)
-        self.refiner = refiner_to_train(config).to(self.device).to(memory_format=torch.channels_last).train()
+        self.refiner = in_memory_format(refiner_to_train(config).to(self.device), torch.channels_last).train()
         if config.gradient_checkpointing:
             recompute_activations(self.refiner)
         self.refiner.unet.conv_norm_out.register_forward_pre_hook(self._watch_stream)
@@ -128,7 +129,7 @@ class Learner:
             terms |= judged
         with torch.no_grad():
             terms["stream"] = self._stream
-            terms["raw_picture"] = self.loss.picture(batch.views[:, :, :3], batch)["picture"]
+            terms["raw_picture"] = self.loss.picture(batch.views.color, batch)["picture"]
         return {name: term.detach() for name, term in terms.items()}
 
     def _watch_stream(self, _: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:

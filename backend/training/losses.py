@@ -8,7 +8,6 @@ from torch.nn.functional import avg_pool2d
 
 from backend.metrics.flip import Flip
 from backend.metrics.lpips import Lpips
-from backend.refiner.network.images import PICTURE, WARPED
 from backend.refiner.network.refinement import Refinement
 from backend.training.config import LossConfig
 from backend.training.face_loss import FaceLoss
@@ -49,11 +48,11 @@ class RefinerLoss(nn.Module):
             terms["lpips"] = self.lpips(*(x.flatten(0, 1) for x in (seen, batch.truth, batch.weight)))
             total = total + self.config.lpips * terms["lpips"]
         if self.face is not None:
-            found = self._faces(seen, batch)
+            found = self._faces(self.face, seen, batch)
             terms |= found
             total = total + sum(getattr(self.config, name) * term for name, term in found.items())
         if self.config.change:
-            alpha = (batch.views[:, :, 3:4] + 1) / 2
+            alpha = (batch.views.alpha + 1) / 2
             terms["change"] = (result.change * alpha).sum() / alpha.sum().clamp(min=1)
             total = total + self.config.change * terms["change"]
         if self.config.latent:
@@ -61,14 +60,13 @@ class RefinerLoss(nn.Module):
             total = total + self.config.latent * terms["latent"]
         return terms | {"total": total}
 
-    def _faces(self, seen: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
+    def _faces(self, loss: FaceLoss, seen: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         """The terms of faces in the pictures (B, V, 3, H, W) that are true outside the mask."""
-        places = batch.views[:, :, PICTURE:WARPED]
-        views = [x.flatten(0, 1) for x in (seen, batch.truth, places)]
+        views = [x.flatten(0, 1) for x in (seen, batch.truth, batch.views.place)]
         if not self.config.likeness:
-            return self.face(*views)
-        raw = within(batch.views[:, :, :3], batch).flatten(0, 1)
-        return self.face(*views, raw, batch.reference[:, :3], batch.reference[:, PICTURE:WARPED])
+            return loss(*views)
+        raw = within(batch.views.color, batch).flatten(0, 1)
+        return loss(*views, raw, batch.reference.color, batch.reference.place)
 
     def picture(self, refined: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         """The terms that compare pixels of (B, V, 3, H, W), and their weighted sum "picture"."""
@@ -81,8 +79,9 @@ class RefinerLoss(nn.Module):
             "gradient": lambda: self._gradients(a, b, weight),
             "structure": lambda: 1 - _structure((a + 1) / 2, (b + 1) / 2, weight),
             "texture": lambda: _texture(inside, b, weight),
-            "flip": lambda: weighted_mean(self.flip((inside + 1) / 2, (b + 1) / 2), weight),
         }
+        if (flip := self.flip) is not None:
+            compute["flip"] = lambda: weighted_mean(flip((inside + 1) / 2, (b + 1) / 2), weight)
         weights = {name: getattr(self.config, name) for name in PICTURE_TERMS if getattr(self.config, name)}
         terms = {name: compute[name]() for name in weights}
         picture = sum((weights[name] * term for name, term in terms.items()), start=a.new_zeros(()))

@@ -27,8 +27,8 @@ def picture_grid(batch: Batch, refined: torch.Tensor) -> np.ndarray:
     Returns:
         (B V S, 4 S, 3) uint8.
     """
-    reference = batch.reference[:, None, :3].expand_as(batch.truth)
-    columns = torch.stack([batch.views[:, :, :3], refined, batch.truth, reference])
+    reference = batch.reference.color[:, None].expand_as(batch.truth)
+    columns = torch.stack([batch.views.color, refined, batch.truth, reference])
     pixels = ((columns + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
     # (column, sample, view, channel, row, pixel) to (sample, view, row, column, pixel, channel).
     return pixels.permute(1, 2, 4, 0, 5, 3).reshape(-1, 4 * pixels.shape[-1], 3).numpy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from backend.people.shards import Identity
 from backend.protocol.errors import TurboPortraitError
 from backend.refiner.network.diffusion import NOISE_LEVELS
-from backend.refiner.network.images import WARPED, reference_tensor, view_tensor
+from backend.refiner.network.images import NetworkViews
 from backend.training.config import SampleConfig
 from backend.training.decals import Decals
 from backend.training.garments import Garment
@@ -20,15 +20,13 @@ from backend.training.halos import FILLED, Halo
 from backend.training.paint_layers import as_bytes, overlaid
 from backend.training.projection_smears import add_smears
 
-"""r in training (paper, section 3.2)."""
-
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch of samples; see `backend.refiner.network.images` for the channels.
+    """A batch of samples.
 
     Attributes:
-        views: (B, V, 11, H, W); reference: (B, 11, H, W).
+        views: (B, V, ...); reference: (B, ...).
         truth: (B, V, 3, H, W) over grey; the raw view's own colours where nothing is to be changed.
         weight: (B, V, 1, H, W), zero where the loss does not look: outside either alpha; outside head and neck, unless
             what is there is to be kept.
@@ -37,8 +35,8 @@ class Batch:
         noise_seed: decides the noise of all samples.
     """
 
-    views: torch.Tensor
-    reference: torch.Tensor
+    views: NetworkViews
+    reference: NetworkViews
     truth: torch.Tensor
     weight: torch.Tensor
     turned: torch.Tensor
@@ -47,8 +45,10 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
+        views, reference = (x.map(lambda part: part.to(device)) for x in (self.views, self.reference))
         tensors: dict[str, Any] = {name: value for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
-        return replace(self, **{name: value.to(device) for name, value in tensors.items()})
+        moved = {name: value.to(device) for name, value in tensors.items()}
+        return replace(self, views=views, reference=reference, **moved)
 
 
 def check_samples(identities: list[Identity], config: SampleConfig) -> None:
@@ -75,12 +75,28 @@ def draw_batch(identities: list[Identity], config: SampleConfig, size: int, rng:
 def draw_samples(identities: list[Identity], config: SampleConfig, rng: np.random.Generator) -> Batch:
     """Draw a sample of each identity."""
     samples = [_draw(identity, config, rng) for identity in identities]
-    views, reference, truth, weight, turned = (torch.stack(column) for column in zip(*samples, strict=True))
-    levels = torch.tensor(rng.choice(NOISE_LEVELS, len(samples)), dtype=torch.float32)
-    return Batch(views, reference, truth, weight, turned, levels, int(rng.integers(2**62)))
+    return Batch(
+        views=NetworkViews.stack([sample.views for sample in samples]),
+        reference=NetworkViews.stack([sample.reference for sample in samples]),
+        truth=torch.stack([sample.truth for sample in samples]),
+        weight=torch.stack([sample.weight for sample in samples]),
+        turned=torch.stack([sample.turned for sample in samples]),
+        noise_level=torch.tensor(rng.choice(NOISE_LEVELS, len(samples)), dtype=torch.float32),
+        noise_seed=int(rng.integers(2**62)),
+    )
 
 
-def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
+class _Sample(NamedTuple):
+    """See `Batch`."""
+
+    views: NetworkViews
+    reference: NetworkViews
+    truth: torch.Tensor
+    weight: torch.Tensor
+    turned: torch.Tensor
+
+
+def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) -> _Sample:
     # View 0 is the portrait's own.
     chosen = 1 + rng.permutation(len(identity.raw) - 1)[: config.views]
     if rng.random() < config.portrait_view:
@@ -129,24 +145,24 @@ def _draw(identity: Identity, config: SampleConfig, rng: np.random.Generator) ->
             raw, warped, confidence = drop_part(raw, warped, confidence, rng)
         if k > 0 and smeared:
             warped = add_smears(warped, confidence, rng)
-        view = view_tensor(raw, confidence, place * sides, warped)
+        view = NetworkViews.of_view(raw, confidence, place * sides, warped)
         inside = head & (raw[..., 3] > 250) & (truth[..., 3] > 250)
         kept = config.kept_weight * (~inside & (whole[..., 3] > 250))
         weight = inside * (1 - (1 - config.sure_weight) * confidence) + kept
         views.append(view)
-        truths.append(view_tensor(np.where(kept[..., None] > 0, whole, truth), confidence)[:3])
+        truths.append(NetworkViews.of_view(np.where(kept[..., None] > 0, whole, truth), confidence).color)
         weights.append(torch.from_numpy(weight.astype(np.float32))[None])
     corner = _corner(identity.reference[..., 3], config.crop, rng)
     place, confidence, head = located(0, corner)
     (portrait,) = shown([identity.reference], place, corner)
     portrait = overlaid(portrait, [halo.layer(place, confidence, head) for halo in halos])
-    reference = reference_tensor(portrait, place * sides)
+    reference = NetworkViews.of_portrait(portrait, place * sides)
     turned = torch.from_numpy(identity.turned[chosen])
-    seen = torch.stack(views)
+    seen = NetworkViews.stack(views)
     if rng.random() < config.blind:
-        seen[:, WARPED:] = 0
-        reference = reference_tensor(np.zeros((config.crop, config.crop, 4), np.uint8))
-    return seen, reference, torch.stack(truths), torch.stack(weights), turned
+        seen = seen._replace(warped=torch.zeros_like(seen.warped))
+        reference = NetworkViews.of_portrait(np.zeros((config.crop, config.crop, 4), np.uint8))
+    return _Sample(seen, reference, torch.stack(truths), torch.stack(weights), turned)
 
 
 def drop_part(

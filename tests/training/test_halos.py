@@ -90,12 +90,12 @@ def test_samples_have_it_in_all_pictures_but_the_truth_of_a_turned_view(tmp_path
             draw_samples([identity], SampleConfig(rimmed=share, **settings), np.random.default_rng(seed))
             for share in (0.0, 1.0)
         )
-        inside = (plain.weight > 0) & (plain.views[:, :, 7:8] != 0)
+        inside = (plain.weight > 0) & (plain.views.place[:, :, 2:] != 0)
         for name, where, a, b in (
-            ("seen", inside, plain.views[:, :, :3], rimmed.views[:, :, :3]),
-            ("warped", inside, plain.views[:, :, 8:], rimmed.views[:, :, 8:]),
+            ("seen", inside, plain.views.color, rimmed.views.color),
+            ("warped", inside, plain.views.warped, rimmed.views.warped),
             ("truth", inside, plain.truth, rimmed.truth),
-            ("reference", True, plain.reference, rimmed.reference),
+            ("reference", True, plain.reference.stacked(), rimmed.reference.stacked()),
         ):
             changed[name] |= bool(((a != b) & where).any())
     assert changed == {"seen": True, "warped": True, "truth": kept, "reference": True}
@@ -114,9 +114,9 @@ def test_an_avatar_fills_a_turned_heads_side_with_less_of_it_than_a_warped_portr
             draw_samples([identity], SampleConfig(rimmed=share, **settings), np.random.default_rng(seed)).views
             for share in (0.0, 1.0)
         )
-        inside = (plain[:, :, 7:8] != 0).expand(-1, -1, 3, -1, -1)
-        seen = (rimmed[:, :, :3] - plain[:, :, :3]).abs()[inside]
-        warped = (rimmed[:, :, 8:] - plain[:, :, 8:]).abs()[inside]
+        inside = (plain.place[:, :, 2:] != 0).expand(-1, -1, 3, -1, -1)
+        seen = (rimmed.color - plain.color).abs()[inside]
+        warped = (rimmed.warped - plain.warped).abs()[inside]
         assert (seen <= warped + 2 / 255).all()
         differ += int(seen.mean() < 0.99 * warped.mean())
     assert differ >= 4

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from backend.refiner.network.images import CHANNELS, NetworkViews
 from backend.refiner.network.refinement import Refinement
 from backend.training.config import LossConfig
 from backend.training.losses import PICTURE_TERMS, RefinerLoss, _texture, weighted_mean, within
@@ -14,8 +15,9 @@ def batch():
     torch.manual_seed(0)
     weight = torch.zeros(1, 1, 1, 32, 32)
     weight[..., 8:24, 8:24] = 1
-    views = torch.rand(1, 1, 5, 32, 32) * 2 - 1
-    return Batch(views, views[:, 0], torch.rand(1, 1, 3, 32, 32) * 2 - 1, weight, torch.zeros(1, 1), torch.zeros(1), 0)
+    views = NetworkViews.split(torch.rand(1, 1, CHANNELS, 32, 32) * 2 - 1)
+    portrait = views.map(lambda part: part[:, 0])
+    return Batch(views, portrait, torch.rand(1, 1, 3, 32, 32) * 2 - 1, weight, torch.zeros(1, 1), torch.zeros(1), 0)
 
 
 EVERY = LossConfig(**dict.fromkeys(PICTURE_TERMS, 1.0), levels=1)

@@ -12,7 +12,7 @@ from tiny_corpus import write_tiny_corpus
 from backend.people.shards import is_held_out, load_identities, load_preview_identities
 from backend.refiner.head_space import UNIT
 from backend.refiner.network.diffusion import NOISE_LEVELS
-from backend.refiner.network.images import CHANNELS, PICTURE, WARPED
+from backend.refiner.network.images import CHANNELS, PICTURE_CHANNELS
 from backend.training.batches import StepBatches, batches_from
 from backend.training.config import SampleConfig, TrainingConfig
 from backend.training.preview_samples import draw_preview, picture_grid
@@ -32,8 +32,10 @@ def identities(corpus):
 
 
 def same(a: Batch, b: Batch) -> bool:
-    pairs = zip(dataclasses.astuple(a), dataclasses.astuple(b), strict=True)
-    return all(torch.equal(x, y) if isinstance(x, torch.Tensor) else x == y for x, y in pairs)
+    def tensors(batch: Batch) -> list[torch.Tensor]:
+        return [*batch.views, *batch.reference, batch.truth, batch.weight, batch.turned, batch.noise_level]
+
+    return a.noise_seed == b.noise_seed and all(map(torch.equal, tensors(a), tensors(b)))
 
 
 def test_held_out_identities_never_leak(corpus, identities):
@@ -48,12 +50,12 @@ def test_held_out_identities_never_leak(corpus, identities):
 def test_samples_are_sound(seed, identities):
     batch = draw_batch(identities, SampleConfig(crop=24), 2, np.random.default_rng(seed))
     assert same(batch, draw_batch(identities, SampleConfig(crop=24), 2, np.random.default_rng(seed)))
-    assert batch.views.shape == (2, 2, CHANNELS, 24, 24)
-    assert batch.reference.shape == (2, CHANNELS, 24, 24)
-    assert batch.views[:, :, :PICTURE].abs().max() <= 1 + 1e-5
+    assert batch.views.stacked().shape == (2, 2, CHANNELS, 24, 24)
+    assert batch.reference.stacked().shape == (2, CHANNELS, 24, 24)
+    assert batch.views.stacked()[:, :, :PICTURE_CHANNELS].abs().max() <= 1 + 1e-5
     assert set(np.round(batch.noise_level.tolist(), 3)) <= set(NOISE_LEVELS)
     # No loss outside the raw view's alpha.
-    assert (batch.weight[batch.views[:, :, 3:4] < 0.9] == 0).all()
+    assert (batch.weight[batch.views.alpha < 0.9] == 0).all()
 
 
 def test_a_mirrored_sample_mirrors_its_places(identities):
@@ -61,7 +63,7 @@ def test_a_mirrored_sample_mirrors_its_places(identities):
     plain = SampleConfig(crop=32, unplaced=0.0)
     seen = set()
     for seed in range(12):
-        x = draw_batch(identities, plain, 1, np.random.default_rng(seed)).reference[0, PICTURE]
+        x = draw_batch(identities, plain, 1, np.random.default_rng(seed)).reference.place[0, 0]
         columns = x[16, 8:24].numpy() * UNIT * 32 + 16
         straight = np.arange(8, 24)
         mirrored = np.allclose(columns, straight + 1, atol=0.1)
@@ -72,8 +74,7 @@ def test_a_mirrored_sample_mirrors_its_places(identities):
 
 def test_avatars_without_places_are_trained_for(identities):
     batch = draw_batch(identities, SampleConfig(crop=24, unplaced=1.0), 1, np.random.default_rng(0))
-    assert (batch.views[:, :, PICTURE:] == 0).all()
-    assert (batch.reference[:, PICTURE:] == 0).all()
+    assert all((part == 0).all() for x in (batch.views, batch.reference) for part in (x.place, x.warped))
 
 
 def test_blind_samples_have_neither_the_portrait_nor_its_warp(identities):
@@ -81,11 +82,11 @@ def test_blind_samples_have_neither_the_portrait_nor_its_warp(identities):
         draw_batch(identities, SampleConfig(crop=24, unplaced=0.0, blind=share), 1, np.random.default_rng(0))
         for share in (0.0, 1.0)
     )
-    assert (seeing.views[:, :, WARPED:] != 0).any()
-    assert (blind.views[:, :, WARPED:] == 0).all()
-    assert torch.equal(blind.views[:, :, :WARPED], seeing.views[:, :, :WARPED])
+    assert (seeing.views.warped != 0).any()
+    assert (blind.views.warped == 0).all()
+    assert all(map(torch.equal, blind.views[:-1], seeing.views[:-1]))
     nothing = torch.tensor([0.0, 0, 0, -1, -1, 0, 0, 0, 0, 0, 0])
-    assert (blind.reference == nothing[:, None, None]).all()
+    assert (blind.reference.stacked() == nothing[:, None, None]).all()
 
 
 def test_what_is_no_head_is_to_be_kept(identities):
@@ -100,7 +101,7 @@ def test_what_is_no_head_is_to_be_kept(identities):
     )
     assert (left_out.weight == 0).all()
     assert (kept.weight == 0.25).all()
-    assert torch.equal(kept.truth, kept.views[:, :, :3])
+    assert torch.equal(kept.truth, kept.views.color)
     assert not torch.equal(left_out.truth, kept.truth)
 
 
@@ -113,7 +114,7 @@ def test_every_noise_level_of_the_paper_is_drawn(identities):
 @pytest.mark.parametrize("views", [1, 2])
 def test_a_sample_has_as_many_views_as_the_config_says(identities, views):
     batch = draw_batch(identities, SampleConfig(views=views, crop=16), 3, np.random.default_rng(0))
-    assert batch.views.shape[:2] == batch.truth.shape[:2] == (3, views)
+    assert batch.views.color.shape[:2] == batch.truth.shape[:2] == (3, views)
 
 
 @settings(max_examples=20, deadline=None)
@@ -159,6 +160,6 @@ def test_the_grid_shows_raw_refined_truth_and_reference(corpus):
     assert grid.shape == (2 * 16, 4 * 16, 3)
     assert (grid[:, 16:32] == 0).all()
     # The second view of the first sample, its truth and its reference.
-    for column, tensor in ((2, preview.truth[0, 1]), (3, preview.reference[0, :3])):
+    for column, tensor in ((2, preview.truth[0, 1]), (3, preview.reference.color[0])):
         shown = grid[16:32, 16 * column : 16 * column + 16] / 127.5 - 1
         np.testing.assert_allclose(shown, tensor.permute(1, 2, 0).numpy(), atol=0.005)

@@ -96,7 +96,8 @@ class ChartTexels:
 
     def resample(self, grid: np.ndarray) -> np.ndarray:
         """Values (rows, columns, ...) at the grid's points to values at the texels."""
-        return cv2.remap(grid.astype(np.float32), *self._grid, cv2.INTER_LINEAR)
+        columns, rows = self._grid
+        return cv2.remap(grid.astype(np.float32), columns, rows, cv2.INTER_LINEAR)
 
 
 def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:

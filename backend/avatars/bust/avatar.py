@@ -36,7 +36,9 @@ class BustAvatar:
         """`identity` tells what the mesh was made of; `cloth` (N,) bool, the vertices that follow no head."""
         self._identity, self._cloth = identity, cloth
         texture = np.ascontiguousarray(mesh.texture)
-        self.id = hashlib.sha256(f"{identity}:{texture.shape}".encode() + hashlib.sha256(texture).digest()).hexdigest()
+        self.id = hashlib.sha256(
+            f"{identity}:{texture.shape}".encode() + hashlib.sha256(texture.data).digest()
+        ).hexdigest()
         self.tracked = tracked
         self._mesh = mesh
         self._framing = HeadFraming.of(tracked, mesh.joints, mesh.parents)
@@ -71,12 +73,12 @@ class BustAvatar:
         return [self._render(camera, vertices, parameters) for camera in cameras]
 
     def _render(self, camera: Camera, vertices: np.ndarray, parameters: HeadParameters) -> RenderedView:
-        points = camera.to_camera(vertices.astype(float))
-        if self._framing.inside(camera, parameters) or not (points[:, 2] > 0).any():
+        screen = camera.to_screen(vertices.astype(float))
+        if self._framing.inside(camera, parameters) or not (screen[:, 2] > 0).any():
             return RenderedView.empty(camera.width, camera.height)
         samples = SAMPLES if max(camera.width, camera.height) <= LARGEST_SUPERSAMPLED else 1
-        depth = np.where(points[:, 2] > 0, points[:, 2], np.nan)
-        screen = np.column_stack([(points @ camera.intrinsics.T)[:, :2] / depth[:, None] * samples, depth])
+        screen[screen[:, 2] <= 0] = np.nan
+        screen[:, :2] *= samples
         layers = peel(screen, self._clear[0], self._solid[0], camera.width * samples, camera.height * samples)
         now = facing(vertices, self._mesh.faces, _eye(camera))
         resolved = np.clip(self._portrait_facing / np.maximum(now, 1e-3), 0, 1)
@@ -86,7 +88,7 @@ class BustAvatar:
         )
         return RenderedView(rgba, depth, confidence, self._framing.turned(camera, parameters), head, place, warped)
 
-    def portrait_place(self, size: int) -> np.ndarray:
+    def portrait_place(self, size: int) -> np.ndarray | None:
         """`RenderedView.place` of the portrait itself at size x size pixels."""
         camera = self.tracked.camera
         return self.render([camera.crop(0, 0, camera.width, size)], self.tracked.parameters)[0].place

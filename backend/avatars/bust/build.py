@@ -73,7 +73,7 @@ def build_bust(tracked: TrackedPortrait, portrait: Portrait, model: HeadModel) -
     lips = model.landmark_positions(vertices)[list(LIP_RING)]
     corners = unwrap_head(anatomy, lips, vertices, faces, chart, HEAD_BOX, SMALL_BOX)
     normals = vertex_normals(vertices, model.faces)
-    under = None if hair is None else (hair, hair_layer)
+    under = None if hair is None or hair_layer is None else (hair, hair_layer)
     openness = _openness(vertices, normals, faces, hair, torso)
     head_layer = paint_head(
         portrait, vertices, faces, corners, normals, anatomy.skin, anatomy.ears, head_seen.depth, openness, under
@@ -128,7 +128,7 @@ def _openness(
     vertices: np.ndarray, normals: np.ndarray, faces: np.ndarray, hair: HairSurface | None, torso: TorsoSurface
 ) -> np.ndarray:
     """(V,) in [0, 1]: the sky's light at a head's vertices among hair and clothing."""
-    surfaces = [(torso, torso.chart.faces())]
+    surfaces: list[tuple[HairSurface | TorsoSurface, np.ndarray]] = [(torso, torso.chart.faces())]
     if hair is not None:
         own = hair.chart.faces()
         surfaces.insert(0, (hair, own[(hair.hidden.ravel()[own] >= 0.5).all(1)]))

@@ -156,14 +156,15 @@ def strands(detail: np.ndarray, known: np.ndarray, longest: float, seed: int = 0
     grey = detail @ tint
     length = min(float(np.interp(_coherence(grey, known), *STRAND_LENGTH)) if measured else np.inf, longest)
     generator = np.random.default_rng(seed)
-    result = np.zeros(known.shape, np.float32)
+    height, width = known.shape
+    result = np.zeros((height, width), np.float32)
     inner = cv2.erode(known.astype(np.uint8), np.ones((5, 5))) > 0
     inner = inner if inner.sum() >= LEAST_COUNT else known
     for (fine, coarse), least in zip(pairwise(STRAND_WIDTHS), STRAND_CONTRAST, strict=True):
         band = cv2.GaussianBlur(grey, (0, 0), fine) - cv2.GaussianBlur(grey, (0, 0), coarse)
-        drawn = _drawn_noise(generator, known.shape, max(length, fine), fine, coarse)
+        drawn = _drawn_noise(generator, (height, width), max(length, fine), fine, coarse)
         result += drawn / drawn.std() * max(band[inner].std() if measured else 0, least)
-    sway = _drawn_noise(generator, known.shape, *SWAY_SCALE, np.inf)
+    sway = _drawn_noise(generator, (height, width), *SWAY_SCALE, np.inf)
     rows, columns = np.indices(known.shape, np.float32)
     columns = (columns + SWAY * sway / sway.std()) % (known.shape[1] - 1)
     return cv2.remap(result, columns, rows, cv2.INTER_LINEAR)[..., None] * tint

@@ -171,8 +171,8 @@ def _radius(chart: RadialChart, portrait: Portrait, skull: np.ndarray, sides: li
     goal, weight = np.zeros((rows, period)), np.zeros((rows, period))
     # From the lowest row on the right over the pole to the lowest on the left, the outline is one curve.
     known = [side.covered & (np.arange(rows) <= side.last) for side in sides]
-    curve = [np.where(k, side.thickness, np.nan) for k, side in zip(known, sides, strict=True)]
-    curve = smooth_rows(np.concatenate([curve[0][::-1], curve[1]]), 1.0)
+    right, left = (np.where(k, side.thickness, np.nan) for k, side in zip(known, sides, strict=True))
+    curve = smooth_rows(np.concatenate([right[::-1], left]), 1.0)
     for side, k, values in zip(sides, known, (curve[:rows][::-1], curve[rows:]), strict=True):
         column = side.column % period
         goal[k, column], weight[k, column] = values[k], 1.0

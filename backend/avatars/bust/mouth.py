@@ -105,14 +105,8 @@ def _jaw_open(model: HeadModel) -> int:
     """The expression that parts the lips most."""
     if "jawOpen" in model.expression_names:
         return model.expression_names.index("jawOpen")
-    upper, lower = (
-        np.einsum(
-            "k,kce->ce",
-            model.landmarks.barycentric[i],
-            model.expressiondirs[model.faces[model.landmarks.face_index[i]]],
-        )
-        for i in (UPPER_MIDDLE, LOWER_MIDDLE)
-    )
+    bases = model.landmark_positions(model.expressiondirs.reshape(len(model.v_template), -1))
+    upper, lower = bases[[UPPER_MIDDLE, LOWER_MIDDLE]].reshape(2, 3, -1)
     return int(np.argmax(np.linalg.norm(upper - lower, axis=0)))
 
 

@@ -198,7 +198,7 @@ def _shade(triangles, weights, depths, clear, clear_uv, solid, solid_uv, texels,
                 for c in range(3):
                     rgba[row, column, c] = np.uint8(min(max(color[c] / opacity, 0), 255) + 0.5)
                     warped[row, column, c] = np.uint8(min(max(warp[c] / opacity, 0), 255) + 0.5)
-                rgba[row, column, 3] = np.uint8(min(255 * opacity / per_pixel, 255) + 0.5)
+                rgba[row, column, 3] = np.uint8(min(255 * opacity / per_pixel, np.float64(255)) + 0.5)
                 confidence[row, column] = trust / opacity
                 head[row, column] = share / opacity
     return rgba, nearest, confidence, head, place, warped

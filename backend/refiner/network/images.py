@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -70,6 +70,11 @@ class NetworkViews(NamedTuple):
         """What was `stacked`: (..., CHANNELS, H, W)."""
         return cls(*channels.split((3, 1, 1, 3, 3), dim=-3))
 
+    @classmethod
+    def stack(cls, views: Sequence[NetworkViews]) -> NetworkViews:
+        """Several side by side, along a new first axis."""
+        return cls(*map(torch.stack, zip(*views, strict=True)))
+
     def stacked(self) -> torch.Tensor:
         """(..., CHANNELS, H, W), channels last in memory."""
         return torch.cat([part.movedim(-3, -1) for part in self], dim=-1).movedim(-1, -3)
@@ -77,24 +82,6 @@ class NetworkViews(NamedTuple):
     def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> NetworkViews:
         """The function of each part."""
         return NetworkViews(*map(function, self))
-
-
-# To go with `training.samples.Batch`'s stacked channels.
-PICTURE, WARPED = PICTURE_CHANNELS, PICTURE_CHANNELS + 3
-
-
-def view_tensor(
-    rgba: np.ndarray, confidence: np.ndarray, place: np.ndarray | None = None, warped: np.ndarray | None = None
-) -> torch.Tensor:
-    return NetworkViews.of_view(rgba, confidence, place, warped).stacked()
-
-
-def reference_tensor(rgba: np.ndarray, place: np.ndarray | None = None) -> torch.Tensor:
-    return NetworkViews.of_portrait(rgba, place).stacked()
-
-
-def as_views(views: NetworkViews | torch.Tensor) -> NetworkViews:
-    return views if isinstance(views, NetworkViews) else NetworkViews.split(views)
 
 
 def compose(rgba: torch.Tensor, correction: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 
-from backend.refiner.network.images import NetworkViews, as_views
+from backend.refiner.network.images import NetworkViews
 
 
 class Refinement(NamedTuple):
@@ -25,5 +25,4 @@ class Refinement(NamedTuple):
 
     def apply(self, views: NetworkViews) -> torch.Tensor:
         """The refined colours (B, V, 3, H, W) over grey, for views (B, V, ...)."""
-        views = as_views(views)
         return views.color + (views.alpha + 1) / 2 * self.correction

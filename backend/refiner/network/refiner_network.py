@@ -15,7 +15,7 @@ from backend.refiner.network.detail import keep_detail, lasting_detail
 from backend.refiner.network.diffusion import clean_latent, mix_noise, signal_level
 from backend.refiner.network.fit import check_networks
 from backend.refiner.network.head_share import head_share
-from backend.refiner.network.images import NetworkViews, as_views, compose
+from backend.refiner.network.images import NetworkViews, compose
 from backend.refiner.network.refinement import Refinement
 from backend.refiner.network.robustness import doubt_outliers
 from backend.refiner.network.unet import predict_noise
@@ -112,7 +112,6 @@ class RefinerNetwork(nn.Module):
             noise_level: r, a number or (B,).
             turned: (B, V) or (B, V, H, W), radians off the portrait's view; None for that view itself.
         """
-        views = as_views(views)
         batch, count = views.color.shape[:2]
         if reference_latent is None:
             views = views._replace(warped=torch.zeros_like(views.warped))
@@ -127,7 +126,6 @@ class RefinerNetwork(nn.Module):
 
         With coordinates the latents are (N, c + FEATURES, h, w): here and below c means them with what they carry.
         """
-        images = as_views(images)
         latents, features = encode(self.vae, images.stacked()[:, : self.vae.config.in_channels])
         if self.config.coordinates:
             latents = torch.cat([latents, place_features(images.place, self.reduction)], 1)
