@@ -58,6 +58,7 @@ def test_torch_landmarks_match_numpy(open_head):
     np.testing.assert_allclose(ours.numpy(), open_head.landmark_positions(vertices), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_gradients(open_head):
     """Finite differences against autograd in double precision, at rest and away from it."""
     model = TorchHeadModel(open_head, dtype=torch.float64)

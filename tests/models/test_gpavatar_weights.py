@@ -219,6 +219,7 @@ def test_a_file_that_would_unpack_to_more_than_it_is_is_refused(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.slow
 def test_damage_anywhere_is_an_error_and_no_crash(tmp_path):
     """Each byte of pickle and directory flipped in turn: taken as the same weights, or refused."""
     good = saved(tmp_path / "good.ckpt", {"state_dict": state()}).read_bytes()
