@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
+from backend.avatars.bust.chart import RadialChart
 from backend.avatars.bust.fill import continue_detail, fill_vertices, pull_push, strands, typical
 from backend.avatars.bust.hair import HairSurface
 from backend.avatars.bust.islands import Box
@@ -75,12 +76,9 @@ class Layer:
 class ChartTexels:
     """A radial surface's texels as the portrait sees them."""
 
-    def __init__(self, points: np.ndarray, centre: np.ndarray, portrait: Portrait, box: Box):
+    def __init__(self, points: np.ndarray, portrait: Portrait, box: Box):
         """`points` (rows, columns, 3) in head space."""
-        around = np.gradient(np.concatenate([points[:, -2:-1], points, points[:, 1:2]], 1), axis=1)[:, 1:-1]
-        down = np.gradient(points, axis=0)
-        normals = np.cross(down, around)
-        normals /= np.linalg.norm(normals, axis=-1, keepdims=True) + 1e-12
+        normals = RadialChart.normals(points)
         facing = portrait.facing(points, normals)[..., None]
         grid = np.concatenate([portrait.camera.project(points), facing, normals[..., 1:2]], -1).astype(np.float32)
         rows, columns = points.shape[:2]
@@ -102,7 +100,7 @@ class ChartTexels:
 
 def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     """Hair and headwear."""
-    texels = ChartTexels(surface.chart.points(surface.radius), surface.chart.centre, portrait, HAIR_BOX)
+    texels = ChartTexels(surface.chart.points(surface.radius), portrait, HAIR_BOX)
     cover = portrait.cover
     shown = portrait.sample(cover, texels.pixels)
     pure = portrait.sample(cv2.erode(cover, np.ones((5, 5))), texels.pixels)
@@ -141,6 +139,7 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     steep = 1 - smoothstep(texels.facing, 0.35, 0.6)
     even = cv2.morphologyEx(cv2.morphologyEx(alpha, cv2.MORPH_CLOSE, _disc(TUFT)), cv2.MORPH_OPEN, _disc(TUFT))
     alpha = alpha + (even - alpha) * steep
+    alpha = alpha * (1 - texels.resample(surface.bare))
     alpha = _without_islands(alpha, ISLAND / 4)
     return Layer(np.dstack([color, 255 * alpha]).astype(np.float32), known * (alpha > 0.5))
 
@@ -151,7 +150,7 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     Args:
         head_covered: (S, S) bool, where the portrait shows the head and neck of the fitted model.
     """
-    texels = ChartTexels(surface.chart.points(surface.radius), surface.chart.centre, portrait, TORSO_BOX)
+    texels = ChartTexels(surface.chart.points(surface.radius), portrait, TORSO_BOX)
     regions = portrait.regions
     own_skin = regions[..., SKIN] * ~head_covered
     worn = regions[..., CLOTHING] + regions[..., HEADWEAR]

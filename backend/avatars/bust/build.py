@@ -23,7 +23,18 @@ from backend.avatars.bust.hair import HairSurface, build_hair, head_chart, skull
 from backend.avatars.bust.islands import unwrap_head
 from backend.avatars.bust.mouth import LIP_RING, Teeth, build_teeth
 from backend.avatars.bust.occlusion import ambient_occlusion
-from backend.avatars.bust.outline import fit_height, fit_skull, keep_inside, meet_outline, scale_radially
+from backend.avatars.bust.outline import (
+    FRONTAL,
+    REACH,
+    REACH_AT_HAIR,
+    bare_outline,
+    fit_height,
+    fit_skull,
+    hair_outline,
+    keep_inside,
+    meet_outline,
+    scale_radially,
+)
 from backend.avatars.bust.part import Part, join, joint_weights
 from backend.avatars.bust.portrait import Portrait
 from backend.avatars.bust.torso import TorsoSurface, build_torso, tuck_neck
@@ -110,8 +121,17 @@ def _fitted(
     movable[np.unique(faces)] = True
     movable &= ~anatomy.eyes
     normals = vertex_normals(vertices, model.faces)
+    none = np.zeros(len(vertices), bool)
     seen = _seen(portrait.camera, vertices, faces)
-    return keep_inside(portrait, meet_outline(portrait, vertices, normals, movable, anatomy.ears, seen), movable)
+    vertices = meet_outline(portrait, bare_outline(portrait), REACH, vertices, normals, movable, anatomy.ears, seen)
+    # Hair beside a face begins behind its outline, and ears may be under it.
+    sides = movable & ~(anatomy.ears | anatomy.neck | anatomy.scalp)
+    seen = _seen(portrait.camera, vertices, faces[~anatomy.ears[faces].any(1)])
+    vertices = meet_outline(portrait, hair_outline(portrait), REACH_AT_HAIR, vertices, normals, sides, none, seen)
+    steep = sides & (portrait.facing(vertices, normals) < FRONTAL)
+    vertices = keep_inside(portrait, portrait.cover < 0.5, REACH_AT_HAIR * portrait.size, vertices, steep)
+    person = ndimage.binary_erosion(portrait.alpha > 0.5, iterations=2, border_value=1)
+    return keep_inside(portrait, person, np.inf, vertices, movable)
 
 
 def _ended(portrait: Portrait, vertices: np.ndarray) -> np.ndarray:

@@ -70,6 +70,13 @@ class RadialChart:
         origins, directions = self.rays()
         return origins + radius[..., None] * directions
 
+    @staticmethod
+    def normals(points: np.ndarray) -> np.ndarray:
+        """Outward unit normals (rows, columns, 3) of a surface's points (rows, columns, 3)."""
+        around = np.gradient(np.concatenate([points[:, -2:-1], points, points[:, 1:2]], 1), axis=1)[:, 1:-1]
+        normals = np.cross(np.gradient(points, axis=0), around)
+        return normals / (np.linalg.norm(normals, axis=-1, keepdims=True) + 1e-12)
+
     def coordinates(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Column, row (both continuous, in grid steps) and radius (metres), each (n,), of points (n, 3)."""
         offset = points - self.centre

@@ -18,6 +18,15 @@ LEAST = 0.0015
 """Metres of hair that anything which is hair has."""
 EDGE = 0.0025
 """Metres of hair at a hairline."""
+INEXACT, UNDER = 0.002, 0.008
+"""Metres by which the fitted head's outline may be wrong, and that hair lies under a face it is behind."""
+STEEP, FRONT, RAGGED = (0.5, 0.8), np.radians(55), 9
+"""Cosines to the photo's ray between which a skull is seen steeply; the azimuth from the camera's up to which what it
+shows is the head's front; and rows over which strands of hair lie across a face's outline."""
+BEHIND_OUTLINE = 3
+"""Columns behind the outline that are as thick as it is."""
+AT_OUTLINE, AT_SKIN = 5.0, 0.1
+"""What thickness at the outline and hair's beginning count in a squared metre of misfit."""
 STIFFNESS = 0.05
 """What a squared Laplacian of the thickness counts beside a squared metre of misfit."""
 OVER_EAR = 0.004
@@ -34,6 +43,8 @@ TAPER = 4.0
 """Rows over which short hair becomes shorter towards the nape."""
 INSIDE = 0.75
 """Share of the skull's radius below which what is found of hair in a row is not its outline."""
+CROWN, CROWN_WEIGHT = 13, 0.05
+"""Rows among which the least room under the outline counts for a crown, and what that counts beside what is known."""
 PRESENT = 0.012
 """Depth of hair in the photo, as a share of the crop's side, below which it is but a rim on a bald head."""
 
@@ -45,6 +56,7 @@ class HairSurface:
     skull: (rows, columns) metres, the radius of the bare head.
     radius: (rows, columns) metres, of the hair.
     hidden: (rows, columns) in [0, 1]: how far hair covers what the photo does not show.
+    bare: (rows, columns) in [0, 1]: the sides of a face, which hair in the photo lies behind.
     depth: of the hair in the photo: its greatest distance to what is none, as a share of the crop's side.
     """
 
@@ -52,6 +64,7 @@ class HairSurface:
     skull: np.ndarray
     radius: np.ndarray
     hidden: np.ndarray
+    bare: np.ndarray
     depth: float
 
 
@@ -88,38 +101,44 @@ def build_hair(
     deepest = ndimage.distance_transform_edt(portrait.cover > 0.5).max() / portrait.size
     if deepest < PRESENT or not any(side.covered.any() for side in sides):
         return None
-    scalp = chart.covered_by(vertices, skull_faces(anatomy, faces), anatomy.scalp).astype(float)
-    scalp = np.clip(smooth(scalp, 1.5) * 1.6 - 0.2, 0, 1)
-    radius = _inside_hull(chart, portrait, skull, _radius(chart, portrait, skull, sides))
+    limit = _hull_limit(chart, portrait, skull)
+    grown = chart.covered_by(vertices, skull_faces(anatomy, faces), anatomy.scalp)
+    bare = _Bare.of(chart, portrait, skull, grown, sides)
+    radius = _radius(chart, portrait, skull, sides, bare, limit)
+    radius = _inside_hull(chart, portrait, skull, radius, limit, bare.least)
+    scalp = np.clip(smooth(grown.astype(float), 1.5) * 1.6 - 0.2, 0, 1)
     # Through cropped hair, which lies close, the scalp shows.
     dense = np.clip(deepest / DENSE, SPARSE, 1)
-    hidden = _hidden(chart, portrait, scalp, radius, sides) * dense
+    hidden = _hidden(chart, portrait, scalp, radius, sides, bare) * dense
     radius = skull + (radius - skull) * (1 - (1 - dense) * _behind(chart, portrait))
     # Towards its lower end hair that does not hang becomes shorter.
     inner = np.clip(2 * smooth(scalp, TAPER) - 1, 0, 1) * (np.abs(scalp - hidden / dense) < 0.5)
     hanging = smooth(np.clip(hidden / dense - scalp, 0, 1), 3.0) > 0.02
     taper = np.where(hanging | (np.cos(chart.azimuth - portrait.azimuth) > 0.2)[None], 1.0, inner)
-    radius = skull + np.maximum((radius - skull) * smooth(taper, 1.5), LEAST)
+    radius = skull + np.maximum((radius - skull) * smooth(taper, 1.5), bare.least)
     for side in sides:
         if side.ear_covered:
             radius = np.where(side.half, np.maximum(radius, side.ear_radius + OVER_EAR), radius)
-    return HairSurface(chart, skull, smooth(radius, 0.8), hidden, float(deepest))
+    return HairSurface(chart, skull, smooth(radius, 0.8), hidden, smooth(bare.beside, 0.7), float(deepest))
 
 
 class _Side:
     """What the outline tells of one side of the head.
 
     Attributes:
-        half: (rows, columns) bool, this side of the chart. column: where the outline lies.
+        sign: 1 for the person's left, -1. half: (rows, columns) bool, this side of the chart.
+        column: where the outline lies.
         covered: (rows,) bool, where the outline is hair's. thickness: (rows,) metres over the skull there.
         last: the lowest row of the hair that hangs together from above, -1 for none.
         lender: the other side where it speaks for this one.
         ear_covered: whether hair hides the ear. ear_mask: (rows, columns) bool, ear_rows: the first and the last of
-            them, ear_radius: (rows, columns) metres, how far out it stands, ear_azimuth: degrees from the camera's.
+            them, ear_radius: (rows, columns) metres, how far out it stands, ear_azimuth: degrees from the camera's,
+            ear_front: radians, of its front.
     """
 
     def __init__(self, chart, portrait, anatomy, vertices, faces, skull, sign):
         turned = portrait.turned(chart.azimuth)
+        self.sign = sign
         self.lender: _Side | None = None
         self.half = np.broadcast_to((turned * sign > 0)[None], chart.shape)
         self.column = portrait.side_column(chart.azimuth, sign)
@@ -139,6 +158,7 @@ class _Side:
         beside = self.covered[int(row.min()) : int(row.max()) + 1].mean()
         self.ear_covered = bool(cover + BESIDE_EAR * beside > COVERED)
         columns = np.flatnonzero(self.ear_mask.any(0))
+        self.ear_front = float(np.abs(turned[columns]).min()) if len(columns) else np.pi / 2
         self.ear_azimuth = float(np.degrees(np.abs(turned[columns])).mean()) if len(columns) else BEHIND_EAR
         raster, _ = chart.draw(vertices, faces[ear[faces].any(1)])
         self.ear_radius = ndimage.grey_dilation(np.where(raster.covered, CHART_REACH - raster.depth, 0.0), (5, 3))
@@ -164,8 +184,53 @@ def _last_of_run(covered: np.ndarray) -> int:
     return start + int(ends[0]) - 1 if len(ends) else len(closed) - 1
 
 
-def _radius(chart: RadialChart, portrait: Portrait, skull: np.ndarray, sides: list[_Side]) -> np.ndarray:
-    """(rows, columns): the smoothest surface over the skull that meets the outline of both sides and the hairline."""
+@dataclass(frozen=True)
+class _Bare:
+    """Where the photo shows skin.
+
+    Attributes:
+        amount: (rows, columns) in {0, 1}. beside: (rows, columns) in [0, 1], of that the sides of the face.
+        edge: (rows, columns) metres over the skull at which hair begins there. least: the same for all hair.
+    """
+
+    amount: np.ndarray
+    beside: np.ndarray
+    edge: np.ndarray
+    least: np.ndarray
+
+    @classmethod
+    def of(
+        cls, chart: RadialChart, portrait: Portrait, skull: np.ndarray, scalp: np.ndarray, sides: list[_Side]
+    ) -> _Bare:
+        points = chart.points(skull)
+        normals = chart.normals(points)
+        facing = portrait.facing(points, normals)
+        # Where it is seen steeply, a fit's error of a pixel is one of centimetres along the face.
+        steep = np.clip((STEEP[1] - facing) / (STEEP[1] - STEEP[0]), 0, 1) * (facing > 0) * ~scalp
+        pixels = portrait.camera.project(points + (EDGE * (1 - steep) - INEXACT * steep)[..., None] * normals)
+        shown = portrait.sample(portrait.regions[..., SKIN], pixels) > 0.5
+        beside = np.abs(portrait.turned(chart.azimuth))[None]
+        amount = shown & (beside < FRONT)
+        for side in sides:
+            if side.ear_covered:
+                face = side.half & (steep > 0) & (beside < side.ear_front)
+                ends = np.where(face & shown, beside, 0).max(1)
+                ends = ndimage.gaussian_filter1d(ndimage.grey_closing(ends, RAGGED), 1.0)
+                amount |= face & (beside <= ends[:, None])
+            steep = np.where(side.half & (beside >= side.ear_front), 0, steep)
+        amount = amount.astype(float)
+        edge = EDGE * (1 - steep) - UNDER * steep
+        return cls(amount, amount * steep, edge, np.where(amount > 0, np.minimum(edge, LEAST), LEAST))
+
+
+def _radius(
+    chart: RadialChart, portrait: Portrait, skull: np.ndarray, sides: list[_Side], bare: _Bare, limit: np.ndarray
+) -> np.ndarray:
+    """(rows, columns): the smoothest surface over the skull that meets the outline of both sides and the hairline.
+
+    Args:
+        limit: (rows, columns) metres, see `_hull_limit`.
+    """
     rows, columns = chart.shape
     period = columns - 1
     goal, weight = np.zeros((rows, period)), np.zeros((rows, period))
@@ -174,22 +239,27 @@ def _radius(chart: RadialChart, portrait: Portrait, skull: np.ndarray, sides: li
     right, left = (np.where(k, side.thickness, np.nan) for k, side in zip(known, sides, strict=True))
     curve = smooth_rows(np.concatenate([right[::-1], left]), 1.0)
     for side, k, values in zip(sides, known, (curve[:rows][::-1], curve[rows:]), strict=True):
-        column = side.column % period
-        goal[k, column], weight[k, column] = values[k], 1.0
-    points = chart.points(skull + EDGE)
-    pixels = portrait.camera.project(points)
-    cover = portrait.sample(np.stack([portrait.cover, portrait.regions[..., SKIN]], -1), pixels)[:, :period]
-    turned = (chart.azimuth[:period] - portrait.azimuth + np.pi) % (2 * np.pi) - np.pi
-    front = np.abs(turned) < np.radians(55)
+        # From the outline on backwards, so that the surface reaches it however far forward it lies close to the skin.
+        for behind in range(BEHIND_OUTLINE):
+            column = (side.column + side.sign * behind) % period
+            goal[k, column], weight[k, column] = values[k], AT_OUTLINE
     # Where the photo shows skin there is no hair; at the hairline hair begins on the skin.
-    bare = (cover[..., 1] > 0.5) & front
-    goal[bare], weight[bare] = EDGE, np.maximum(weight[bare], 0.15)
+    shows_skin = (bare.amount > 0)[:, :period]
+    goal[shows_skin], weight[shows_skin] = bare.edge[:, :period][shows_skin], np.maximum(weight[shows_skin], AT_SKIN)
     prior = np.nanmedian([np.nanmedian(s.thickness[: s.last + 1]) if s.last >= 0 else np.nan for s in sides])
     weak = weight == 0
     goal[weak], weight[weak] = min(prior, 0.03), 2e-4
     thickness = _thin_plate_coarse(goal, weight)
+    # A crown that is only cut where the outline allows no more is flat; it is round where it meets it in one place.
+    room = (limit - skull)[:, :period]
+    over = weak & (thickness > room) & (np.arange(rows) <= chart.cap_rows)[:, None]
+    if over.any():
+        along = np.abs(np.cos(portrait.turned(chart.azimuth[:period]))) > 0.6
+        goal[over] = np.where(along, ndimage.minimum_filter1d(room, CROWN, axis=0, mode="nearest"), room)[over]
+        weight[over] = CROWN_WEIGHT
+        thickness = _thin_plate_coarse(goal, weight)
     thickness = np.concatenate([thickness, thickness[:, :1]], 1)
-    radius = skull + np.maximum(thickness, LEAST)
+    radius = skull + np.maximum(thickness, bare.least)
     # Long hair hangs from the occiput; short hair follows the nape.
     right = 0.5 + 0.5 * np.sin(chart.azimuth)
     lower = [np.clip((side.last - side.ear_rows[1]) / 6, 0, 1) for side in sides]
@@ -201,14 +271,24 @@ def _radius(chart: RadialChart, portrait: Portrait, skull: np.ndarray, sides: li
     return smooth(np.where(below, hanging, radius), 0.7)
 
 
-def _inside_hull(chart: RadialChart, portrait: Portrait, skull: np.ndarray, radius: np.ndarray) -> np.ndarray:
-    """Radii (rows, columns) no larger than what the portrait's outline allows at any place of the surface."""
+def _hull_limit(chart: RadialChart, portrait: Portrait, skull: np.ndarray) -> np.ndarray:
+    """(rows, columns) metres, the largest radii that the portrait's outline allows; inf where it does not tell."""
     person = portrait.cover + portrait.regions[..., SKIN] > 0.5
-    hull = portrait.hull(person, *chart.rays(), REACH)
-    limit = np.maximum(hull, skull + LEAST)
+    return np.maximum(portrait.hull(person, *chart.rays(), REACH), skull + LEAST)
+
+
+def _inside_hull(
+    chart: RadialChart,
+    portrait: Portrait,
+    skull: np.ndarray,
+    radius: np.ndarray,
+    limit: np.ndarray,
+    least: np.ndarray,
+) -> np.ndarray:
+    """Radii (rows, columns), smoothed, no larger than their limit; all (rows, columns), `least` over the skull."""
     radius = round_pole(np.minimum(radius, limit))
     calm = _behind(chart, portrait)
-    radius = np.maximum(calm * smooth(radius, 3.0) + (1 - calm) * smooth(radius, 1.2), skull + LEAST)
+    radius = np.maximum(calm * smooth(radius, 3.0) + (1 - calm) * smooth(radius, 1.2), skull + least)
     # A little too wide, then cut by the outline: so the surface reaches it everywhere.
     return np.minimum(ndimage.grey_dilation(radius, (3, 3)), limit)
 
@@ -249,7 +329,7 @@ def thin_plate(goal: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 
 def _hidden(
-    chart: RadialChart, portrait: Portrait, scalp: np.ndarray, radius: np.ndarray, sides: list[_Side]
+    chart: RadialChart, portrait: Portrait, scalp: np.ndarray, radius: np.ndarray, sides: list[_Side], bare: _Bare
 ) -> np.ndarray:
     """(rows, columns): where hair is that the photo does not show.
 
@@ -265,6 +345,7 @@ def _hidden(
     frayed = ndimage.gaussian_filter1d(np.random.default_rng(0).standard_normal(columns), 1.0, mode="wrap")
     hangs = np.clip((last + 2 * frayed[None] - row) / 4 + 0.5, 0, 1)
     skin = portrait.sample(portrait.regions[..., SKIN], portrait.camera.project(chart.points(radius))) > 0.5
+    skin |= bare.amount > 0.5
     turned = np.degrees(portrait.turned(chart.azimuth))
     grows = scalp * along
     ears = np.zeros(chart.shape)

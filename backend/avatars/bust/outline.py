@@ -25,8 +25,9 @@ SIDE_REACH = 0.3
 MIDDLE, STICKS_OUT = 0.5, 0.02
 """Share of the skull's width within which its height is compared, and of its vertices that may lie beyond the outline's
 top there."""
-REACH = 0.035
-"""Share of the crop's side up to which the mesh's outline and the person's are taken for the same."""
+REACH, REACH_AT_HAIR = 0.035, 0.016
+"""Shares of the crop's side up to which the mesh's outline and the person's, or that of hair beside it, are taken for
+the same."""
 SPREAD = 0.02
 """Share of the crop's side over which a correction fades out."""
 FRONTAL = 0.75
@@ -114,28 +115,46 @@ def scale_radially(chart: RadialChart, factors: np.ndarray, vertices: np.ndarray
     return axis + factor[:, None] * (vertices - axis)
 
 
+def bare_outline(portrait: Portrait) -> np.ndarray:
+    """(S, S) bool: the person's outline where it is skin."""
+    person, skin = portrait.alpha > 0.5, portrait.regions[..., SKIN] > 0.5
+    outline = person & ~ndimage.binary_erosion(person, border_value=1)
+    return outline & ndimage.binary_dilation(skin, iterations=2)
+
+
+def hair_outline(portrait: Portrait) -> np.ndarray:
+    """(S, S) bool: where skin ends at hair or headwear."""
+    skin = portrait.regions[..., SKIN] > 0.5
+    return skin & ndimage.binary_dilation(portrait.cover > 0.5)
+
+
 def meet_outline(
-    portrait: Portrait, points: np.ndarray, normals: np.ndarray, movable: np.ndarray, ears: np.ndarray, covered: Raster
+    portrait: Portrait,
+    outline: np.ndarray,
+    reach: float,
+    points: np.ndarray,
+    normals: np.ndarray,
+    movable: np.ndarray,
+    ears: np.ndarray,
+    covered: Raster,
 ) -> np.ndarray:
-    """Move the mesh's side in the image plane so that its outline meets the person's where that is skin.
+    """Move the mesh's side in the image plane so that its outline meets one of the portrait's.
 
     Args:
+        outline: (S, S) bool. reach: share of the crop's side up to which the two outlines are taken for the same.
         points: (V, 3) head space. normals: (V, 3) unit. movable, ears: (V,) bool. covered: raster of the head.
 
     Returns:
         (V, 3) head space; depths unchanged.
     """
     size, camera = portrait.size, portrait.camera
-    person, skin = portrait.alpha > 0.5, portrait.regions[..., SKIN] > 0.5
-    outline = person & ~ndimage.binary_erosion(person, border_value=1)
-    outline &= ndimage.binary_dilation(skin, iterations=2)
     head = covered.covered
     mesh_outline = head & ~ndimage.binary_erosion(head, border_value=1)
     if not outline.any() or not mesh_outline.any():
         return points
     goal = np.argwhere(outline)[:, ::-1] + 0.5
     edge = np.argwhere(mesh_outline)[:, ::-1] + 0.5
-    distance, nearest = cKDTree(edge).query(goal, distance_upper_bound=REACH * size)
+    distance, nearest = cKDTree(edge).query(goal, distance_upper_bound=reach * size)
     met = np.isfinite(distance)
     if not met.any():
         return points
@@ -150,17 +169,19 @@ def meet_outline(
     return camera.unproject(pixels + shift, depth)
 
 
-def keep_inside(portrait: Portrait, points: np.ndarray, movable: np.ndarray) -> np.ndarray:
-    """Points (V, 3) in head space of which the movable ones (V,) bool that stick out of the person's outline are moved
-    to its nearest place, at their depth."""
+def keep_inside(
+    portrait: Portrait, safe: np.ndarray, reach: float, points: np.ndarray, movable: np.ndarray
+) -> np.ndarray:
+    """Points (V, 3) in head space of which the movable ones (V,) bool that lie outside of a part (S, S) bool of the
+    photo are moved to its nearest place, at their depth, if that is no farther than `reach`, pixels."""
     size, camera = portrait.size, portrait.camera
-    safe = ndimage.binary_erosion(portrait.alpha > 0.5, iterations=2, border_value=1)
     if not safe.any():
         return points
     pixels = camera.project(points)
     column, row = np.clip(pixels.astype(int), 0, size - 1).T
-    out = movable & ~safe[row, column] & ((pixels >= 0) & (pixels < [size, portrait.bottom])).all(1)
-    rows, columns = ndimage.distance_transform_edt(~safe, return_distances=False, return_indices=True)
+    distance, (rows, columns) = ndimage.distance_transform_edt(~safe, return_indices=True)
+    out = movable & (distance[row, column] > 0) & (distance[row, column] <= reach)
+    out &= ((pixels >= 0) & (pixels < [size, portrait.bottom])).all(1)
     moved = pixels.copy()
     moved[out] = np.stack([columns[row[out], column[out]], rows[row[out], column[out]]], 1) + 0.5
     return np.where(out[:, None], camera.unproject(moved, camera.to_camera(points)[:, 2]), points)
