@@ -9,10 +9,11 @@ import pytest
 from backend.avatars.bust.anatomy import Anatomy
 from backend.avatars.bust.atlas import TORSO_BOX
 from backend.avatars.bust.chart import RadialChart
-from backend.avatars.bust.hair import head_chart, skull_radius
+from backend.avatars.bust.hair import build_hair, head_chart, skull_radius
 from backend.avatars.bust.outline import fit_height
 from backend.avatars.bust.portrait import BACKGROUND, CLOTHING, HAIR, SKIN, Portrait
 from backend.avatars.bust.torso import ABOVE, COLLAR_GAP, COLUMNS, OVER_NECK, STEP, _collar, _neck_limit
+from backend.geometry.rasterizer import rasterize
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +102,47 @@ def test_the_torso_has_no_crack_at_the_outline(avatar):
     closed = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, np.ones((15, 15), np.uint8))
     sides = np.r_[: TORSO_BOX.width // 3, 2 * TORSO_BOX.width // 3 : TORSO_BOX.width]
     assert (closed > solid)[:, sides].mean() < 0.002
+
+
+@pytest.fixture(scope="module")
+def long_haired(fitted, astronaut, head_model):
+    """The portrait of the fitted head's face before long hair, and what it is seen of (S, S) bool."""
+    portrait, _, _, vertices, head = fitted
+    anatomy = Anatomy.of(head_model)
+    bare = anatomy.torso | anatomy.ears
+    screen = np.column_stack([portrait.camera.project(vertices), portrait.camera.to_camera(vertices)[:, 2]])
+    seen = rasterize(screen, head_model.faces[~bare[head_model.faces].any(1)], portrait.size, portrait.size).covered
+    drawn = with_outline(portrait, head, 1.45, 16, HAIR)
+    hairline = portrait.camera.project(vertices[anatomy.scalp])[:, 1].max()
+    brow = portrait.camera.project(vertices[anatomy.eyes])[:, 1].min() - 0.06 * portrait.size
+    face = seen & (np.arange(portrait.size)[:, None] > brow)
+    below = np.arange(portrait.size)[:, None] > hairline
+    hair = ((drawn.alpha > 0) | (below & cv2.dilate(drawn.alpha, np.ones((1, 3))).any(0)[None])) & ~face
+    regions = np.zeros_like(portrait.regions)
+    regions[..., SKIN], regions[..., HAIR] = face, hair
+    regions[..., BACKGROUND] = ~(face | hair)
+    return replace(portrait, regions=regions, alpha=(face | hair).astype(np.float32))
+
+
+def test_hair_beside_a_face_begins_behind_its_outline(fitted, long_haired, head_model):
+    """A pixel of hair beside a cheek is one of the hair behind it, not of the cheek that is seen so steeply there."""
+    _, _, _, vertices, _ = fitted
+    anatomy = Anatomy.of(head_model)
+    hair = build_hair(long_haired, anatomy, vertices, head_model.faces, float(vertices[:, 1].min()))
+    level = slice(*(int(hair.chart.coordinates(vertices[part])[1].mean()) for part in (anatomy.eyes, anatomy.mouth)))
+    beside = np.degrees(np.abs(hair.chart.azimuth))
+    cheek = (beside > 30) & (beside < 42)
+    assert np.median((hair.radius - hair.skull)[level][:, cheek]) < 0.002
+    assert np.median((hair.radius - hair.skull)[level][:, (beside > 80) & (beside < 100)]) > 0.015
+
+
+def test_a_crown_is_round(fitted, head_model):
+    """Hair on top meets the outline in one place; it is not flat as far as the photo's ray allows."""
+    portrait, _, _, vertices, head = fitted
+    anatomy = Anatomy.of(head_model)
+    full = with_outline(portrait, head, 1.4, 12, HAIR)
+    hair = build_hair(full, anatomy, vertices, head_model.faces, float(vertices[:, 1].min()))
+    front = slice(4, hair.chart.cap_rows)
+    column = int(np.argmin(np.abs(full.turned(hair.chart.azimuth))))
+    allowed = full.hull(full.alpha > 0, *(a[front, column] for a in hair.chart.rays()), 0.45)
+    assert np.mean(allowed - hair.radius[front, column] < 0.001) < 0.2
