@@ -63,6 +63,17 @@ def rasterize(
     return Raster(triangle, barycentric, depth)
 
 
+def depth_map(screen: np.ndarray, faces: np.ndarray, width: int, height: int) -> np.ndarray:
+    """The depth alone that `rasterize` finds: (height, width) float32 metres, inf where there is nothing."""
+    inverse_depth = np.zeros((height, width), np.float32)
+    anywhere = np.full((1, 1), np.inf, np.float32)
+    screen, faces = np.ascontiguousarray(screen, np.float32), np.ascontiguousarray(faces, np.int32)
+    bands = min(height, 2 * get_num_threads())
+    _fill(screen, faces, bands, inverse_depth, anywhere, np.full((height, width), -1, np.int32))
+    with np.errstate(divide="ignore"):
+        return 1 / inverse_depth
+
+
 def interpolate(raster: Raster, faces: np.ndarray, attributes: np.ndarray) -> np.ndarray:
     """Per-vertex attributes (N, C) to per-pixel values (H, W, C), zero where there is nothing."""
     attributes = np.ascontiguousarray(attributes, np.float32)

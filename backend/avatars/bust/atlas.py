@@ -137,7 +137,7 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     alpha = np.maximum(hidden, shown * smoothstep(texels.facing, 0.12, 0.3) * texels.inside)
     # Where it is seen so steeply that a strand of the photo is a wide spike here, its end is smooth.
     steep = 1 - smoothstep(texels.facing, 0.35, 0.6)
-    even = cv2.morphologyEx(cv2.morphologyEx(alpha, cv2.MORPH_CLOSE, _disc(TUFT)), cv2.MORPH_OPEN, _disc(TUFT))
+    even = _opened(_closed(alpha, TUFT), TUFT)
     alpha = alpha + (even - alpha) * steep
     alpha = alpha * (1 - texels.resample(surface.bare))
     alpha = _without_islands(alpha, ISLAND / 4)
@@ -196,10 +196,10 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     alpha = 1 - _without_islands(1 - alpha, ISLAND)
     # Between what the photo shows and what lies behind its outline no crack stays.
     steep = (texels.facing < 0.5) | ~texels.inside
-    closed = cv2.morphologyEx(alpha, cv2.MORPH_CLOSE, _disc(CRACK))
+    closed = _closed(alpha, CRACK)
     alpha = np.where((neck < 0.2) & ~below, closed, alpha)
-    alpha = cv2.morphologyEx(alpha, cv2.MORPH_OPEN, _disc(THREAD))
-    alpha = np.where(steep, cv2.morphologyEx(alpha, cv2.MORPH_OPEN, _disc(CRACK)), alpha)
+    alpha = _opened(alpha, THREAD)
+    alpha = np.where(steep, _opened(alpha, CRACK), alpha)
     return Layer(np.dstack([color, 255 * alpha]).astype(np.float32), known)
 
 
@@ -322,6 +322,20 @@ def _without_islands(amount: np.ndarray, least: float) -> np.ndarray:
     area = stats[:, cv2.CC_STAT_AREA].astype(float)
     area[0] = 0
     return amount * (area >= least * area.max())[labels]
+
+
+def _opened(alpha: np.ndarray, width: int) -> np.ndarray:
+    return _morphed(alpha, cv2.MORPH_OPEN, width)
+
+
+def _closed(alpha: np.ndarray, width: int) -> np.ndarray:
+    return _morphed(alpha, cv2.MORPH_CLOSE, width)
+
+
+def _morphed(alpha: np.ndarray, operation: int, width: int) -> np.ndarray:
+    """Of (H, W) in [0, 1], in 255 steps: as bytes it is many times as fast."""
+    steps = np.rint(255 * alpha).astype(np.uint8)
+    return cv2.morphologyEx(steps, operation, _disc(width)) / np.float32(255)
 
 
 def _disc(width: int) -> np.ndarray:

@@ -89,7 +89,8 @@ def typical(colors: np.ndarray, weight: np.ndarray) -> np.ndarray:
     middle = np.median(samples, 0)
     spread = 1.4826 * np.median(np.abs(samples - middle), 0)
     distance = np.abs(opponent - middle) / (TYPICAL * np.maximum(spread, LEAST_SPREAD))
-    return (1 / (1 + (distance**4).sum(-1))).astype(np.float32)
+    squared = distance * distance
+    return (1 / (1 + (squared * squared).sum(-1))).astype(np.float32)
 
 
 def continue_detail(detail: np.ndarray, known: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from backend.geometry.rasterizer import rasterize
+from backend.geometry.rasterizer import depth_map
 
 DIRECTIONS = 48
 PIXELS = 224
@@ -39,7 +39,7 @@ def ambient_occlusion(
         for points in (screen, own):
             points[:, :2] = points[:, :2] * scale + PIXELS / 2
             points[:, 2] = 4 * radius - points[:, 2]
-        depth = rasterize(screen, faces, PIXELS, PIXELS).depth
+        depth = depth_map(screen, faces, PIXELS, PIXELS)
         depth = np.where(np.isfinite(depth), depth, 9.0)
         nearest = ndimage.map_coordinates(depth, [own[:, 1] - 0.5, own[:, 0] - 0.5], order=0, mode="nearest")
         arrived += facing * (own[:, 2] < nearest + BIAS)
