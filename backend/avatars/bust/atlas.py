@@ -145,7 +145,7 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
         far = np.sin(np.interp(texels.column, np.arange(surface.chart.columns), surface.chart.azimuth))
         far = smoothstep(-far * portrait.seen_side, 0.0, 0.2)[None] * (1 - square_on * texels.inside)
         alpha = alpha + (alpha[:, ::-1] - alpha) * far
-    alpha = _without_islands(alpha, ISLAND / 4)
+    alpha = _without_islands(alpha, ISLAND)
     return Layer(np.dstack([color, 255 * alpha]).astype(np.float32), known * (alpha > 0.5))
 
 
