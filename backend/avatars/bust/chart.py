@@ -11,6 +11,8 @@ from backend.geometry.rasterizer import Raster, rasterize
 
 POLE_ROWS = 9
 """Rows around the pole over which a surface becomes round."""
+EDGE = 1e-6
+"""Share of a triangle by which a ray may miss it and hits it all the same: none passes between two."""
 REACH = 1.0
 """Metres from the axis beyond which nothing is drawn into a chart."""
 
@@ -114,7 +116,16 @@ class RadialChart:
         raster, _ = self.draw(points, faces)
         if not raster.covered.any():
             raise ValueError("the mesh is not around the chart's axis")
-        return _from_neighbours(REACH - raster.depth, raster.covered)
+        radius, covered = REACH - raster.depth, raster.covered.copy()
+        if self.cap_rows:
+            # Around the pole a face is no triangle in the chart.
+            cap = np.s_[:POLE_ROWS]
+            row = self.coordinates(points)[1]
+            origins, directions = self.rays()
+            hits = _last_hits(origins[cap], directions[cap], points[faces[(row[faces] < 2 * POLE_ROWS).any(1)]])
+            covered[cap] = hits > 0
+            radius[cap] = hits
+        return _from_neighbours(radius, covered)
 
     def covered_by(self, points: np.ndarray, faces: np.ndarray, member: np.ndarray) -> np.ndarray:
         """(rows, columns) bool: where the last hit of a ray is a face whose vertices are all members (n,) bool; rays
@@ -135,6 +146,22 @@ class RadialChart:
             for columns in (slice(-1), slice(1, None))
         )
         return np.concatenate([np.stack([a, c, b], 1), np.stack([b, c, d], 1)])
+
+
+def _last_hits(origins: np.ndarray, directions: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """How far along each ray (..., 3) the last of the triangles (F, 3, 3) lies, 0 where there is none (Moeller and
+    Trumbore 1997)."""
+    corner, first, second = triangles[:, 0], triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
+    directions, offset = directions[..., None, :], origins[..., None, :] - corner
+    across = np.cross(directions, second)
+    determinant = (across * first).sum(-1)
+    inverse = 1 / np.where(np.abs(determinant) < 1e-12, np.inf, determinant)
+    u = (offset * across).sum(-1) * inverse
+    beside = np.cross(offset, first)
+    v = (directions * beside).sum(-1) * inverse
+    along = (second * beside).sum(-1) * inverse
+    inside = (inverse != 0) & (u >= -EDGE) & (v >= -EDGE) & (u + v <= 1 + EDGE)
+    return np.where(inside, along, 0).max(-1, initial=0)
 
 
 def _from_neighbours(values: np.ndarray, known: np.ndarray) -> np.ndarray:
