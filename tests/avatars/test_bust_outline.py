@@ -12,7 +12,7 @@ from backend.avatars.bust.chart import POLE_ROWS, RadialChart
 from backend.avatars.bust.hair import build_hair, head_chart, skull_radius
 from backend.avatars.bust.outline import fit_height
 from backend.avatars.bust.portrait import BACKGROUND, CLOTHING, HAIR, SKIN, Portrait
-from backend.avatars.bust.torso import ABOVE, COLLAR_GAP, COLUMNS, OVER_NECK, STEP, _collar, _neck_limit
+from backend.avatars.bust.torso import ABOVE, COLLAR_GAP, COLUMNS, OVER_NECK, STEP, _collar, _column, _neck_limit
 from backend.geometry.rasterizer import rasterize
 
 
@@ -81,6 +81,15 @@ def test_a_collar_goes_round_the_neck():
     # From the neck's end on it goes forward, without a step.
     assert np.abs(np.diff(limit[15:], axis=0)).max() < 1.5 * STEP
     assert np.isinf(_neck_limit(np.zeros((4, 8)))).all()
+
+
+def test_a_collar_beside_a_jaw_lies_behind_it():
+    """A neck that widens to a jaw is as narrow for a collar as below it; where there is none it stays none."""
+    neck = np.zeros((30, 8))
+    neck[:20] = np.concatenate([np.linspace(0.1, 0.06, 10), np.linspace(0.06, 0.08, 10)])[:, None]
+    column = _column(neck)
+    assert np.allclose(column[:10], 0.06)
+    assert np.array_equal(column[10:], neck[10:])
 
 
 def test_a_high_collar_leaves_the_throat_free(fitted):

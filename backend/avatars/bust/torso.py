@@ -87,7 +87,7 @@ def build_torso(
     neck = _reach(chart, vertices, model.faces[anatomy.neck[model.faces].all(1)])
     skin = _reach(chart, vertices, model.faces[(anatomy.skin & ~anatomy.torso & ~anatomy.ears)[model.faces].all(1)])
     throat = np.clip((np.cos(portrait.turned(chart.azimuth)) - 0.2) / 0.3, 0, 1)[None]
-    radius = radius + throat * (np.minimum(radius, _neck_limit(skin)) - radius)
+    radius = radius + throat * (np.minimum(radius, _neck_limit(_column(neck))) - radius)
     collar = _collar(chart, portrait, radius)
     # Where there is cloth it lies over the neck; elsewhere the neck comes out of it.
     points = chart.points(np.maximum(radius, neck) + OVER_NECK)
@@ -128,6 +128,14 @@ def _round_the_neck(cloth: np.ndarray, turned: np.ndarray) -> np.ndarray:
         top = before.argmax() if before.any() else len(cloth)
         allowed &= (rows >= top - int(RISE / STEP)) | (degrees * sign < WRAPS[1])[None]
     return cloth & allowed
+
+
+def _column(neck: np.ndarray) -> np.ndarray:
+    """Radii (rows, columns) of a neck, 0 for none, that widen no more from where they are narrowest on upwards: what
+    shows beside a jaw lies behind it."""
+    known = np.where(neck > 0, neck, np.inf)
+    narrowest = np.minimum.accumulate(known[::-1])[::-1]
+    return np.where(np.isfinite(narrowest), narrowest, 0)
 
 
 def _neck_limit(skin: np.ndarray) -> np.ndarray:
