@@ -92,6 +92,10 @@ class ChartTexels:
         self.inside = ((self.pixels > 0) & (self.pixels < size)).all(-1)
         self.seen = smoothstep(self.facing, *SEEN) * self.inside
 
+    def along_row(self, values: np.ndarray) -> np.ndarray:
+        """Values (columns,) at the grid's columns to (W,) float32 at those of the texels."""
+        return np.interp(self.column, np.arange(len(values)), values).astype(np.float32)
+
     def resample(self, grid: np.ndarray) -> np.ndarray:
         """Values (rows, columns, ...) at the grid's points to values at the texels."""
         columns, rows = self._grid
@@ -142,7 +146,7 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     alpha = alpha * (1 - texels.resample(surface.bare))
     if portrait.seen_side:
         # The far side of somebody who is turned away is like the near one.
-        far = np.sin(np.interp(texels.column, np.arange(surface.chart.columns), surface.chart.azimuth))
+        far = np.sin(texels.along_row(surface.chart.azimuth))
         far = smoothstep(-far * portrait.seen_side, 0.0, 0.2)[None] * (1 - square_on * texels.inside)
         alpha = alpha + (alpha[:, ::-1] - alpha) * far
     alpha = _without_islands(alpha, ISLAND)
@@ -170,7 +174,7 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     filled = _continued(photo, cloth_lends, cloth_lends, folds, texels, FOLDS, continue_detail)
     skin = pull_push(photo, skin_lends * typical(photo, skin_lends))
     # What the outline shows goes on behind it: an open collar does not.
-    turned = portrait.turned(np.interp(texels.column, np.arange(surface.chart.columns), surface.chart.azimuth))
+    turned = portrait.turned(texels.along_row(surface.chart.azimuth))
     aside = np.sin(turned) * portrait.seen_side if portrait.seen_side else np.abs(np.sin(turned))
     beside = 0.05 + smoothstep(aside - 2 * (np.cos(turned) < 0), 0.5, 0.9)[None]
     beside = (known * beside).astype(np.float32)
@@ -187,7 +191,7 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     bare = smoothstep(chest, 0.4, 0.8) * texels.inside * front
     known = np.maximum(known, bare).astype(np.float32)
     color = photo * known[..., None] + filled * (1 - known[..., None])
-    collar = np.interp(texels.column, np.arange(len(surface.collar)), surface.collar)
+    collar = texels.along_row(surface.collar)
     hidden = np.clip((texels.row[:, None] - collar[None]) / 1.5 + 0.5, 0, 1)
     shown = np.clip(1 - nothing - neck, 0, 1)
     # That the photo shows clothing counts sooner than that it shows none.

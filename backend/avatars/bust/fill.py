@@ -30,7 +30,7 @@ STRAND_CONTRAST = (1.0, 2.0, 2.5, 2.5)
 """Standard deviations between those Gaussians that hair has at least; the photo may show too little of it to tell."""
 STRAND_LENGTH = ((0.56, 0.74), (3.0, 60.0))
 """Coherence of the structure tensor, and texels of Gaussian that draw strands out there."""
-SWAY, SWAY_SCALE = 8.0, (90, 40)
+SWAY, SWAY_SCALE = 18.0, (80, 40)
 """Texels by which strands sway aside, and over which they do."""
 
 
