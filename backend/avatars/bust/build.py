@@ -27,6 +27,7 @@ from backend.avatars.bust.outline import (
     FRONTAL,
     REACH,
     REACH_AT_HAIR,
+    SURE,
     bare_outline,
     fit_height,
     fit_skull,
@@ -129,7 +130,7 @@ def _fitted(
     seen = _seen(portrait.camera, vertices, faces[~anatomy.ears[faces].any(1)])
     vertices = meet_outline(portrait, hair_outline(portrait), REACH_AT_HAIR, vertices, normals, sides, none, seen)
     steep = sides & (portrait.facing(vertices, normals) < FRONTAL)
-    vertices = keep_inside(portrait, portrait.cover < 0.5, REACH_AT_HAIR * portrait.size, vertices, steep)
+    vertices = keep_inside(portrait, portrait.cover < 1 - SURE, REACH_AT_HAIR * portrait.size, vertices, steep)
     person = ndimage.binary_erosion(portrait.alpha > 0.5, iterations=2, border_value=1)
     return keep_inside(portrait, person, np.inf, vertices, movable)
 

@@ -18,8 +18,10 @@ LEAST = 0.0015
 """Metres of hair that anything which is hair has."""
 EDGE = 0.0025
 """Metres of hair at a hairline."""
-INEXACT, UNDER = 0.002, 0.008
-"""Metres by which the fitted head's outline may be wrong, and that hair lies under a face it is behind."""
+UNDER = 0.008
+"""Metres that hair lies under a face it is behind."""
+BEFORE_EAR = np.radians(5)
+"""Radians before an ear at which a face ends."""
 STEEP, FRONT, RAGGED = (0.5, 0.8), np.radians(55), 9
 """Cosines to the photo's ray between which a skull is seen steeply; the azimuth from the camera's up to which what it
 shows is the head's front; and rows over which strands of hair lie across a face's outline."""
@@ -133,7 +135,7 @@ class _Side:
         lender: the other side where it speaks for this one.
         ear_covered: whether hair hides the ear. ear_mask: (rows, columns) bool, ear_rows: the first and the last of
             them, ear_radius: (rows, columns) metres, how far out it stands, ear_azimuth: degrees from the camera's,
-            ear_front: radians, of its front.
+            ear_front: radians, where the face before it ends.
     """
 
     def __init__(self, chart, portrait, anatomy, vertices, faces, skull, sign):
@@ -158,7 +160,7 @@ class _Side:
         beside = self.covered[int(row.min()) : int(row.max()) + 1].mean()
         self.ear_covered = bool(cover + BESIDE_EAR * beside > COVERED)
         columns = np.flatnonzero(self.ear_mask.any(0))
-        self.ear_front = float(np.abs(turned[columns]).min()) if len(columns) else np.pi / 2
+        self.ear_front = float(np.abs(turned[columns]).min() - BEFORE_EAR) if len(columns) else np.pi / 2
         self.ear_azimuth = float(np.degrees(np.abs(turned[columns])).mean()) if len(columns) else BEHIND_EAR
         raster, _ = chart.draw(vertices, faces[ear[faces].any(1)])
         self.ear_radius = ndimage.grey_dilation(np.where(raster.covered, CHART_REACH - raster.depth, 0.0), (5, 3))
@@ -205,9 +207,9 @@ class _Bare:
         points = chart.points(skull)
         normals = chart.normals(points)
         facing = portrait.facing(points, normals)
-        # Where it is seen steeply, a fit's error of a pixel is one of centimetres along the face.
+        # Where it is seen steeply, hair a little beside a face would lie centimetres forward on it.
         steep = np.clip((STEEP[1] - facing) / (STEEP[1] - STEEP[0]), 0, 1) * (facing > 0) * ~scalp
-        pixels = portrait.camera.project(points + (EDGE * (1 - steep) - INEXACT * steep)[..., None] * normals)
+        pixels = portrait.camera.project(points + (EDGE * (1 - steep))[..., None] * normals)
         shown = portrait.sample(portrait.regions[..., SKIN], pixels) > 0.5
         beside = np.abs(portrait.turned(chart.azimuth))[None]
         amount = shown & (beside < FRONT)

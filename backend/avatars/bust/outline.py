@@ -28,6 +28,8 @@ top there."""
 REACH, REACH_AT_HAIR = 0.035, 0.016
 """Shares of the crop's side up to which the mesh's outline and the person's, or that of hair beside it, are taken for
 the same."""
+SURE = 0.8
+"""How much skin a pixel shows that is a face's before hair: what lies in shadow between the two is hair."""
 SPREAD = 0.02
 """Share of the crop's side over which a correction fades out."""
 FRONTAL = 0.75
@@ -124,8 +126,8 @@ def bare_outline(portrait: Portrait) -> np.ndarray:
 
 def hair_outline(portrait: Portrait) -> np.ndarray:
     """(S, S) bool: where skin ends at hair or headwear."""
-    skin = portrait.regions[..., SKIN] > 0.5
-    return skin & ndimage.binary_dilation(portrait.cover > 0.5)
+    skin = portrait.regions[..., SKIN] > SURE
+    return skin & ndimage.binary_dilation(portrait.cover > 1 - SURE)
 
 
 def meet_outline(
