@@ -12,7 +12,7 @@ from blender_addon.connection.link import link
 from blender_addon.live import session
 from blender_addon.scene.camera_image import image_name
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 150
 
 
 def turn_until(done: Callable[[], object], what: str = "") -> None:
