@@ -219,7 +219,7 @@ class _Bare:
                 ends = np.where(face & shown, beside, 0).max(1)
                 ends = ndimage.gaussian_filter1d(ndimage.grey_closing(ends, RAGGED), 1.0)
                 amount |= face & (beside <= ends[:, None])
-            steep = np.where(side.half & (beside >= side.ear_front), 0, steep)
+            steep = np.where(side.half & (beside >= (side.ear_front if side.ear_covered else 0)), 0, steep)
         amount = amount.astype(float)
         edge = EDGE * (1 - steep) - UNDER * steep
         return cls(amount, amount * steep, edge, np.where(amount > 0, np.minimum(edge, LEAST), LEAST))
