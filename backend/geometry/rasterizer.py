@@ -12,6 +12,8 @@ from numba import get_num_threads, njit, prange
 
 SAME_LAYER = np.float32(1e-5)
 """Share of its depth by which the next layer lies behind one."""
+ANYWHERE = np.full((1, 1), np.inf, np.float32)
+"""The limit of what no layer lies before."""
 NEAR = 0.01
 """Metres; a triangle with a vertex nearer than this is not drawn."""
 
@@ -54,11 +56,9 @@ def rasterize(
     """
     screen = np.ascontiguousarray(screen, np.float32)
     faces = np.ascontiguousarray(faces, np.int32)
-    bands = min(height, 2 * get_num_threads())
     inverse_depth = np.zeros((height, width), np.float32) if before is None else 1 / before.depth
-    limit = np.full((1, 1), np.inf, np.float32) if behind is None else (1 - SAME_LAYER) / behind.depth
-    triangle = np.full((height, width), -1, np.int32)
-    _fill(screen, faces, bands, inverse_depth, limit, triangle)
+    limit = ANYWHERE if behind is None else (1 - SAME_LAYER) / behind.depth
+    triangle = _nearest(screen, faces, inverse_depth, limit)
     barycentric, depth = _resolve(screen, faces, triangle)
     return Raster(triangle, barycentric, depth)
 
@@ -66,12 +66,16 @@ def rasterize(
 def depth_map(screen: np.ndarray, faces: np.ndarray, width: int, height: int) -> np.ndarray:
     """The depth alone that `rasterize` finds: (height, width) float32 metres, inf where there is nothing."""
     inverse_depth = np.zeros((height, width), np.float32)
-    anywhere = np.full((1, 1), np.inf, np.float32)
-    screen, faces = np.ascontiguousarray(screen, np.float32), np.ascontiguousarray(faces, np.int32)
-    bands = min(height, 2 * get_num_threads())
-    _fill(screen, faces, bands, inverse_depth, anywhere, np.full((height, width), -1, np.int32))
+    _nearest(np.ascontiguousarray(screen, np.float32), np.ascontiguousarray(faces, np.int32), inverse_depth, ANYWHERE)
     with np.errstate(divide="ignore"):
         return 1 / inverse_depth
+
+
+def _nearest(screen: np.ndarray, faces: np.ndarray, inverse_depth: np.ndarray, limit: np.ndarray) -> np.ndarray:
+    """The nearest triangle (height, width) int32, -1 for none; its depth goes into `inverse_depth` (height, width)."""
+    triangle = np.full(inverse_depth.shape, -1, np.int32)
+    _fill(screen, faces, min(len(triangle), 2 * get_num_threads()), inverse_depth, limit, triangle)
+    return triangle
 
 
 def interpolate(raster: Raster, faces: np.ndarray, attributes: np.ndarray) -> np.ndarray:

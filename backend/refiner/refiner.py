@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from torch import nn
 
 from backend.models.memory_format import in_memory_format
@@ -25,16 +24,7 @@ from backend.refiner.views import ViewArrays
 class Refiner(RefinerNetwork, Refining):
     """TurboPortrait3D's refiner (paper, section 3.2), as `Refining` has it."""
 
-    def __init__(
-        self,
-        config: RefinerConfig,
-        unet: UNet2DConditionModel,
-        vae: AutoencoderKL | AutoencoderTiny,
-        prompt: torch.Tensor,
-    ) -> None:
-        """See `RefinerNetwork`."""
-        super().__init__(config, unet, vae, prompt)
-        self._runner: StaticRunner | None = None
+    _runner: StaticRunner | None = None
 
     @classmethod
     def from_preset(cls, name: str, device: str | torch.device = "cpu", base: str | Path | None = None) -> Refiner:

@@ -122,13 +122,14 @@ def _fitted(
     movable[np.unique(faces)] = True
     movable &= ~anatomy.eyes
     normals = vertex_normals(vertices, model.faces)
-    none = np.zeros(len(vertices), bool)
     seen = _seen(portrait.camera, vertices, faces)
     vertices = meet_outline(portrait, bare_outline(portrait), REACH, vertices, normals, movable, anatomy.ears, seen)
     # Hair beside a face begins behind its outline, and ears may be under it.
     sides = movable & ~(anatomy.ears | anatomy.neck | anatomy.scalp)
     seen = _seen(portrait.camera, vertices, faces[~anatomy.ears[faces].any(1)])
-    vertices = meet_outline(portrait, hair_outline(portrait), REACH_AT_HAIR, vertices, normals, sides, none, seen)
+    vertices = meet_outline(
+        portrait, hair_outline(portrait), REACH_AT_HAIR, vertices, normals, sides, anatomy.ears, seen
+    )
     steep = sides & (portrait.facing(vertices, normals) < FRONTAL)
     vertices = keep_inside(portrait, portrait.cover < 1 - SURE, REACH_AT_HAIR * portrait.size, vertices, steep)
     person = ndimage.binary_erosion(portrait.alpha > 0.5, iterations=2, border_value=1)

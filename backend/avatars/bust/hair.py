@@ -191,11 +191,11 @@ class _Bare:
     """Where the photo shows skin.
 
     Attributes:
-        amount: (rows, columns) in {0, 1}. beside: (rows, columns) in [0, 1], of that the sides of the face.
+        shown: (rows, columns) bool. beside: (rows, columns) in [0, 1], of that the sides of the face.
         edge: (rows, columns) metres over the skull at which hair begins there. least: the same for all hair.
     """
 
-    amount: np.ndarray
+    shown: np.ndarray
     beside: np.ndarray
     edge: np.ndarray
     least: np.ndarray
@@ -210,19 +210,18 @@ class _Bare:
         # Where it is seen steeply, hair a little beside a face would lie centimetres forward on it.
         steep = np.clip((STEEP[1] - facing) / (STEEP[1] - STEEP[0]), 0, 1) * (facing > 0) * ~scalp
         pixels = portrait.camera.project(points + (EDGE * (1 - steep))[..., None] * normals)
-        shown = portrait.sample(portrait.regions[..., SKIN], pixels) > 0.5
+        skin = portrait.sample(portrait.regions[..., SKIN], pixels) > 0.5
         beside = np.abs(portrait.turned(chart.azimuth))[None]
-        amount = shown & (beside < FRONT)
+        shown = skin & (beside < FRONT)
         for side in sides:
             if side.ear_covered:
                 face = side.half & (steep > 0) & (beside < side.ear_front)
-                ends = np.where(face & shown, beside, 0).max(1)
+                ends = np.where(face & skin, beside, 0).max(1)
                 ends = ndimage.gaussian_filter1d(ndimage.grey_closing(ends, RAGGED), 1.0)
-                amount |= face & (beside <= ends[:, None])
+                shown |= face & (beside <= ends[:, None])
             steep = np.where(side.half & (beside >= (side.ear_front if side.ear_covered else 0)), 0, steep)
-        amount = amount.astype(float)
         edge = EDGE * (1 - steep) - UNDER * steep
-        return cls(amount, amount * steep, edge, np.where(amount > 0, np.minimum(edge, LEAST), LEAST))
+        return cls(shown, shown * steep, edge, np.where(shown, np.minimum(edge, LEAST), LEAST))
 
 
 def _radius(
@@ -246,7 +245,7 @@ def _radius(
             column = (side.column + side.sign * behind) % period
             goal[k, column], weight[k, column] = values[k], AT_OUTLINE
     # Where the photo shows skin there is no hair; at the hairline hair begins on the skin.
-    shows_skin = (bare.amount > 0)[:, :period]
+    shows_skin = bare.shown[:, :period]
     goal[shows_skin], weight[shows_skin] = bare.edge[:, :period][shows_skin], np.maximum(weight[shows_skin], AT_SKIN)
     prior = np.nanmedian([np.nanmedian(s.thickness[: s.last + 1]) if s.last >= 0 else np.nan for s in sides])
     weak = weight == 0
@@ -347,7 +346,7 @@ def _hidden(
     frayed = ndimage.gaussian_filter1d(np.random.default_rng(0).standard_normal(columns), 1.0, mode="wrap")
     hangs = np.clip((last + 2 * frayed[None] - row) / 4 + 0.5, 0, 1)
     skin = portrait.sample(portrait.regions[..., SKIN], portrait.camera.project(chart.points(radius))) > 0.5
-    skin |= bare.amount > 0.5
+    skin |= bare.shown
     turned = np.degrees(portrait.turned(chart.azimuth))
     grows = scalp * along
     ears = np.zeros(chart.shape)
