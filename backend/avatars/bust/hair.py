@@ -12,6 +12,7 @@ from backend.avatars.bust.anatomy import Anatomy
 from backend.avatars.bust.chart import REACH as CHART_REACH
 from backend.avatars.bust.chart import RadialChart, round_pole, smooth
 from backend.avatars.bust.portrait import SKIN, Portrait, smooth_rows
+from backend.geometry.smoothstep import smoothstep
 
 CAP_ROWS, COLUMNS, STEP = 36, 145, 0.005
 LEAST = 0.0015
@@ -41,8 +42,11 @@ SIDEBURN = 24.0
 REACH = 0.45
 DENSE, SPARSE = 0.03, 0.4
 """Depth of hair as above from which on no scalp shows through it, and how much of cropped hair does at least."""
-TAPER = 4.0
-"""Rows over which short hair becomes shorter towards the nape."""
+TAPER, TAPER_HEIGHT = 4.0, 1.2
+"""Rows over which short hair becomes shorter towards bare skin, and heights of an ear over which towards the nape."""
+NAPE, NECK, FADE = 0.08, np.radians(80), 6.0
+"""Heights of an ear by which hair grows below it on the neck, within so many radians of its middle, and the rows over
+which it grows sparse there."""
 INSIDE = 0.75
 """Share of the skull's radius below which what is found of hair in a row is not its outline."""
 CROWN, CROWN_WEIGHT = 13, 0.05
@@ -108,13 +112,15 @@ def build_hair(
     bare = _Bare.of(chart, portrait, skull, grown, sides)
     radius = _radius(chart, portrait, skull, sides, bare, limit)
     radius = _inside_hull(chart, portrait, skull, radius, limit, bare.least)
-    scalp = np.clip(smooth(grown.astype(float), 1.5) * 1.6 - 0.2, 0, 1)
+    nape = _Nape.of(chart, grown, sides)
+    scalp = np.maximum(np.clip(smooth(grown.astype(float), 1.5) * 1.6 - 0.2, 0, 1), nape.grows)
     # Through cropped hair, which lies close, the scalp shows.
     dense = np.clip(deepest / DENSE, SPARSE, 1)
     hidden = _hidden(chart, portrait, scalp, radius, sides, bare) * dense
     radius = skull + (radius - skull) * (1 - (1 - dense) * _behind(chart, portrait))
     # Towards its lower end hair that does not hang becomes shorter.
     inner = np.clip(2 * smooth(scalp, TAPER) - 1, 0, 1) * (np.abs(scalp - hidden / dense) < 0.5)
+    inner = np.minimum(inner, nape.length)
     hanging = smooth(np.clip(hidden / dense - scalp, 0, 1), 3.0) > 0.02
     taper = np.where(hanging | (np.cos(chart.azimuth - portrait.azimuth) > 0.2)[None], 1.0, inner)
     radius = skull + np.maximum((radius - skull) * smooth(taper, 1.5), bare.least)
@@ -184,6 +190,34 @@ def _last_of_run(covered: np.ndarray) -> int:
     start = int(closed.argmax())
     ends = np.flatnonzero(~closed[start:])
     return start + int(ends[0]) - 1 if len(ends) else len(closed) - 1
+
+
+@dataclass(frozen=True)
+class _Nape:
+    """The hairline on the neck, which a head model's scalp ends above.
+
+    Attributes:
+        grows: (rows, columns) in [0, 1]. length: the same, the share of the hair's thickness above.
+    """
+
+    grows: np.ndarray
+    length: np.ndarray
+
+    @classmethod
+    def of(cls, chart: RadialChart, scalp: np.ndarray, sides: list[_Side]) -> _Nape:
+        """`scalp` (rows, columns) bool, the head model's own."""
+        rows = np.arange(chart.shape[0])[:, None]
+        first, last = np.mean([side.ear_rows for side in sides], 0)
+        height = last - first
+        off_middle = np.abs(np.abs(chart.azimuth) - np.pi)
+        frayed = ndimage.gaussian_filter1d(np.random.default_rng(1).standard_normal(chart.columns), 1.0, mode="wrap")
+        low = np.where(scalp.any(0), chart.shape[0] - 1 - scalp[::-1].argmax(0), 0)
+        reaches = smoothstep(off_middle, NECK, 0.35 * NECK)
+        end = np.maximum(low, last + NAPE * height) * reaches + low * (1 - reaches) + frayed
+        grows = np.clip((end - rows) / FADE + 0.5, 0, 1) * reaches * (rows >= low - 1)
+        length = np.clip((end - rows) / (TAPER_HEIGHT * height), 0, 1)
+        length = np.where(off_middle < np.pi / 2, np.maximum(length, _long(chart, sides)), 1.0)
+        return cls(grows, length)
 
 
 @dataclass(frozen=True)
@@ -262,14 +296,18 @@ def _radius(
     thickness = np.concatenate([thickness, thickness[:, :1]], 1)
     radius = skull + np.maximum(thickness, bare.least)
     # Long hair hangs from the occiput; short hair follows the nape.
-    right = 0.5 + 0.5 * np.sin(chart.azimuth)
-    lower = [np.clip((side.last - side.ear_rows[1]) / 6, 0, 1) for side in sides]
-    long = (1 - right) * lower[0] + right * lower[1]
-    hangs = (np.clip((-np.cos(chart.azimuth) - 0.1) / 0.6, 0, 1) * long)[None]
+    hangs = (np.clip((-np.cos(chart.azimuth) - 0.1) / 0.6, 0, 1) * _long(chart, sides))[None]
     level = radius[chart.cap_rows]
     below = np.arange(rows)[:, None] > chart.cap_rows
     hanging = np.maximum(radius, level[None] * 0.97 * hangs + radius * (1 - hangs))
     return smooth(np.where(below, hanging, radius), 0.7)
+
+
+def _long(chart: RadialChart, sides: list[_Side]) -> np.ndarray:
+    """(columns,) in [0, 1]: whether hair goes on below the ears."""
+    right, left = (np.clip((side.last - side.ear_rows[1]) / 6, 0, 1) for side in sides)
+    share = 0.5 + 0.5 * np.sin(chart.azimuth)
+    return (1 - share) * right + share * left
 
 
 def _hull_limit(chart: RadialChart, portrait: Portrait, skull: np.ndarray) -> np.ndarray:
