@@ -5,11 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
+from scipy.spatial import cKDTree
 
+from backend.geometry.smoothstep import smoothstep
+from backend.tracking.landmarks import FACE_OVAL
 from flame import HeadModel
 
 ROOT_ALONE = 0.9
 """Weight of the root joint from which on a vertex is the torso's."""
+JAW = FACE_OVAL[7:30]
+"""Landmarks from the left temple along the jaw to the right one."""
+BESIDE_JAW = (0.04, 0.02)
+"""Metres from the jaw's edge over which its side ends."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,3 +99,13 @@ class Anatomy:
             mouth=part("mouth_interior", in_mouth) | named("tongue"),
             sockets=part("eye_socket", ~left & ~right & (to_eye < 0.32) & (forward < 0)),
         )
+
+    def along_jaw(self, model: HeadModel, vertices: np.ndarray) -> np.ndarray:
+        """(V, 3) of a head (V, 3): the direction along the jaw, in which beards go on from chin to sideburn; unit
+        beside its edge, shorter farther off, 0 elsewhere."""
+        edge = ndimage.zoom(model.landmark_positions(vertices)[list(JAW)], (8, 1), order=1)
+        distance, nearest = cKDTree(edge).query(vertices)
+        along = np.gradient(ndimage.gaussian_filter1d(edge, 4.0, axis=0), axis=0)[nearest]
+        along /= np.linalg.norm(along, axis=1, keepdims=True)
+        beside = smoothstep(distance, *BESIDE_JAW) * (self.skin & ~self.ears)
+        return along * beside[:, None]

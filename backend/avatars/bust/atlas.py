@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from backend.avatars.bust.chart import RadialChart
-from backend.avatars.bust.fill import continue_detail, fill_vertices, pull_push, strands, typical
+from backend.avatars.bust.fill import continue_detail, fill_vertices, pores, pull_push, strands, typical
 from backend.avatars.bust.hair import HairSurface
 from backend.avatars.bust.islands import Box
 from backend.avatars.bust.portrait import BACKGROUND, CLOTHING, EYEWEAR, HEADWEAR, SKIN, Portrait
@@ -222,6 +222,7 @@ def paint_head(
     ears: np.ndarray,
     depth: np.ndarray,
     openness: np.ndarray,
+    along_jaw: np.ndarray,
     hair: tuple[HairSurface, Layer] | None,
 ) -> Layer:
     """The head model's own surface: skin, eyes, the inside of the mouth.
@@ -230,7 +231,7 @@ def paint_head(
         vertices: (n, 3) head space. faces: (F, 3). corners: (F, 3, 2) atlas pixels. normals: (n, 3) unit.
         skin, ears: (n,) bool, vertices that are skin (not eyes, sockets, mouth), and the ears'.
         depth: (S, S) metres, what the portrait sees of these faces.
-        openness: (n,) in [0, 1], see `ambient_occlusion`.
+        openness: (n,) in [0, 1], see `ambient_occlusion`. along_jaw: (n, 3), see `Anatomy.along_jaw`.
     """
     pixels = portrait.camera.project(vertices)
     facing = portrait.facing(vertices, normals)
@@ -246,8 +247,10 @@ def paint_head(
     soft = cv2.GaussianBlur(portrait.color * inner[..., None], (0, 0), 3.0)
     soft /= np.maximum(cv2.GaussianBlur(inner, (0, 0), 3.0), 1e-4)[..., None]
     colors = portrait.sample(soft, pixels)
-    usual = typical(colors, known * skin)
-    base = fill_vertices(faces, normals, vertices, openness, colors, known * skin * usual)
+    # A beard is no rim of light, but unlike most skin.
+    jaw = np.linalg.norm(along_jaw, axis=1)
+    usual = np.maximum(typical(colors, known * skin), jaw * typical(colors, known * jaw))
+    base = fill_vertices(faces, normals, vertices, openness, along_jaw, colors, known * skin * usual)
     if hair is not None:
         base = _under_hair(base, vertices, skin, *hair)
 
@@ -272,6 +275,7 @@ def paint_head(
     seen = np.clip(seen, 0, 1)
     skull = np.s_[:, : HEAD_BOX.width]
     seen[skull] = _without_islands(seen[skull], ISLAND)
+    fill[skull] += pores(photo[skull], (seen[skull] > 0.8) & (facing[skull] > LENDS))
     seen = seen[..., None]
     color = photo * seen + fill * (1 - seen)
     color = _padded(color, raster.covered)

@@ -87,8 +87,9 @@ def build_bust(tracked: TrackedPortrait, portrait: Portrait, model: HeadModel) -
     normals = vertex_normals(vertices, model.faces)
     under = None if hair is None or hair_layer is None else (hair, hair_layer)
     openness = _openness(vertices, normals, faces, hair, torso)
+    jaw = anatomy.along_jaw(model, vertices)
     head_layer = paint_head(
-        portrait, vertices, faces, corners, normals, anatomy.skin, anatomy.ears, head_seen.depth, openness, under
+        portrait, vertices, faces, corners, normals, anatomy.skin, anatomy.ears, head_seen.depth, openness, jaw, under
     )
     for box, layer in ((HEAD_BOX.beside(SMALL_BOX), head_layer), (HAIR_BOX, hair_layer), (TORSO_BOX, torso_layer)):
         if layer is not None:

@@ -30,6 +30,9 @@ STRAND_CONTRAST = (1.0, 2.0, 2.5, 2.5)
 """Standard deviations between those Gaussians that hair has at least; the photo may show too little of it to tell."""
 STRAND_LENGTH = ((0.56, 0.74), (3.0, 60.0))
 """Coherence of the structure tensor, and texels of Gaussian that draw strands out there."""
+PORES, PORE_SIZES, PORE_ROWS, USUAL_SKIN = 0.6, (1.0, 4.0), 8.0, 40
+"""How much of the photo's fine contrast skin has that it does not show, the texels of the Gaussians between which it
+lies, the rows over which it changes, and the percentile of it that is skin's, not a feature's."""
 SWAY, SWAY_SCALE = 18.0, (80, 40)
 """Texels by which strands sway aside, and over which they do."""
 
@@ -171,6 +174,29 @@ def strands(detail: np.ndarray, known: np.ndarray, longest: float, seed: int = 0
     return cv2.remap(result, columns, rows, cv2.INTER_LINEAR)[..., None] * tint
 
 
+def pores(photo: np.ndarray, known: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Skin's finest detail, everywhere: noise with the contrast that pores or stubble have at that height.
+
+    Args:
+        photo: (H, W, 3) float32, a face's chart. known: (H, W) bool, where it shows skin undistorted.
+
+    Returns:
+        (H, W, 3) float32, zeros where little is known.
+    """
+    if known.sum() < LEAST_COUNT:
+        return np.zeros_like(photo)
+    detail = photo - cv2.GaussianBlur(photo, (0, 0), PORE_SIZES[1])
+    contrast = cv2.GaussianBlur((detail**2).sum(-1), (0, 0), 2 * PORE_SIZES[1])
+    rows = np.flatnonzero(known.sum(1) > LEAST_COUNT)
+    # Eyes, brows and lips have more than most of what is at their height.
+    usual = np.sqrt([np.percentile(contrast[row][known[row]], USUAL_SKIN) for row in rows])
+    usual = np.interp(np.arange(len(photo)), rows, ndimage.gaussian_filter1d(usual, PORE_ROWS, mode="nearest"))
+    noise = np.random.default_rng(seed).standard_normal(known.shape).astype(np.float32)
+    noise = cv2.GaussianBlur(noise, (0, 0), PORE_SIZES[0]) - cv2.GaussianBlur(noise, (0, 0), PORE_SIZES[1])
+    noise *= PORES * usual[:, None].astype(np.float32) / noise.std()
+    return noise[..., None] * _main_axis(detail[known])
+
+
 def _main_axis(samples: np.ndarray) -> np.ndarray:
     """The unit colour (3,) float32 along which samples (n, 3) vary most."""
     _, vectors = np.linalg.eigh(samples.T @ samples / len(samples))
@@ -201,7 +227,8 @@ def _coherence(grey: np.ndarray, known: np.ndarray) -> float:
 
 def smooth_vertices(faces: np.ndarray, values: np.ndarray, rounds: int) -> np.ndarray:
     """Values (n,) at a mesh's vertices, averaged with those of their neighbours as often as is said."""
-    neighbours = _neighbours(faces, len(values))
+    edges = _edges(faces)
+    neighbours = _joined(edges, np.ones(len(edges)), len(values))
     count = np.asarray(neighbours.sum(1)).ravel()
     for _ in range(rounds):
         values = np.where(count > 0, 0.5 * values + 0.5 * (neighbours @ values) / np.maximum(count, 1), values)
@@ -222,10 +249,9 @@ def _edges(faces: np.ndarray) -> np.ndarray:
     return np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
 
 
-def _neighbours(faces: np.ndarray, count: int) -> sparse.csr_matrix:
-    """(count, count): how many faces' edges join two vertices."""
-    edges = _edges(faces)
-    joined = sparse.coo_matrix((np.ones(len(edges)), edges.T), (count, count))
+def _joined(edges: np.ndarray, weight: np.ndarray, count: int) -> sparse.csr_matrix:
+    """(count, count), symmetric: the weights (n,) of the edges (n, 2) that join two vertices."""
+    joined = sparse.coo_matrix((weight, edges.T), (count, count))
     return (joined + joined.T).tocsr()
 
 
@@ -234,6 +260,7 @@ def fill_vertices(
     normals: np.ndarray,
     vertices: np.ndarray,
     openness: np.ndarray,
+    along: np.ndarray,
     colors: np.ndarray,
     weight: np.ndarray,
 ) -> np.ndarray:
@@ -244,6 +271,7 @@ def fill_vertices(
 
     Args:
         normals: (n, 3) unit. openness: (n,) in [0, 1], see `ambient_occlusion`.
+        along: (n, 3), along which what is known goes on farther, the more so the longer it is.
         colors: (n, 3) float sRGB 0..255. weight: (n,) in [0, 1], how far they are known.
 
     Returns:
@@ -257,11 +285,12 @@ def fill_vertices(
     lit = coefficients[0] + np.clip(basis[:, 1:] @ coefficients[1:], *SHADE)
     residual = logs - lit
     edges = _edges(faces)
-    length = np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)
-    conductance = _neighbours(faces, len(vertices))
-    mean = float(np.median(length))
+    step = vertices[edges[:, 0]] - vertices[edges[:, 1]]
+    length = np.linalg.norm(step, axis=1)
+    aligned = (step * along[edges].mean(1)).sum(1) / np.maximum(length, 1e-9)
+    conductance = _joined(edges, 1 + CONDUCTS_ALONG * aligned**2, len(vertices))
     laplacian = sparse.diags(np.asarray(conductance.sum(1)).ravel()) - conductance
-    fade = (mean / FADE_DISTANCE) ** 2 * 6
+    fade = (float(np.median(length)) / FADE_DISTANCE) ** 2 * 6
     system = laplacian + sparse.diags(fade + 30 * weight**2)
     solve = factorized(system.tocsc())
     carried = np.stack([solve(30 * weight**2 * residual[:, c]) for c in range(3)], 1)
@@ -274,6 +303,8 @@ def fill_vertices(
     return np.clip(np.exp(lit + carried + shadow), 0, 255)
 
 
+CONDUCTS_ALONG = 30.0
+"""How much better than otherwise what sets known skin apart is carried along a jaw."""
 SHADE = (-0.22, 0.15)
 """Natural logarithms of how much darker and brighter than the mean skin may become that the photo does not show."""
 UNSEEN_RINGS = 3
