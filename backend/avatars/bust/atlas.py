@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from backend.avatars.bust.chart import RadialChart
-from backend.avatars.bust.fill import continue_detail, fill_vertices, pores, pull_push, strands, typical
+from backend.avatars.bust.fill import continue_detail, fill_vertices, patches, pores, pull_push, strands, typical
 from backend.avatars.bust.hair import HairSurface
 from backend.avatars.bust.islands import Box
 from backend.avatars.bust.portrait import BACKGROUND, CLOTHING, EYEWEAR, HEADWEAR, SKIN, Portrait
@@ -37,9 +37,12 @@ BEHIND = 0.007
 """Metres behind the nearest surface from which on a vertex is hidden."""
 LENDS = 0.5
 """Cosine to the photo's ray from which a surface shows its strands and folds undistorted."""
-FOLDS, STRANDS = (5.0, 0.3), (12.0, 0.8)
-"""Texels of blur that part folds or strands from the colour under them, and the share of the known part's contrast that
-made-up ones have: what is invented should not draw the eye."""
+FOLDS, STRANDS, LOCKS = (5.0, 0.3), (12.0, 0.8), (30.0, 0.9)
+"""Texels of blur that part folds, strands or locks of hair from the colour under them, and the share of the known
+part's contrast that made-up ones have: what is invented should not draw the eye."""
+FOLD, LOCK, LOCKS_KNOWN, LOCKS_SHOWN = (96, 96), (160, 80), 0.9, 400
+"""Texels of the patches that folds and locks are taken from; how much of a lock is known, and how many patches of them
+a photo shows that shows enough to go on with."""
 STRANDS_PER_DEPTH = 3500.0
 """Texels of Gaussian along strands for each metre that hair stands off the skull."""
 HALF = 0.5
@@ -118,10 +121,15 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     known *= trusted
     depth = surface.radius - surface.skull
     longest = STRANDS_PER_DEPTH * (depth * surface.hidden).sum() / max(surface.hidden.sum(), 1e-6)
-    grown = STRANDS, partial(strands, longest=max(longest, 2.0))
+    lends &= typical(photo, known) > HALF
+    if worn > WORN:
+        kind, invent = FOLDS, partial(continue_detail, size=FOLD)
+    elif len(patches(lends, LOCK, LOCKS_KNOWN)) > LOCKS_SHOWN:
+        kind, invent = LOCKS, partial(continue_detail, size=LOCK)
+    else:
+        kind, invent = STRANDS, partial(strands, longest=max(longest, 2.0))
     within = cv2.distanceTransform((portrait.alpha > HALF).astype(np.uint8), cv2.DIST_L2, 3)
     own = known * (LEAST_WEIGHT + smoothstep(portrait.sample(within, texels.pixels), *RIM))
-    kind, invent = (FOLDS, continue_detail) if worn > WORN else grown
     color = _continued(photo, known, own, lends, texels, kind, invent)
     mean = (color * own[..., None]).sum((0, 1)) / max(own.sum(), 1e-6)
     skin = _skin_color(portrait)
@@ -171,20 +179,23 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     photo = portrait.sample(portrait.color, texels.pixels)
     cloth_lends, skin_lends = (known * smoothstep(part, 0.4, 0.8) for part in (cloth, chest))
     folds = (cloth_lends > 0.8) & (texels.facing > LENDS)
-    filled = _continued(photo, cloth_lends, cloth_lends, folds, texels, FOLDS, continue_detail)
+    filled = _continued(photo, cloth_lends, cloth_lends, folds, texels, FOLDS, partial(continue_detail, size=FOLD))
     skin = pull_push(photo, skin_lends * typical(photo, skin_lends))
     # What the outline shows goes on behind it: an open collar does not.
     turned = portrait.turned(texels.along_row(surface.chart.azimuth))
     aside = np.sin(turned) * portrait.seen_side if portrait.seen_side else np.abs(np.sin(turned))
     beside = 0.05 + smoothstep(aside - 2 * (np.cos(turned) < 0), 0.5, 0.9)[None]
-    beside = (known * beside).astype(np.float32)
+    # Hair that lies on a chest says nothing of what is under it.
+    says = (known * np.clip(cloth + chest, 0, 1)).astype(np.float32)
+    cloth = cloth / np.maximum(cloth + chest, 1e-3)
+    beside = says * beside
     usual = (cloth * beside).sum() / max(beside.sum(), 1e-6)
-    likely = cloth * known + usual * (1 - known)
+    likely = cloth * says + usual * (1 - says)
     clothed = pull_push(np.dstack([likely, likely]), np.maximum(beside, LEAST_WEIGHT))[..., :1]
     clothed = np.maximum(smoothstep(clothed, 0.35, 0.65), smoothstep(usual, 0.6, 0.9))
     # In front, hollows of a throat are what shows around them.
     front = smoothstep(np.cos(turned), 0.2, 0.5)[None]
-    around = smoothstep(pull_push(np.dstack([cloth, cloth]), known)[..., :1], 0.35, 0.65)
+    around = smoothstep(pull_push(np.dstack([cloth, cloth]), says)[..., :1], 0.35, 0.65)
     clothed = clothed + (around - clothed) * front[..., None]
     filled = filled * clothed + skin * (1 - clothed)
     # Bare skin is never filled with cloth, however steeply it is seen.
@@ -298,7 +309,7 @@ def _continued(
     Args:
         known, colors: (H, W) in [0, 1], where the photo is shown, and how far its colours go on elsewhere.
         lends: (H, W) bool, what detail is like.
-        kind: FOLDS or STRANDS.
+        kind: FOLDS, STRANDS or LOCKS.
         invent: detail (H, W, 3) and what lends (H, W) to detail everywhere: `strands` or `continue_detail`.
     """
     low = pull_push(photo, (colors**2 * typical(photo, colors)).astype(np.float32))

@@ -10,8 +10,8 @@ from scipy import ndimage, sparse
 from scipy.sparse.linalg import factorized
 
 LEVELS = 9
-PATCH = 96
-"""Texels along a patch's sides."""
+PATCH_KNOWN, LEAST_PATCHES = (0.97, 0.85, 0.6, 0.3), 200
+"""Shares of a patch that are known, the first of which there are more than some patches of."""
 SOFT = 3.0
 """Texels, at half the size, of the blur that takes the detail out of what is known."""
 ENOUGH = 0.02
@@ -96,49 +96,53 @@ def typical(colors: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return (1 / (1 + (squared * squared).sum(-1))).astype(np.float32)
 
 
-def continue_detail(detail: np.ndarray, known: np.ndarray, seed: int = 0) -> np.ndarray:
+def patches(known: np.ndarray, size: tuple[int, int], share: float) -> np.ndarray:
+    """(n, 2): top and left of the patches of this height and width of which a share is known, on every fourth texel."""
+    tall, wide = size
+    mean = cv2.boxFilter(known.astype(np.float32), -1, (wide, tall), anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)
+    rows, columns = (whole - own + 1 for whole, own in zip(known.shape, size, strict=True))
+    return 4 * np.argwhere(mean[:rows:4, :columns:4] >= share)
+
+
+def continue_detail(detail: np.ndarray, known: np.ndarray, size: tuple[int, int], seed: int = 0) -> np.ndarray:
     """High frequencies as in the known part, everywhere: overlapping patches of it whose variance is kept.
 
     After Heitz and Neyret 2018, "High-performance by-example noise using a histogram-preserving blending operator",
-    with a square grid and patches from nearby rows, so that strands keep their direction. Periodic in x.
+    with a rectangular grid and patches from nearby rows, so that strands keep their direction. Periodic in x.
 
     Args:
         detail: (H, W, C) float32, of zero mean. known: (H, W) bool, where it may be taken from.
+        size: texels of a patch's height and width.
 
     Returns:
         (H, W, C) float32.
     """
-    height, width = known.shape
-    generator = np.random.default_rng(seed)
-    result = np.zeros((height, width + PATCH, detail.shape[2]), np.float32)
-    square = np.zeros((height, width + PATCH), np.float32)
-    window = np.outer(np.hanning(PATCH + 2)[1:-1], np.hanning(PATCH + 2)[1:-1]).astype(np.float32)
-    share = cv2.boxFilter(known.astype(np.float32), -1, (PATCH, PATCH), anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)
-    share = share[: height - PATCH + 1, : width - PATCH + 1]
-    for enough in (0.97, 0.85, 0.6, 0.3):
-        tops, lefts = np.nonzero(share[::4, ::4] >= enough)
-        if len(tops) > 20:
+    (height, width), (tall, wide) = known.shape, size
+    result = np.zeros((height, width + wide, detail.shape[2]), np.float32)
+    square = np.zeros((height, width + wide), np.float32)
+    window = np.outer(np.hanning(tall + 2)[1:-1], np.hanning(wide + 2)[1:-1]).astype(np.float32)
+    for share in PATCH_KNOWN:
+        corners = patches(known, size, share)
+        if len(corners) > LEAST_PATCHES:
             break
     else:
         return result[:, :width]
-    tops, lefts = tops * 4, lefts * 4
+    generator = np.random.default_rng(seed)
     masked = detail * known[..., None]
-    half = PATCH // 2
-    for top in range(-half, height, half):
-        nearest = np.abs(tops - top)
-        candidates = np.flatnonzero(nearest <= nearest.min() + half)
-        for left in range(0, width, half):
-            chosen = candidates[generator.integers(len(candidates))]
-            y, x = tops[chosen], lefts[chosen]
+    for top in range(-tall // 2, height, tall // 2):
+        far = np.abs(corners[:, 0] - top)
+        candidates = corners[far <= max(far.min() + tall // 2, np.partition(far, LEAST_PATCHES)[LEAST_PATCHES])]
+        for left in range(0, width, wide // 2):
+            y, x = candidates[generator.integers(len(candidates))]
             mirrored = generator.random() < 0.3
-            patch = masked[y : y + PATCH, x : x + PATCH]
+            patch = masked[y : y + tall, x : x + wide]
             patch = patch[:, ::-1] if mirrored else patch
-            first, last = max(top, 0), min(top + PATCH, height)
+            first, last = max(top, 0), min(top + tall, height)
             rows = slice(first - top, last - top)
-            result[first:last, left : left + PATCH] += patch[rows] * window[rows, :, None]
-            square[first:last, left : left + PATCH] += window[rows] ** 2
-    result[:, :PATCH] += result[:, width:]
-    square[:, :PATCH] += square[:, width:]
+            result[first:last, left : left + wide] += patch[rows] * window[rows, :, None]
+            square[first:last, left : left + wide] += window[rows] ** 2
+    result[:, :wide] += result[:, width:]
+    square[:, :wide] += square[:, width:]
     return result[:, :width] / np.sqrt(np.maximum(square[:, :width, None], 1e-3))
 
 
