@@ -162,3 +162,18 @@ def test_a_skull_has_no_step_at_its_top(fitted):
     skull = fitted[2]
     assert np.ptp(skull[0]) < 0.001
     assert np.abs(np.diff(skull[:POLE_ROWS], axis=1)).max() < 0.0015
+
+
+def test_cropped_hair_grows_down_the_nape(fitted, head_model):
+    """Between the ears it goes lower than the ears do, and is shorter there than on the crown: no bowl."""
+    portrait, _, _, vertices, head = fitted
+    anatomy = Anatomy.of(head_model)
+    hair = build_hair(
+        with_outline(portrait, head, 1.2, 20, HAIR), anatomy, vertices, head_model.faces, float(vertices[:, 1].min())
+    )
+    back, thickness = hair.hidden[:, 0], (hair.radius - hair.skull)[:, 0]
+    lobe, top = (int(hair.chart.coordinates(vertices[anatomy.ears])[1].max()), hair.chart.cap_rows // 2)
+    grown = np.flatnonzero(back > 0.3)
+    assert grown.max() >= lobe - 2
+    assert thickness[grown.max()] < 0.3 * thickness[top]
+    assert (np.diff(thickness[lobe - 12 : lobe]) < 0.0005).all()

@@ -30,7 +30,7 @@ STRAND_CONTRAST = (1.0, 2.0, 2.5, 2.5)
 """Standard deviations between those Gaussians that hair has at least; the photo may show too little of it to tell."""
 STRAND_LENGTH = ((0.56, 0.74), (3.0, 60.0))
 """Coherence of the structure tensor, and texels of Gaussian that draw strands out there."""
-PORES, PORE_SIZES, PORE_ROWS, USUAL_SKIN = 0.6, (1.0, 4.0), 8.0, 40
+PORES, PORE_SIZES, PORE_ROWS, USUAL_SKIN = 0.6, (1.0, 4.0), 8.0, 25
 """How much of the photo's fine contrast skin has that it does not show, the texels of the Gaussians between which it
 lies, the rows over which it changes, and the percentile of it that is skin's, not a feature's."""
 SWAY, SWAY_SCALE = 18.0, (80, 40)

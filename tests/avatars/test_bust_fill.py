@@ -1,0 +1,82 @@
+"""Colours and hair where the photo shows none."""
+
+import numpy as np
+import pytest
+
+from backend.avatars.bust.anatomy import Anatomy
+from backend.avatars.bust.fill import LEAST_PATCHES, continue_detail, fill_vertices, patches, pores
+
+SIZE = (32, 16)
+STRIPE = 8
+
+
+@pytest.fixture(scope="module")
+def striped():
+    """Vertical stripes in one half, whose other half is not known."""
+    columns = np.arange(256)
+    detail = np.repeat(np.where(columns // STRIPE % 2, 10.0, -10.0)[None], 200, 0)[..., None].astype(np.float32)
+    return detail, np.broadcast_to(columns < 128, (200, 256))
+
+
+def test_detail_goes_on_in_its_direction_and_contrast(striped):
+    detail, known = striped
+    unknown = continue_detail(detail, known, SIZE)[:, 128:, 0]
+    assert unknown.std() == pytest.approx(10, rel=0.2)
+    assert np.abs(np.diff(unknown, axis=0)).mean() < 0.3 * np.abs(np.diff(unknown, axis=1)).mean()
+
+
+def test_patches_are_as_known_as_is_said():
+    known = np.zeros((100, 100), bool)
+    known[:, :50] = True
+    corners = patches(known, SIZE, 1.0)
+    assert len(corners)
+    assert all(known[y : y + SIZE[0], x : x + SIZE[1]].all() for y, x in corners)
+    assert len(patches(known, SIZE, 0.5)) > len(corners)
+
+
+def test_where_little_is_known_no_detail_is_made(striped):
+    detail, _ = striped
+    known = np.zeros(detail.shape[:2], bool)
+    known[:8, :8] = True
+    assert not continue_detail(detail, known, SIZE).any()
+    assert len(patches(known, SIZE, 0.3)) <= LEAST_PATCHES
+
+
+def test_skin_has_pores_where_there_is_stubble():
+    """As rough as the face is at that height, whatever its features are."""
+    photo = np.full((200, 300, 3), 120, np.float32)
+    photo[100:] += np.random.default_rng(0).normal(0, 12, (100, 300, 1))
+    photo[40:44, 130:170] = 0
+    made = pores(photo, np.broadcast_to((np.abs(np.arange(300) - 150) < 60), (200, 300)))
+    rough = made.std((1, 2))
+    assert rough[150:].mean() > 5 * rough[:60].mean()
+    assert np.abs(made.mean()) < 0.5
+
+
+@pytest.mark.parametrize("brightness", [60.0, 200.0])
+def test_a_beard_goes_on_to_the_ear(astronaut, head_model, brightness):
+    """Dark or grey, it reaches the sideburn; cheeks and neck keep the skin's colour."""
+    anatomy, vertices = Anatomy.of(head_model), astronaut.tracked.vertices.astype(float)
+    along = anatomy.along_jaw(head_model, vertices)
+    beside = np.linalg.norm(along, axis=1)
+    front = vertices[:, 2] > vertices[anatomy.ears, 2].max() + 0.03
+    below_mouth = vertices[:, 1] < vertices[anatomy.mouth, 1].max()
+    colors = np.full((len(vertices), 3), 130.0)
+    colors[beside > 0.5] = brightness
+    weight = (front & below_mouth & anatomy.skin).astype(float)
+    normals = np.zeros_like(vertices)
+    openness = np.ones(len(vertices))
+    filled = fill_vertices(head_model.faces, normals, vertices, openness, along, colors, weight).mean(1)
+    jaw = (beside > 0.9) & ~front & (vertices[:, 2] > vertices[anatomy.ears, 2].mean() + 0.01)
+    assert np.abs(filled[jaw & below_mouth] - brightness).mean() < 0.5 * abs(brightness - 130)
+    assert np.abs(filled[anatomy.scalp] - brightness).mean() > 0.6 * abs(brightness - 130)
+
+
+def test_the_jaw_s_direction_lies_in_its_skin(astronaut, head_model):
+    anatomy, vertices = Anatomy.of(head_model), astronaut.tracked.vertices.astype(float)
+    along = anatomy.along_jaw(head_model, vertices)
+    length = np.linalg.norm(along, axis=1)
+    assert length.max() <= 1 + 1e-6
+    assert not length[anatomy.eyes | anatomy.ears | anatomy.torso].any()
+    chin = np.argmin(np.linalg.norm(vertices - head_model.landmark_positions(vertices)[152], axis=1))
+    assert abs(along[chin, 0]) > 0.9
