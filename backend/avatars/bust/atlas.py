@@ -37,7 +37,7 @@ BEHIND = 0.007
 """Metres behind the nearest surface from which on a vertex is hidden."""
 LENDS = 0.5
 """Cosine to the photo's ray from which a surface shows its strands and folds undistorted."""
-FOLDS, STRANDS, LOCKS = (5.0, 0.3), (12.0, 0.8), (30.0, 0.9)
+FOLDS, STRANDS, LOCKS = (5.0, 0.3), (12.0, 0.8), (20.0, 0.8)
 """Texels of blur that part folds, strands or locks of hair from the colour under them, and the share of the known
 part's contrast that made-up ones have: what is invented should not draw the eye."""
 FOLD, LOCK, LOCKS_KNOWN, LOCKS_SHOWN = (96, 96), (160, 80), 0.9, 400

@@ -42,8 +42,10 @@ SIDEBURN = 24.0
 REACH = 0.45
 DENSE, SPARSE = 0.03, 0.4
 """Depth of hair as above from which on no scalp shows through it, and how much of cropped hair does at least."""
-TAPER, TAPER_HEIGHT = 4.0, 1.2
-"""Rows over which short hair becomes shorter towards bare skin, and heights of an ear over which towards the nape."""
+TAPER = 4.0
+"""Rows over which short hair becomes shorter towards bare skin."""
+TAPER_HEIGHT, TAPER_OF_THICK = (0.3, 0.9), 0.014
+"""Heights of an ear over which it becomes shorter towards the nape, and those for a metre of thickness."""
 NAPE, NECK, FADE = 0.08, np.radians(80), 6.0
 """Heights of an ear by which hair grows below it on the neck, within so many radians of its middle, and the rows over
 which it grows sparse there."""
@@ -120,8 +122,8 @@ def build_hair(
     radius = skull + (radius - skull) * (1 - (1 - dense) * _behind(chart, portrait))
     # Towards its lower end hair that does not hang becomes shorter.
     inner = np.clip(2 * smooth(scalp, TAPER) - 1, 0, 1) * (np.abs(scalp - hidden / dense) < 0.5)
-    inner = np.minimum(inner, nape.length)
     hanging = smooth(np.clip(hidden / dense - scalp, 0, 1), 3.0) > 0.02
+    inner = np.minimum(inner, np.maximum(nape.length(np.median(radius - skull)), hanging.any(0)))
     taper = np.where(hanging | (np.cos(chart.azimuth - portrait.azimuth) > 0.2)[None], 1.0, inner)
     radius = skull + np.maximum((radius - skull) * smooth(taper, 1.5), bare.least)
     for side in sides:
@@ -197,11 +199,12 @@ class _Nape:
     """The hairline on the neck, which a head model's scalp ends above.
 
     Attributes:
-        grows: (rows, columns) in [0, 1]. length: the same, the share of the hair's thickness above.
+        grows: (rows, columns) in [0, 1], where hair is.
+        above: (rows, columns) heights of an ear above the hairline; inf before the ears.
     """
 
     grows: np.ndarray
-    length: np.ndarray
+    above: np.ndarray
 
     @classmethod
     def of(cls, chart: RadialChart, scalp: np.ndarray, sides: list[_Side]) -> _Nape:
@@ -215,9 +218,12 @@ class _Nape:
         reaches = smoothstep(off_middle, NECK, 0.35 * NECK)
         end = np.maximum(low, last + NAPE * height) * reaches + low * (1 - reaches) + frayed
         grows = np.clip((end - rows) / FADE + 0.5, 0, 1) * reaches * (rows >= low - 1)
-        length = np.clip((end - rows) / (TAPER_HEIGHT * height), 0, 1)
-        length = np.where(off_middle < np.pi / 2, np.maximum(length, _long(chart, sides)), 1.0)
-        return cls(grows, length)
+        return cls(grows, np.where(off_middle < np.pi / 2, (end - rows) / height, np.inf))
+
+    def length(self, thickness: float) -> np.ndarray:
+        """(rows, columns) in [0, 1], how long hair is there; what is this thick, metres, above it stands off to the end
+        sooner than it becomes shorter."""
+        return np.clip(self.above / np.clip(TAPER_OF_THICK / thickness, *TAPER_HEIGHT), 0, 1)
 
 
 @dataclass(frozen=True)
