@@ -81,13 +81,20 @@ def convert(
     baked: Annotated[
         str, typer.Option(help="Bake each synthesized person's avatar by this preset first, as registration does.")
     ] = "",
+    true_head: Annotated[
+        bool,
+        typer.Option(
+            "--true-head",
+            help="Synthesized people's avatars from the true head, camera and regions: what even they leave open.",
+        ),
+    ] = False,
 ) -> None:
     """Make training shards: register each reference, render the avatar by the target cameras, beside the pictures."""
     from backend.people.pairing.options import PairOptions
     from backend.people.synthesis.files import people as synthesized_people
 
     if synthesized_people(folder):
-        _convert_people(folder, output, identities, workers, PairOptions(size, not unaligned, baked))
+        _convert_people(folder, output, identities, workers, PairOptions(size, not unaligned, baked, true_head))
         return
     from backend.people.captures.convert import Ledger, has_shard, write_shard
     from backend.people.captures.loading import LoadingSummary, load_subjects, open_source

@@ -26,11 +26,28 @@ def optimizer_for(trained: dict[str, nn.Parameter], config: TrainingConfig) -> t
         return torch.optim.AdamW(_groups(trained, config), betas=config.betas)
     try:
         from pytorch_optimizer import Muon
+        from pytorch_optimizer.optimizer.utils.matrix import zero_power_via_newton_schulz_5
     except ImportError as error:
         reason = "optimizer = \"muon\" needs the package pytorch_optimizer: pip install 'turboportrait3d[training]'"
         raise TurboPortraitError("bad_training_config", reason) from error
+
+    class MuonInFloat32(Muon):
+        """Most CPUs have no arithmetic in bfloat16, the package's choice: there a step takes several times as long."""
+
+        @staticmethod
+        def _orthogonalize(group: dict[str, Any], updates: list[torch.Tensor]) -> list[torch.Tensor]:
+            return [
+                zero_power_via_newton_schulz_5(
+                    update.flatten(1), num_steps=group["ns_steps"], weights=group["ns_coeffs"], dtype=torch.float32
+                )
+                for update in updates
+            ]
+
+    on_cpu = all(parameter.device.type == "cpu" for parameter in trained.values())
     # Moonlight's factor (Liu et al. 2025) gives updates of AdamW's size, so both take the same rate.
-    return Muon(_groups(trained, config), use_adjusted_lr=True, adamw_betas=config.betas, adamw_eps=1e-8)
+    return (MuonInFloat32 if on_cpu else Muon)(
+        _groups(trained, config), use_adjusted_lr=True, adamw_betas=config.betas, adamw_eps=1e-8
+    )
 
 
 def _groups(trained: dict[str, nn.Parameter], config: TrainingConfig) -> list[dict[str, Any]]:

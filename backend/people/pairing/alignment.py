@@ -113,7 +113,7 @@ class Alignment:
         self._share = model.lbs_weights[:, 1:].sum(1).astype(float)
         self._ears = anatomy.ears
         self._portrait = self.vertices(0)
-        self._true_camera = true_camera(person.cameras[0], avatar)
+        self._true_camera = true_camera(person.cameras[0], tracked)
         self._stretch, self.sure, self._depth = self._fit_depth(anatomy)
 
     @cached_property

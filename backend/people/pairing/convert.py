@@ -118,6 +118,7 @@ def _check_making(shard: Path, options: PairOptions) -> None:
             ours, found = "moment" in stored.files, stored["reference"].shape[0]
             ours &= options.aligned == bool(stored["aligned"] if "aligned" in stored.files else True)
             ours &= options.baked == str(stored["baked"] if "baked" in stored.files else "")
+            ours &= options.true_head == bool(stored["true_head"] if "true_head" in stored.files else False)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise TurboPortraitError("bad_corpus", f"{shard}: {error}; remove it to have it made again") from error
     if not ours or found != options.size:

@@ -16,8 +16,11 @@ class PairOptions:
             headwear without the neck, within the portrait's frame: to compare systems by.
         baked: the preset that the avatar's texture is baked with, as frames are refined from; empty: it is not, as the
             ring of views is that a bake begins from.
+        true_head: whether the avatar is made of the true head, camera, matte and regions in place of those that
+            tracking finds: how good it could be.
     """
 
     size: int = 256
     aligned: bool = True
     baked: str = ""
+    true_head: bool = False

@@ -10,6 +10,7 @@ from backend.avatars.bust import register_bust
 from backend.people.pairing.alignment import Alignment
 from backend.people.pairing.options import PairOptions
 from backend.people.pairing.reference import LEAST_AGREEMENT, Rejected, agreement_of, reference_image
+from backend.people.pairing.true_head import bust_of_truth
 from backend.people.pairing.warp import Warped, premultiplied_srgb, warp
 from backend.people.shards import Identity
 from backend.people.synthesis.anatomy import anatomy_of
@@ -39,7 +40,10 @@ def make_person_pairs(
         Rejected: the portrait could not be registered, or does not agree with the aligned truth.
     """
     try:
-        avatar = register_bust(encode_photo(person.portrait), model)
+        if options.true_head:
+            avatar = bust_of_truth(person, model)
+        else:
+            avatar = register_bust(encode_photo(person.portrait), model)
     except Exception as error:
         raise Rejected(f"not registered: {error}") from error
     size, aligned = options.size, options.aligned
@@ -84,7 +88,7 @@ def make_person_pairs(
     more = {name: arrays.pop(name) for name in ("cameras", "expressions", "poses", "moment")}
     fitted = avatar.tracked.vertices if aligned else alignment.placed(alignment.vertices(0))
     more |= {"betas": np.asarray(avatar.tracked.betas, np.float32), "agreement": np.array(agreement),
-             "aligned": np.array(aligned), "baked": np.array(options.baked),
+             "aligned": np.array(aligned), "baked": np.array(options.baked), "true_head": np.array(options.true_head),
              "landmarks": np.asarray(model.landmark_positions(fitted), np.float32)}  # fmt: skip
     return Identity(person.seed, reference=reference, **arrays), more
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from backend.avatars.bust import BustAvatar
 from backend.protocol.camera import Camera
+from backend.tracking import TrackedPortrait
 
 LEAST_AGREEMENT = 35.0
 """dB between portrait and truth at the portrait's own view; an identity below it teaches the wrong thing."""
@@ -16,11 +17,11 @@ class Rejected(Exception):
     """An identity that does not enter the corpus; the message says why."""
 
 
-def true_camera(camera: Camera, avatar: BustAvatar) -> Camera:
-    """The camera that took an avatar's portrait, over the true head's space, in the pixels of the tracker's crop."""
-    scale, _, x = avatar.tracked.from_photo[0]
-    y = avatar.tracked.from_photo[1, 2]
-    side = avatar.tracked.camera.width
+def true_camera(camera: Camera, tracked: TrackedPortrait) -> Camera:
+    """The camera that took a tracked portrait, over the true head's space, in the pixels of the tracker's crop."""
+    scale, _, x = tracked.from_photo[0]
+    y = tracked.from_photo[1, 2]
+    side = tracked.camera.width
     return camera.crop(-x / scale, -y / scale, side / scale, side)
 
 
