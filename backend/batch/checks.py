@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from fractions import Fraction
+from itertools import permutations
 
 from backend.batch.patterns import SUFFIXES, frame_path, name_key, name_problem, path_problem, pattern_problem
 from backend.batch.problems import Problem
 from backend.batch.rates import rate_text
 from backend.protocol import limits
+from backend.protocol.pose_file import SceneView
 from backend.protocol.shots import RAW, Shot
 
 
@@ -93,6 +95,25 @@ def _collisions(shots: Sequence[Shot], default_output: str) -> list[Problem]:
             if name_key(a.name) != name_key(b.name):
                 sentence = f"'{b.name}' would overwrite pictures of '{a.name}'{_at(a)}: use {{shot}}"
                 problems.append(Problem(b.line, sentence))
+    return problems
+
+
+def check_views(shots: Sequence[Shot], views: Sequence[SceneView], default_output: str) -> list[Problem]:
+    """What suffixes of a scene's views make of names that are good without them."""
+    problems = []
+    for shot in shots:
+        pattern = shot.output or default_output
+        for suffix in (view.suffix for view in views if view.suffix):
+            sentence = name_problem(shot.name + suffix)
+            for frame in (shot.first, shot.last):
+                sentence = sentence or path_problem(frame_path(pattern, shot, frame, suffix), SUFFIXES)
+            if sentence:
+                problems.append(Problem(shot.line, sentence))
+    # Only where one ends the other can two names be the same with them.
+    for a, b in permutations(views, 2):
+        if name_key(a.suffix).endswith(name_key(b.suffix)):
+            said = f"the view {a.name!r} ends names of files in {a.suffix!r}, the view {b.name!r} in {b.suffix!r}"
+            return [*problems, Problem(0, f"{said}: give them suffixes of which none ends another")]
     return problems
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -45,7 +46,7 @@ def _content(plan: Plan, job: Job, summary: Summary, movies: Sequence[str]) -> d
     made: dict[str, list[dict[str, str]]] = {shot.name: [] for shot in plan.shots}
     for task in movie_tasks(plan, movies):
         if (job.output / task.path).is_file():
-            made[task.shot].append({"kind": task.kind, "link": quote(task.path)})
+            made[task.shot].append({"kind": task.kind, "name": task.path, "link": quote(task.path)})
     header = plan.poses.header
     return {
         "title": job.output.name,
@@ -68,12 +69,13 @@ def _shot(plan: Plan, job: Job, summary: Summary, index: int, movies: list[dict[
     start, count = int(plan.starts[index]), len(shot.frames)
     chosen = sorted({round(i * (count - 1) / max(THUMBNAILS - 1, 1)) for i in range(THUMBNAILS)})
     pictures = []
-    for offset in chosen:
-        small = thumbnail_path(job.folder, plan.keys[start + offset])
-        path = plan.path(start + offset)
+    for offset, (view, each) in product(chosen, enumerate(plan.poses.header.views)):
+        number = start + offset * plan.views + view
+        small = thumbnail_path(job.folder, plan.keys[number])
+        path = plan.path(number)
         pictures.append(
             {
-                "frame": shot.first + offset,
+                "frame": f"{shot.first + offset}{each.suffix}",
                 "link": quote(path) if (job.output / path).is_file() else "",
                 "small": quote(os.path.relpath(small, job.output).replace(os.sep, "/")) if small.is_file() else "",
             }

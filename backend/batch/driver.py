@@ -11,10 +11,10 @@ from typing import Any
 
 from backend.batch.job import RECORDS, Job
 from backend.batch.movies import MovieTask, movie_tasks
-from backend.batch.plan import FrameTask, Plan, is_there
+from backend.batch.plan import Plan, is_there
 from backend.batch.records import OutputRecord, RecordFile
 from backend.batch.work import Pool, Work, WorkerLost
-from backend.protocol.errors import TurboPortraitError, describe
+from backend.protocol.errors import TurboPortraitError
 
 ATTEMPTS = 4
 """Deaths of workers that a frame survives before it counts as the cause."""
@@ -26,7 +26,7 @@ Tell = Callable[[dict[str, Any]], None]
 
 @dataclass
 class ShotState:
-    """How far a shot is; `seconds` are sums per stage over the frames that are there."""
+    """How far a shot is, in pictures; `seconds` are sums per stage over those that are there."""
 
     name: str
     frames: int
@@ -92,7 +92,7 @@ class Driver:
     ) -> None:
         self._plan, self._job = plan, job
         self._tell, self._stop = tell, stop
-        self._shots = {shot.name: ShotState(shot.name, len(shot.frames)) for shot in plan.shots}
+        self._shots = {shot.name: ShotState(shot.name, len(shot.frames) * plan.views) for shot in plan.shots}
         for record in kept:
             self._shots[record.shot].kept += 1
             self._shots[record.shot].add_seconds(record)
@@ -203,14 +203,15 @@ class Driver:
             self._again.extend(Work("render", ([task], False), attempt=attempt) for task in work.tasks)
 
     def _give_up(self, work: Work) -> None:
-        error = describe(TurboPortraitError("worker_lost"))
-        tasks: list[FrameTask | MovieTask] = [task for task in work.tasks if task.write] or [work.arguments[0]]
-        records = [
-            OutputRecord(
-                task.key, task.shot, getattr(task, "frame", None), task.path, code=error.code, sentence=error.sentence
-            )
-            for task in tasks
+        files = [
+            OutputRecord(picture.key, task.shot, task.frame, picture.path)
+            for task in work.tasks
+            for picture in task.written
         ]
+        if work.method == "movie":
+            movie: MovieTask = work.arguments[0]
+            files = [OutputRecord(movie.key, movie.shot, None, movie.path)]
+        records = [file.failed(TurboPortraitError("worker_lost")) for file in files]
         # The page names them all the same; and what is not recorded as done is tried again by the next run.
         with contextlib.suppress(TurboPortraitError):
             RecordFile(self._job.folder / RECORDS).add(records)

@@ -1,4 +1,4 @@
-"""A movie per shot: H.264 to look at, ProRes 4444 with alpha to edit with."""
+"""A movie per shot and view: H.264 to look at, ProRes 4444 with alpha to edit with."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import product
 from pathlib import Path
 
 import msgspec
@@ -20,7 +21,7 @@ from backend.batch.patterns import output_file
 from backend.batch.plan import Plan
 from backend.batch.records import OutputRecord, RecordFile
 from backend.protocol import pictures
-from backend.protocol.errors import TurboPortraitError, describe
+from backend.protocol.errors import TurboPortraitError
 from backend.protocol.files import atomic_file
 from backend.protocol.pictures import to_srgb
 
@@ -49,19 +50,21 @@ class MovieTask(msgspec.Struct, frozen=True):
 
 
 def movie_tasks(plan: Plan, kinds: Sequence[str]) -> list[MovieTask]:
-    """The movies of all shots."""
+    """The movies of all shots, one per view."""
     header = plan.poses.header
     tasks = []
     for shot, start, stop in zip(plan.shots, plan.starts[:-1], plan.starts[1:], strict=True):
-        for kind in kinds:
-            content = f"{kind} {header.fps} {header.background} {shot.first} {' '.join(plan.keys[start:stop])}"
+        for (number, view), kind in product(enumerate(header.views), kinds):
+            numbers = range(start + number, stop, plan.views)
+            keys = " ".join(plan.keys[each] for each in numbers)
+            content = f"{kind} {header.fps} {header.background} {shot.first} {keys}"
             tasks.append(
                 MovieTask(
                     shot.name,
                     kind,
                     hashlib.sha256(content.encode()).hexdigest(),
-                    f"{shot.name}{KINDS[kind]}",
-                    tuple(plan.path(number) for number in range(start, stop)),
+                    f"{shot.name}{view.suffix}{KINDS[kind]}",
+                    tuple(map(plan.path, numbers)),
                     header.fps,
                     shot.width,
                     shot.height,
@@ -84,6 +87,7 @@ def start_timecode(frame: int, rate: Fraction) -> str:
 
 def make_movie(task: MovieTask, output: Path, job: Path) -> OutputRecord:
     """Make a movie of frames that exist; a failure is a record that says why."""
+    record = OutputRecord(task.key, task.shot, None, task.path)
     started = time.perf_counter()
     try:
         path = output_file(output, task.path, KINDS.values())
@@ -91,12 +95,11 @@ def make_movie(task: MovieTask, output: Path, job: Path) -> OutputRecord:
             _encode(task, [output / name for name in task.frames], part)
             size = part.stat().st_size
         seconds = {"movie": round(time.perf_counter() - started, 3)}
-        record = OutputRecord(task.key, task.shot, None, task.path, size, seconds)
-        RecordFile(job / RECORDS).add([record])
-        return record
+        made = msgspec.structs.replace(record, bytes=size, seconds=seconds)
+        RecordFile(job / RECORDS).add([made])
+        return made
     except Exception as error:
-        shown = describe(error)
-    record = OutputRecord(task.key, task.shot, None, task.path, code=shown.code, sentence=shown.sentence)
+        record = record.failed(error)
     with contextlib.suppress(TurboPortraitError):
         RecordFile(job / RECORDS).add([record])
     return record

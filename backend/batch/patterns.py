@@ -82,8 +82,12 @@ def name_key(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", shown).casefold())
 
 
-def frame_path(pattern: str, shot: Shot, frame: int) -> str:
-    """A frame's path below the output folder, with '/' between its parts; no field leads out of its part."""
+def frame_path(pattern: str, shot: Shot, frame: int, suffix: str = "") -> str:
+    """A frame's path below the output folder, with '/' between its parts; no field leads out of its part.
+
+    Args:
+        suffix: of the view, put before the extension as Blender puts it.
+    """
 
     def value(match: re.Match) -> str:
         if match[1] == "shot":
@@ -94,7 +98,8 @@ def frame_path(pattern: str, shot: Shot, frame: int) -> str:
         digits = int(padding[1] or 0) if padding else 0
         return f"{frame:0{digits + (frame < 0)}d}" if digits else str(frame)
 
-    return _FIELD.sub(value, pattern)
+    stem, dot, extension = _FIELD.sub(value, pattern).rpartition(".")
+    return f"{stem}{suffix}{dot}{extension}"
 
 
 def output_file(output: Path, path: str, suffixes: Collection[str]) -> Path:

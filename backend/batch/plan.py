@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from backend.protocol.shots import DEFAULT_OUTPUT, RAW, Shot
 THUMBNAILS = 8
 """Frames per shot on the contact sheet."""
 CHAIN = 24
-"""Frames that follow each other in one worker where each sees the one before; samples of frames with motion blur."""
+"""Pictures that follow each other in one worker where each sees the one before: views, and samples of motion blur."""
 
 
 class BatchSettings(msgspec.Struct, frozen=True):
@@ -42,9 +42,17 @@ class BatchSettings(msgspec.Struct, frozen=True):
     temporal: bool = False
 
 
+class ViewTask(msgspec.Struct, frozen=True):
+    """What one view sees of a head; `scale` makes the view's depth the scene's; see `COLUMNS` of pose files."""
+
+    camera: Camera
+    scale: float
+    mirrored: bool
+
+
 class HeadTask(msgspec.Struct, frozen=True):
-    """One head in one sample of one frame; `portrait` is the SHA-256 of the photo, `texture` of the texture or empty
-    for the one that is made of the photo, `scale` makes the view's depth the scene's; see `COLUMNS` of pose files."""
+    """One head in one sample of one frame, seen by all of its views; `portrait` is the SHA-256 of the photo, `texture`
+    of the texture or empty for the one that is made of the photo."""
 
     sample: int
     exposure: float
@@ -54,36 +62,46 @@ class HeadTask(msgspec.Struct, frozen=True):
     maker: str
     head_model: str
     face: int
-    camera: Camera
-    scale: float
-    mirrored: bool
+    views: tuple[ViewTask, ...]
     parameters: HeadParameters
 
 
+class PictureTask(msgspec.Struct, frozen=True):
+    """A frame's picture in one view; it is refined with the others also where it is not to be written."""
+
+    view: str
+    key: str
+    path: str
+    thumbnail: bool
+    write: bool = True
+
+
 class FrameTask(msgspec.Struct, frozen=True):
-    """All that rendering one frame takes, the portraits aside."""
+    """All that rendering one frame takes, the portraits aside; its pictures, one per view, are refined together."""
 
     shot: str
     frame: int
-    key: str
-    path: str
     width: int
     height: int
     quality: str
     noise_level: float
     heads: tuple[HeadTask, ...]
-    thumbnail: bool
-    write: bool = True
+    pictures: tuple[PictureTask, ...]
+
+    @property
+    def written(self) -> list[PictureTask]:
+        """The pictures that are files in the end."""
+        return [picture for picture in self.pictures if picture.write]
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """All frames of a job, in the order of the list.
+    """All pictures of a job, in the order of the list: of each shot its frames, of each frame its views.
 
     Attributes:
         shots: with their sizes.
-        starts: the number of each shot's first frame among all frames, and the number of all.
-        keys: per frame, the hash of everything that its picture depends on.
+        starts: the number of each shot's first picture among all pictures, and the number of all.
+        keys: per picture, the hash of everything that it depends on.
         portraits, textures: per shot and head, the SHA-256 of its photo and of its texture.
         photos: SHA-256 -> bytes, the poses' and those that shots name.
     """
@@ -103,10 +121,15 @@ class Plan:
     @cached_property
     def chain(self) -> int:
         """Frames of a chain."""
-        return max(1, CHAIN // (1 + int(self.poses.columns["sample"].max(initial=0))))
+        return max(1, CHAIN // (self.views * (1 + int(self.poses.columns["sample"].max(initial=0)))))
+
+    @property
+    def views(self) -> int:
+        """Pictures of a frame."""
+        return len(self.poses.header.views)
 
     def shot_of(self, number: int) -> int:
-        """The index of the shot that a frame belongs to."""
+        """The index of the shot that a picture belongs to."""
         return int(np.searchsorted(self.starts, number, "right")) - 1
 
     def quality(self, shot: Shot) -> str:
@@ -114,72 +137,76 @@ class Plan:
         return shot.quality or self.settings.quality
 
     def path(self, number: int) -> str:
-        """A frame's file below the output folder."""
+        """A picture's file below the output folder."""
         index = self.shot_of(number)
         shot = self.shots[index]
-        frame = shot.first + number - int(self.starts[index])
-        return frame_path(shot.output or self.settings.output, shot, frame)
+        frame, view = divmod(number - int(self.starts[index]), self.views)
+        suffix = self.poses.header.views[view].suffix
+        return frame_path(shot.output or self.settings.output, shot, shot.first + frame, suffix)
 
-    def task(self, number: int, write: bool = True) -> FrameTask:
-        """Everything that a worker needs for a frame."""
+    def task(self, number: int, wanted: Collection[int] | None = None) -> FrameTask:
+        """Everything that a worker needs for the frame whose first picture has this number.
+
+        Args:
+            wanted: the pictures that are written; None for all.
+        """
         index = self.shot_of(number)
         shot = self.shots[index]
-        frame = shot.first + number - int(self.starts[index])
+        frame = shot.first + (number - int(self.starts[index])) // self.views
+        columns = self.poses.columns
         heads = []
         for row in _rows(self.poses, index, frame):
-            which = int(self.poses.columns["head"][row])
+            which = int(columns["head"][row])
+            scales, mirrored = columns["scale"][row].tolist(), columns["mirrored"][row].tolist()
             info = self.poses.header.heads[which]
             heads.append(
                 HeadTask(
-                    int(self.poses.columns["sample"][row]),
-                    float(self.poses.columns["exposure"][row]),
+                    int(columns["sample"][row]),
+                    float(columns["exposure"][row]),
                     info.name,
                     self.portraits[index][which],
                     self.textures[index][which],
                     info.maker,
                     info.head_model,
                     info.face,
-                    self.poses.camera(row),
-                    float(self.poses.columns["scale"][row]),
-                    bool(self.poses.columns["mirrored"][row]),
+                    tuple(
+                        ViewTask(self.poses.camera(row, view), scales[view], bool(mirrored[view]))
+                        for view in range(self.views)
+                    ),
                     self.poses.parameters(row),
                 )
             )
-        shown = {int(x) for x in np.linspace(0, len(shot.frames) - 1, THUMBNAILS).round()}
-        return FrameTask(
-            shot.name,
-            frame,
-            self.keys[number],
-            self.path(number),
-            shot.width,
-            shot.height,
-            self.quality(shot),
-            self.settings.noise_level,
-            tuple(heads),
-            frame - shot.first in shown,
-            write,
+        shown = frame - shot.first in {int(x) for x in np.linspace(0, len(shot.frames) - 1, THUMBNAILS).round()}
+        pictures = tuple(
+            PictureTask(view.name, self.keys[each], self.path(each), shown, wanted is None or each in wanted)
+            for each, view in enumerate(self.poses.header.views, number)
         )
+        quality, noise_level = self.quality(shot), self.settings.noise_level
+        return FrameTask(shot.name, frame, shot.width, shot.height, quality, noise_level, tuple(heads), pictures)
 
     def batches(self, missing: Sequence[int], size: int) -> Iterator[list[FrameTask]]:
-        """Missing frames as batches, built when asked for: `size` frames that are refined together.
+        """Frames with missing pictures as batches, built when asked for: `size` frames that are refined together.
 
-        With `temporal` a batch is a chain of frames in order, of which those that exist are not written again.
+        With `temporal` a batch is a chain of frames in order. Pictures that exist are not written again.
         """
+        wanted = set(missing)
+        due = list(dict.fromkeys(number - number % self.views for number in missing))
         if self.settings.temporal:
-            wanted = set(missing)
+            frames = set(due)
             for chain in self.chains():
-                due = [number for number in chain if number in wanted]
-                if due:
-                    yield [self.task(number, number in wanted) for number in chain if number <= due[-1]]
+                reached = [number for number in chain if number in frames]
+                if reached:
+                    yield [self.task(number, wanted) for number in chain if number <= reached[-1]]
             return
-        for start in range(0, len(missing), size):
-            yield [self.task(number) for number in missing[start : start + size]]
+        for start in range(0, len(due), size):
+            yield [self.task(number, wanted) for number in due[start : start + size]]
 
     def chains(self) -> Iterator[range]:
-        """Runs of frames that follow each other, within shots."""
+        """Runs of frames that follow each other, within shots; the numbers of their first pictures."""
+        pictures = self.chain * self.views
         for start, stop in zip(self.starts[:-1], self.starts[1:], strict=True):
-            for first in range(int(start), int(stop), self.chain):
-                yield range(first, min(first + self.chain, int(stop)))
+            for first in range(int(start), int(stop), pictures):
+                yield range(first, min(first + pictures, int(stop)), self.views)
 
 
 def make_plan(poses: PoseFile, settings: BatchSettings, photos: Mapping[str, str], extra: Mapping[str, bytes]) -> Plan:
@@ -197,7 +224,8 @@ def make_plan(poses: PoseFile, settings: BatchSettings, photos: Mapping[str, str
         ]
         for shot in shots
     ]
-    starts = np.concatenate([[0], np.cumsum([len(shot.frames) for shot in shots])]).astype(np.int64)
+    pictures = [len(shot.frames) * len(poses.header.views) for shot in shots]
+    starts = np.concatenate([[0], np.cumsum(pictures)]).astype(np.int64)
     every = {**poses.portraits, **extra}
     # A texture is of one photo: a shot's own photo gets the one that is made of it.
     textures = [
@@ -211,7 +239,7 @@ def make_plan(poses: PoseFile, settings: BatchSettings, photos: Mapping[str, str
 
 
 def _keys(plan: Plan, index: int, shot: Shot) -> Iterator[str]:
-    """The key of each frame of a shot, in order."""
+    """The key of each picture of a shot, in order; the views of a frame, refined together, differ by their suffix."""
     poses, settings = plan.poses, plan.settings
     quality = plan.quality(shot)
     common = {
@@ -248,7 +276,10 @@ def _keys(plan: Plan, index: int, shot: Shot) -> Iterator[str]:
             # What the frame before looks like is part of what this one looks like.
             digest.update(before if position % plan.chain else b"start")
             before = digest.digest()
-        yield digest.hexdigest()
+        for view in poses.header.views:
+            picture = digest.copy()
+            picture.update(view.suffix.encode())
+            yield picture.hexdigest()
 
 
 def _row_bytes(poses: PoseFile, row: int) -> bytes:
@@ -265,7 +296,7 @@ def _rows(poses: PoseFile, shot: int, frame: int) -> range:
 
 
 def split_done(plan: Plan, records: Mapping[str, OutputRecord], output: Path) -> tuple[list[OutputRecord], list[int]]:
-    """Which frames exist already, by key and with the size that they were written with, and which are missing."""
+    """Which pictures exist already, by key and with the size that they were written with, and which are missing."""
     kept, missing = [], []
     for number, key in enumerate(plan.keys):
         record = records.get(f"{key} {plan.path(number)}")

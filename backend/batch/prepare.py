@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from backend.batch.checks import check_scene, check_shots
+from backend.batch.checks import check_scene, check_shots, check_views
 from backend.batch.checksums import software_version
 from backend.batch.evaluate import evaluate
 from backend.batch.job import POSES, Job
@@ -95,7 +95,7 @@ def prepare(
     extra = _photos(found.shots, problems)
     if poses is not None:
         poses = _chosen(poses, found.shots, request.only, problems)
-        _check_header(poses, found, found.shots, problems)
+        _check_header(request, poses, found, found.shots, problems)
     else:
         poses = _evaluated_poses(request, found, problems, job, progress)
     if unwritable and len(problems) == 1:
@@ -176,7 +176,7 @@ def _evaluated_poses(
         if problems:
             return None
     poses = _evaluated(request.blend, request, shots, job, progress)
-    _check_header(poses, found, shots, problems)
+    _check_header(request, poses, found, shots, problems)
     return poses
 
 
@@ -205,10 +205,13 @@ def _evaluated(
     return replace(poses, header=msgspec.structs.replace(poses.header, shots=tuple(sized)))
 
 
-def _check_header(poses: PoseFile, found: ShotList, shots: Sequence[Shot], problems: list[Problem]) -> None:
+def _check_header(
+    request: Request, poses: PoseFile, found: ShotList, shots: Sequence[Shot], problems: list[Problem]
+) -> None:
     header = poses.header
     heads = [head.name for head in header.heads]
     problems += check_scene(shots, (found.rate, found.rate_line), Fraction(*header.fps), header.cameras, heads)
+    problems += check_views(shots, header.views, request.settings.output)
     lines = {shot.name: shot.line for shot in shots}
     problems += [Problem(lines.get(name, 0), f"the shot '{name}': {what}") for name, what in header.problems]
     from backend.pipeline.catalog import Catalog

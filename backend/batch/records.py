@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from backend.protocol.errors import TurboPortraitError
+from backend.protocol.errors import TurboPortraitError, describe
 from backend.protocol.files import append_file
 
 _NAME = re.compile(r"[0-9a-f]{32}\.jsonl")
@@ -43,6 +43,11 @@ class OutputRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     def identity(self) -> str:
         """What is asked for: this content in this file."""
         return f"{self.key} {self.path}"
+
+    def failed(self, error: Exception) -> OutputRecord:
+        """The record of the same file where it could not be made."""
+        shown = describe(error)
+        return msgspec.structs.replace(self, bytes=0, seconds={}, code=shown.code, sentence=shown.sentence)
 
 
 class RecordFile:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from backend.batch.checksums import preset_checksum, software_version
@@ -19,7 +20,7 @@ from backend.batch.job import PARTS, RECORDS, THUMBNAILS
 from backend.batch.layers import FramePicture, expose, stack
 from backend.batch.metadata import SYNTHETIC
 from backend.batch.patterns import SUFFIXES, output_file
-from backend.batch.plan import FrameTask, HeadTask
+from backend.batch.plan import FrameTask, HeadTask, PictureTask
 from backend.batch.records import OutputRecord, RecordFile
 from backend.pipeline import Pipeline, Registration
 from backend.pipeline.view_sets import ViewSet
@@ -64,40 +65,36 @@ class FrameRenderer:
             temporal: the frames are a chain: each is refined with the one before.
         """
         records: list[OutputRecord] = []
-        view_sets: dict[str, list[tuple[HeadTask, ViewSet]]] = {}
-        seconds: dict[str, dict[str, float]] = {}
+        view_sets: dict[int, list[ViewSet]] = {}
+        seconds: dict[int, dict[str, float]] = {}
         # Registering takes seconds once: not to be counted as one frame's own.
         for head in {_identity(head): head for task in tasks for head in task.heads}.values():
             with contextlib.suppress(Exception):
                 self._registration(head)
-        for task in tasks:
+        for number, task in enumerate(tasks):
             started = time.perf_counter()
             try:
-                view_sets[task.key + task.path] = [(head, self._view_set(head)) for head in task.heads]
+                view_sets[number] = [self._view_set(head) for head in task.heads]
             except Exception as error:
-                records.append(self._failure(task, error))
-            seconds[task.key + task.path] = {"raw": time.perf_counter() - started}
-        good = [task for task in tasks if task.key + task.path in view_sets]
-        frames = self._refine(good, view_sets, seconds, records, temporal)
-        for task in good:
-            name = task.key + task.path
-            if name in frames and task.write:
-                records.append(self._finish(task, view_sets[name], frames[name], seconds[name]))
-        records = [record for record in records if any(t.write and t.path == record.path for t in tasks)]
+                records += self._failures(task, error)
+            seconds[number] = {"raw": (time.perf_counter() - started) / len(task.pictures)}
+        for number, frames in self._refine(tasks, view_sets, seconds, records, temporal).items():
+            records += self._finish(tasks[number], view_sets[number], frames, seconds[number])
         try:
             self._records.add(records)
         except TurboPortraitError as error:
             # What is not recorded counts as not done.
-            by_path = {task.path: task for task in tasks}
-            return [record if record.code else self._failure(by_path[record.path], error) for record in records]
+            return [record if record.code else record.failed(error) for record in records]
         return records
 
     def _view_set(self, head: HeadTask) -> ViewSet:
-        check_camera(head.camera)
+        cameras = tuple(view.camera for view in head.views)
+        for camera in cameras:
+            check_camera(camera)
         check_parameters(head.parameters)
         registration = self._registration(head)
-        raw = self.pipeline.render_raw(registration, [head.camera], head.parameters)
-        return ViewSet(registration, (head.camera,), head.parameters, tuple(raw))
+        raw = self.pipeline.render_raw(registration, cameras, head.parameters)
+        return ViewSet(registration, cameras, head.parameters, tuple(raw))
 
     def _registration(self, head: HeadTask) -> Registration:
         """The head's avatar, made at the first time; a portrait that fails is not tried again."""
@@ -115,69 +112,87 @@ class FrameRenderer:
 
     def _refine(
         self,
-        tasks: list[FrameTask],
-        view_sets: dict[str, list[tuple[HeadTask, ViewSet]]],
-        seconds: dict[str, dict[str, float]],
+        tasks: Sequence[FrameTask],
+        view_sets: dict[int, list[ViewSet]],
+        seconds: dict[int, dict[str, float]],
         records: list[OutputRecord],
         temporal: bool,
-    ) -> dict[str, list[np.ndarray]]:
-        """Per frame a picture per head. What fails together is tried one by one, so that one bad frame fails alone."""
-        frames: dict[str, list[np.ndarray]] = {}
-        for quality, noise_level in dict.fromkeys((task.quality, task.noise_level) for task in tasks):
-            group = [task for task in tasks if (task.quality, task.noise_level) == (quality, noise_level)]
+    ) -> dict[int, list[list[np.ndarray]]]:
+        """Per frame and head a picture per view. What fails together is tried one by one, so that one bad frame fails
+        alone."""
+        frames: dict[int, list[list[np.ndarray]]] = {}
+        settings = {number: (tasks[number].quality, tasks[number].noise_level) for number in view_sets}
+        for quality, noise_level in dict.fromkeys(settings.values()):
+            group = [number for number, its in settings.items() if its == (quality, noise_level)]
             if quality == RAW:
-                for task in group:
-                    name = task.key + task.path
-                    frames[name] = [view_set.raw[0].rgba for _, view_set in view_sets[name]]
+                for number in group:
+                    frames[number] = [[view.rgba for view in view_set.raw] for view_set in view_sets[number]]
                 continue
             try:
-                frames |= self._refined(group, view_sets, seconds, temporal)
+                frames |= self._refined(group, tasks, view_sets, seconds, temporal)
             except Exception:
-                for task in group:
+                for number in group:
                     try:
-                        frames |= self._refined([task], view_sets, seconds, temporal)
+                        frames |= self._refined([number], tasks, view_sets, seconds, temporal)
                     except Exception as error:
-                        records.append(self._failure(task, error))
+                        records += self._failures(tasks[number], error)
         return frames
 
-    def _refined(self, tasks, view_sets, seconds, temporal) -> dict[str, list[np.ndarray]]:
+    def _refined(
+        self,
+        numbers: list[int],
+        tasks: Sequence[FrameTask],
+        view_sets: dict[int, list[ViewSet]],
+        seconds: dict[int, dict[str, float]],
+        temporal: bool,
+    ) -> dict[int, list[list[np.ndarray]]]:
         started = time.perf_counter()
-        flat = [view_set for task in tasks for _, view_set in view_sets[task.key + task.path]]
+        first = tasks[numbers[0]]
+        flat = [view_set for number in numbers for view_set in view_sets[number]]
         refine = self.pipeline.refine_sequence if temporal else self.pipeline.refine_view_sets
-        refined = iter(refine(flat, tasks[0].quality, tasks[0].noise_level, _no_raw_views))
-        share = (time.perf_counter() - started) / len(tasks)
-        frames = {}
-        for task in tasks:
-            name = task.key + task.path
-            seconds[name]["refine"] = share
-            frames[name] = [next(refined)[0] for _ in view_sets[name]]
-        return frames
+        refined = iter(refine(flat, first.quality, first.noise_level, _no_raw_views))
+        share = (time.perf_counter() - started) / sum(len(tasks[number].pictures) for number in numbers)
+        for number in numbers:
+            seconds[number]["refine"] = share
+        return {number: [next(refined) for _ in view_sets[number]] for number in numbers}
 
     def _finish(
-        self,
-        task: FrameTask,
-        view_sets: list[tuple[HeadTask, ViewSet]],
-        frames: list[np.ndarray],
-        seconds: dict[str, float],
-    ) -> OutputRecord:
-        started = time.perf_counter()
-        try:
-            picture = _picture(task, view_sets, frames)
-            file = output_file(self.output, task.path, SUFFIXES)
-            size = write_picture(file, picture, self._metadata(task, view_sets), self.job / PARTS)
-            if task.thumbnail:
-                write_file(thumbnail_path(self.job, task.key), _thumbnail(picture), self.job / PARTS)
-        except Exception as error:
-            return self._failure(task, error)
-        seconds["write"] = time.perf_counter() - started
-        rounded = {stage: round(value, 4) for stage, value in seconds.items()}
-        return OutputRecord(task.key, task.shot, task.frame, task.path, size, rounded, self.name)
+        self, task: FrameTask, view_sets: list[ViewSet], frames: list[list[np.ndarray]], seconds: dict[str, float]
+    ) -> list[OutputRecord]:
+        """Write what is to be written of a frame's pictures."""
+        records = []
+        for view, wanted in enumerate(task.pictures):
+            if not wanted.write:
+                continue
+            record = OutputRecord(wanted.key, task.shot, task.frame, wanted.path, worker=self.name)
+            started = time.perf_counter()
+            try:
+                picture = _picture(task, view, view_sets, frames)
+                file = output_file(self.output, wanted.path, SUFFIXES)
+                size = write_picture(file, picture, self._metadata(task, wanted, view_sets), self.job / PARTS)
+                if wanted.thumbnail:
+                    write_file(thumbnail_path(self.job, wanted.key), _thumbnail(picture), self.job / PARTS)
+            except Exception as error:
+                records.append(record.failed(error))
+                continue
+            stages = seconds | {"write": time.perf_counter() - started}
+            rounded = {stage: round(value, 4) for stage, value in stages.items()}
+            records.append(msgspec.structs.replace(record, bytes=size, seconds=rounded))
+        return records
 
-    def _metadata(self, task: FrameTask, view_sets: list[tuple[HeadTask, ViewSet]]) -> dict:
+    def _failures(self, task: FrameTask, error: Exception) -> list[OutputRecord]:
+        """A record per picture that was to be written."""
+        return [
+            OutputRecord(picture.key, task.shot, task.frame, picture.path, worker=self.name).failed(error)
+            for picture in task.written
+        ]
+
+    def _metadata(self, task: FrameTask, picture: PictureTask, view_sets: list[ViewSet]) -> dict:
         version = software_version()
         return {
             "shot": task.shot,
             "frame": task.frame,
+            "view": picture.view,
             "quality": task.quality,
             "noise_level": task.noise_level if task.quality != RAW else None,
             "refiner_sha256": preset_checksum(task.quality),
@@ -191,27 +206,24 @@ class FrameRenderer:
                     "portrait_sha256": head.portrait,
                     "seed": view_set.registration.seed,
                 }
-                for head, view_set in {head.name: (head, view_set) for head, view_set in view_sets}.values()
+                for head, view_set in {
+                    head.name: (head, view_set) for head, view_set in zip(task.heads, view_sets, strict=True)
+                }.values()
             ],
             "software": f"TurboPortrait3D {version}",
-            "key": task.key,
+            "key": picture.key,
             "synthetic": True,
             "digital_source_type": SYNTHETIC,
         }
 
-    def _failure(self, task: FrameTask, error: Exception) -> OutputRecord:
-        shown = describe(error)
-        return OutputRecord(
-            task.key, task.shot, task.frame, task.path, worker=self.name, code=shown.code, sentence=shown.sentence
-        )
 
-
-def _picture(task: FrameTask, view_sets: list[tuple[HeadTask, ViewSet]], frames: list[np.ndarray]) -> FramePicture:
-    """A frame (H, W, 4) uint8 per head and sample as the picture that they make."""
+def _picture(task: FrameTask, view: int, view_sets: list[ViewSet], frames: list[list[np.ndarray]]) -> FramePicture:
+    """A frame (H, W, 4) uint8 per head, sample and view as the picture that they make of one of the views."""
     samples: dict[int, list[tuple[HeadTask, np.ndarray, np.ndarray]]] = {}
-    for (head, view_set), frame in zip(view_sets, frames, strict=True):
-        depth = view_set.raw[0].depth * np.float32(head.scale)
-        if head.mirrored:
+    for head, view_set, of_views in zip(task.heads, view_sets, frames, strict=True):
+        seen, frame = head.views[view], of_views[view]
+        depth = view_set.raw[view].depth * np.float32(seen.scale)
+        if seen.mirrored:
             frame, depth = frame[:, ::-1].copy(), depth[:, ::-1]
         samples.setdefault(head.sample, []).append((head, frame, depth))
     pictures = []
@@ -252,12 +264,6 @@ MakePipeline = Callable[[], Pipeline]
 def default_pipeline() -> Pipeline:
     """A worker's pipeline with all that is installed."""
     return Pipeline()
-
-
-def lost(task: FrameTask) -> OutputRecord:
-    """The record of a frame whose worker died each time."""
-    error = TurboPortraitError("worker_lost")
-    return OutputRecord(task.key, task.shot, task.frame, task.path, code=error.code, sentence=error.sentence)
 
 
 def _identity(head: HeadTask) -> tuple[str, str, str, str, int]:

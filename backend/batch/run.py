@@ -96,7 +96,9 @@ def run_job(
 def planned(plan: Plan, kept: Sequence[OutputRecord], missing: Sequence[int]) -> dict[str, Any]:
     """The event that says what is there and what is to be rendered, also per shot."""
     there = Counter(record.shot for record in kept)
-    shots = [{"name": shot.name, "frames": len(shot.frames), "kept": there[shot.name]} for shot in plan.shots]
+    shots = [
+        {"name": shot.name, "frames": len(shot.frames) * plan.views, "kept": there[shot.name]} for shot in plan.shots
+    ]
     return {"event": "planned", "frames": len(plan), "kept": len(kept), "missing": len(missing), "shots": shots}
 
 

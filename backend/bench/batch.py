@@ -16,7 +16,7 @@ import numpy as np
 
 from backend.client.isolation import isolated, python_module
 from backend.evaluation.portraits import real_portraits
-from backend.protocol.pose_file import COLUMNS, Head, PoseFile, PoseHeader
+from backend.protocol.pose_file import Head, PoseFile, PoseHeader, empty_columns
 from backend.protocol.shots import RAW, Shot
 
 PARTS = ("workers", "batching", "planning", "memory")
@@ -33,10 +33,7 @@ def astronaut_poses(frames: int, size: int) -> PoseFile:
     camera = tracked.camera.crop(0, 0, tracked.camera.width, size)
     expression = np.array(tracked.parameters.expression, np.float32)
     digest = hashlib.sha256(photo).hexdigest()
-    columns: dict[str, np.ndarray] = {
-        name: np.zeros(frames if width == 1 else (frames, len(expression) if width < 0 else width), kind)
-        for name, (kind, width) in COLUMNS.items()
-    }
+    columns = empty_columns(frames, 1, len(expression))
     columns["frame"] = np.arange(1, frames + 1, dtype=np.int32)
     columns["K"][:], columns["world_to_camera"][:], columns["scale"][:] = camera.K, camera.world_to_camera, 1
     columns["exposure"][:] = 1

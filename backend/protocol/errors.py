@@ -143,6 +143,10 @@ ERRORS: dict[str, tuple[str, str]] = {
         "The .blend has no scene of this name.",
         "Name one of its own with `--scene`, or leave that out for the one that it was saved in.",
     ),
+    "no_view": (
+        "Stereoscopy is switched on and no view is to be rendered.",
+        "Tick a view in Blender's output properties, under Stereoscopy, or switch that off.",
+    ),
     "job_locked": (
         "Another run works on this job.",
         "Wait for it, stop it, or choose another output folder.",

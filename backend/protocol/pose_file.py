@@ -24,31 +24,46 @@ from backend.protocol.shots import Shot
 from flame.limits import MAX_FILE_BYTES
 from flame.npz import load_npz
 
-VERSION = 4
+VERSION = 5
 MAX_HEADER_BYTES = 16 << 20
 PORTRAIT = "portrait_"
 """Before the SHA-256 of a portrait's bytes: the name of the array that holds them."""
 TEXTURE = "texture_"
 """Before the SHA-256 of a texture's pixels: the name of the array (H, W, 4) uint8 that holds them."""
 
-COLUMNS: dict[str, tuple[type, int]] = {
-    "shot": (np.int32, 1),
-    "frame": (np.int32, 1),
-    "sample": (np.int32, 1),
-    "head": (np.int32, 1),
-    "exposure": (np.float64, 1),
-    "K": (np.float64, 9),
-    "world_to_camera": (np.float64, 16),
-    "scale": (np.float64, 1),
-    "mirrored": (np.int32, 1),
-    "pose": (np.float32, 15),
-    "translation": (np.float32, 3),
-    "expression": (np.float32, -1),
+COLUMNS: dict[str, tuple[type, tuple[int | str, ...]]] = {
+    "shot": (np.int32, ()),
+    "frame": (np.int32, ()),
+    "sample": (np.int32, ()),
+    "head": (np.int32, ()),
+    "exposure": (np.float64, ()),
+    "K": (np.float64, ("views", 9)),
+    "world_to_camera": (np.float64, ("views", 16)),
+    "scale": (np.float64, ("views",)),
+    "mirrored": (np.int32, ("views",)),
+    "pose": (np.float32, (15,)),
+    "translation": (np.float32, (3,)),
+    "expression": (np.float32, ("expressions",)),
 }
-"""Column -> type, and numbers per row: the table is sorted by shot, frame, sample and head. A frame's picture is the
-sum of its samples' in time, each times its `exposure`: one with 1 where nothing is blurred by motion. `expression` is
-as wide as the longest basis among the heads; `scale` makes the view's depth the scene's; a view is `mirrored` (1) where
-Blender's camera sees it with left and right exchanged."""
+"""Column -> type, and shape of a row: the table is sorted by shot, frame, sample and head. A frame's picture is the
+sum of its samples' in time, each times its `exposure`: one with 1 where nothing is blurred by motion. `views` are the
+header's; `expression` is as wide as the longest basis among the heads; `scale` makes the view's depth the scene's; a
+view is `mirrored` (1) where Blender's camera sees it with left and right exchanged."""
+
+
+def row_shapes(views: int, expressions: int) -> dict[str, tuple[int, ...]]:
+    """Column -> shape of a row, for so many views and the longest basis."""
+    sizes = {"views": views, "expressions": expressions}
+    return {
+        name: tuple(sizes[side] if isinstance(side, str) else side for side in sides)
+        for name, (_, sides) in COLUMNS.items()
+    }
+
+
+def empty_columns(rows: int, views: int, expressions: int) -> dict[str, np.ndarray]:
+    """A table of zeros."""
+    shapes = row_shapes(views, expressions)
+    return {name: np.zeros((rows, *shapes[name]), kind) for name, (kind, _) in COLUMNS.items()}
 
 
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,6 +80,14 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     face: Annotated[int, msgspec.Meta(ge=0, le=limits.MAX_FACES)] = 0
 
 
+class SceneView(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One of the pictures that stereoscopy or multi-view makes of each frame: its name, and what its files' names end
+    in before their extension. Both are empty without either."""
+
+    name: str = ""
+    suffix: str = ""
+
+
 class PoseHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the table is about.
 
@@ -75,6 +98,7 @@ class PoseHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         heads: those that the rows' `head` counts.
         shots: those that the rows' `shot` counts, with the sizes that were rendered for.
         background: linear RGB behind the heads in movies; pictures keep their alpha.
+        views: of each frame, in the order of the table's; they are refined together.
         problems: shot (or empty) and sentence of what could not be evaluated.
         notes: sentences on what was evaluated otherwise than Blender shows it.
     """
@@ -85,6 +109,7 @@ class PoseHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     heads: tuple[Head, ...]
     shots: tuple[Shot, ...]
     background: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    views: tuple[SceneView, ...] = (SceneView(),)
     problems: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     format: str = "turboportrait poses"
@@ -110,12 +135,12 @@ class PoseFile:
     def __len__(self) -> int:
         return len(self.columns["shot"])
 
-    def camera(self, row: int) -> Camera:
-        """A row's camera over head space."""
+    def camera(self, row: int, view: int = 0) -> Camera:
+        """The camera over head space of one of a row's views."""
         shot = self.header.shots[self.columns["shot"][row]]
         return Camera(
-            tuple(self.columns["K"][row].tolist()),
-            tuple(self.columns["world_to_camera"][row].tolist()),
+            tuple(self.columns["K"][row, view].tolist()),
+            tuple(self.columns["world_to_camera"][row, view].tolist()),
             shot.width,
             shot.height,
         )
@@ -146,7 +171,7 @@ class PoseFile:
 
     @classmethod
     def load(cls, path: str | Path) -> PoseFile:
-        """Read and check; sizes are checked before anything is unpacked.
+        """Read and check, also what version 4 wrote; sizes are checked before anything is unpacked.
 
         Raises:
             TurboPortraitError: bad_pose_file.
@@ -157,6 +182,8 @@ class PoseFile:
             if len(written) > MAX_HEADER_BYTES:
                 raise ValueError(f"its header has more than {MAX_HEADER_BYTES >> 20} MiB")
             header = msgspec.json.decode(written, type=PoseHeader)
+            if header.version == 4:
+                header = _from_version_4(header, arrays)
         except KeyError as error:
             raise TurboPortraitError("bad_pose_file", f"{Path(path).name}: it has no {error}") from error
         except (OSError, ValueError, msgspec.MsgspecError) as error:
@@ -176,15 +203,16 @@ class PoseFile:
         """What is wrong with the structure; the numbers themselves are checked frame by frame when they are used."""
         header, columns = self.header, self.columns
         if header.format != "turboportrait poses" or header.version != VERSION:
-            return f"version {header.version} of {header.format[:40]!r}, this program reads version {VERSION}"
+            return f"version {header.version} of {header.format[:40]!r}, this program reads versions 4 to {VERSION}"
         if problem := _header_problem(header):
             return problem
         if set(columns) != set(COLUMNS):
             return f"the columns are {', '.join(sorted(columns))[:200]}"
         rows = len(columns["shot"])
         widest = max((head.expressions for head in header.heads), default=0)
-        for name, (kind, width) in COLUMNS.items():
-            shape = (rows,) if width == 1 else (rows, widest if width < 0 else width)
+        shapes = row_shapes(len(header.views), widest)
+        for name, (kind, _) in COLUMNS.items():
+            shape = (rows, *shapes[name])
             if columns[name].shape != shape or columns[name].dtype != kind:
                 return f"the column {name} is {columns[name].shape} {columns[name].dtype}, not {shape}"
         if rows:
@@ -219,6 +247,18 @@ class PoseFile:
         return f"the portrait or texture of {len(missing)} heads is missing" if missing else ""
 
 
+def _from_version_4(header: PoseHeader, arrays: dict[str, np.ndarray]) -> PoseHeader:
+    """Give what had but one view the dimension of the views.
+
+    Raises:
+        KeyError, ValueError: a column is missing, or is none.
+    """
+    for name, (_, sides) in COLUMNS.items():
+        if "views" in sides:
+            arrays[name] = np.expand_dims(arrays[name], 1)
+    return msgspec.structs.replace(header, version=VERSION)
+
+
 def _header_problem(header: PoseHeader) -> str:
     """What is wrong with a header's numbers; empty if nothing is."""
     numerator, denominator = header.fps
@@ -228,8 +268,10 @@ def _header_problem(header: PoseHeader) -> str:
         return "the background is no colour"
     if len(header.shots) > limits.MAX_SHOTS or len(header.heads) > limits.MAX_HEADS:
         return f"it has {len(header.shots)} shots and {len(header.heads)} heads"
-    if sum(shot.count for shot in header.shots) > limits.MAX_SHOT_FRAMES:
-        return f"its shots have more than {limits.MAX_SHOT_FRAMES:,} frames"
+    if not 1 <= len(header.views) <= limits.MAX_VIEWS:
+        return f"it has {len(header.views)} views; 1 to {limits.MAX_VIEWS} are possible"
+    if sum(shot.count for shot in header.shots) * len(header.views) > limits.MAX_SHOT_FRAMES:
+        return f"its shots have more than {limits.MAX_SHOT_FRAMES:,} frames, each view's counted"
     for shot in header.shots:
         if max(abs(shot.first), abs(shot.last)) > limits.MAX_FRAME:
             return f"the shot {shot.name[:100]!r} has frames beyond ±{limits.MAX_FRAME:,}"

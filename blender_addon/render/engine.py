@@ -30,7 +30,7 @@ from ..scene.head_requests import HeadRequest
 from ..scene.render_options import RenderOptions
 from ..scene.unsupported import unsupported_in_scene
 from .frame import RenderHeads, frame_requests, pictures
-from .stereo import view_names
+from .stereo import rendered_views
 
 DISABLED = "The TurboPortrait3D extension was disabled during the render: enable it and render again"
 GIVE_UP_SECONDS = 2.0
@@ -68,7 +68,7 @@ class TurboPortraitEngine(bpy.types.RenderEngine):
 
     def _render(self, depsgraph: bpy.types.Depsgraph) -> None:
         scene = depsgraph.scene
-        views = view_names(scene.render)
+        views = [view.name for view in rendered_views(scene.render)]
         requests = frame_requests(self, depsgraph, views)
         if not any(requests):
             self.report({"WARNING"}, "The scene shows no head with a portrait: register one in the TurboPortrait panel")

@@ -9,7 +9,6 @@ import bpy
 import numpy as np
 
 from ..live import session
-from ..scene.camera import Eye
 from ..scene.compositing import composite
 from ..scene.head_requests import HeadRequest, camera_viewpoint, heads_seen_from
 from .stereo import eyes_of
@@ -36,13 +35,13 @@ def frame_requests(
     scene = depsgraph.scene
     moments = shutter_moments(scene, scene.frame_current_final)
     if len(moments) == 1:
-        return [_requests(engine, depsgraph, views)]
+        return [_requests(depsgraph, views)]
     frame, subframe = scene.frame_current, scene.frame_subframe
     try:
         requests = []
         for moment in moments:
             engine.frame_set(math.floor(moment), moment - math.floor(moment))
-            requests.append(_requests(engine, depsgraph, views))
+            requests.append(_requests(depsgraph, views))
     finally:
         engine.frame_set(frame, subframe)
     return requests if any(request != requests[0] for request in requests) else requests[:1]
@@ -76,11 +75,9 @@ def pictures(
     return list(zip(colors, depths, strict=True))
 
 
-def _requests(
-    engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, views: Sequence[str]
-) -> list[HeadRequest]:
+def _requests(depsgraph: bpy.types.Depsgraph, views: Sequence[str]) -> list[HeadRequest]:
     scene = depsgraph.scene
-    cameras: list[tuple[bpy.types.Object, Eye | None]] = [eyes_of(engine, depsgraph, view) for view in views]
+    cameras = [eyes_of(scene, scene.camera, depsgraph, view) for view in views]
     if scene.turboportrait.joint:
         cameras += [(other, None) for other in joint_cameras(scene) if other not in [camera for camera, _ in cameras]]
     viewpoints = [camera_viewpoint(camera, scene.render, depsgraph, eye=eye) for camera, eye in cameras]

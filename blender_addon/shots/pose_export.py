@@ -20,12 +20,13 @@ from bpy.app.translations import pgettext_rpt as rpt_
 
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.names import safe_name
-from backend.protocol.pose_file import COLUMNS, Head, PoseFile, PoseHeader
+from backend.protocol.pose_file import COLUMNS, Head, PoseFile, PoseHeader, empty_columns
 from backend.protocol.shots import EvaluationRequest, Shot, decode_request, plain
 
 from ..package_name import ADDON
 from ..render.frame import shutter_moments
-from ..scene.camera import CameraError, view_of_head
+from ..render.stereo import eyes_of, rendered_views
+from ..scene.camera import CameraError, HeadView, view_of_head
 from ..scene.compositing import world_color
 from ..scene.head import VisibleHead, visible_heads
 from ..scene.material import pixels_of
@@ -97,6 +98,9 @@ def collect(scene: bpy.types.Scene, shots: Sequence[Shot], blend_sha256: str = "
     """Evaluate a scene for its shots, each frame of the scene once, or at each of the shutter's moments.
 
     What cannot be evaluated (an orthographic camera, a stretched head) is a problem in the header, once per shot.
+
+    Raises:
+        TurboPortraitError: no_view.
     """
     known = cameras_by_name(scene)
     shots = [_sized(shot, scene) for shot in shots]
@@ -124,8 +128,9 @@ def collect(scene: bpy.types.Scene, shots: Sequence[Shot], blend_sha256: str = "
         heads=tuple(_head_info(name, head, collector.expressions[name]) for name, head in collector.heads.items()),
         shots=tuple(shots),
         background=(float(color[0]), float(color[1]), float(color[2])),
+        views=tuple(collector.views),
         problems=tuple(collector.problems.items()),
-        notes=(*_scripts_left_out(), *_left_out(scene.render), *collector.notes),
+        notes=(*_scripts_left_out(), *collector.notes),
     )
     heads = list(zip(header.heads, collector.heads.values(), strict=True))
     portraits = {info.portrait_sha256: _photo(head) for info, head in heads}
@@ -139,6 +144,9 @@ class _Collector:
     def __init__(self, scene: bpy.types.Scene, cameras: dict[str, bpy.types.Object]) -> None:
         self._scene = scene
         self._cameras = cameras
+        self.views = rendered_views(scene.render)
+        if not self.views:
+            raise TurboPortraitError("no_view", scene.name)
         self._rows: list[tuple] = []
         self._samples: dict[tuple[int, int], list[list[tuple]]] = {}
         self.heads = portrait_heads(scene)
@@ -161,16 +169,23 @@ class _Collector:
             if shot.avatar not in ("", seen.name) or not self._known(seen):
                 continue
             try:
-                view = view_of_head(camera, seen.matrix, render, depsgraph)
+                views = self._head_views(camera, seen, depsgraph)
                 parameters = head_parameters(seen.head, depsgraph)
             except (CameraError, ValueError) as error:
                 self.problems.setdefault(shot.name, f"frame {frame}, {seen.name}: {error}")
                 continue
             self.expressions[seen.name] = len(parameters.expression)
             which = list(self.heads).index(seen.name)
-            camera_numbers = (view.camera.K, view.camera.world_to_camera, view.scale, view.mirrored)
+            numbers = [(view.camera.K, view.camera.world_to_camera, view.scale, view.mirrored) for view in views]
             head_numbers = (parameters.pose, parameters.translation, parameters.expression)
-            heads.append((which, *camera_numbers, *head_numbers))
+            heads.append((which, *zip(*numbers, strict=True), *head_numbers))
+
+    def _head_views(
+        self, camera: bpy.types.Object, seen: VisibleHead, depsgraph: bpy.types.Depsgraph
+    ) -> list[HeadView]:
+        """What each view of the render sees of a head."""
+        eyes = [eyes_of(self._scene, camera, depsgraph, view.name) for view in self.views]
+        return [view_of_head(each, seen.matrix, self._scene.render, depsgraph, eye=eye) for each, eye in eyes]
 
     def expose(self, count: int) -> None:
         """The frames that were added since are whole, each of so many samples; what does not move needs but one."""
@@ -191,14 +206,12 @@ class _Collector:
         """The table, sorted."""
         rows = sorted(self._rows, key=lambda row: row[:4])
         widest = max(self.expressions.values(), default=0)
-        table: dict[str, np.ndarray] = {}
-        for position, (name, (kind, width)) in enumerate(COLUMNS.items()):
-            if width == 1:
-                table[name] = np.array([row[position] for row in rows], kind)
-                continue
-            table[name] = np.zeros((len(rows), widest if width < 0 else width), kind)
-            for target, row in zip(table[name], rows, strict=True):
-                target[: len(row[position])] = row[position]
+        table = empty_columns(len(rows), len(self.views), widest)
+        for number, row in enumerate(rows):
+            *others, expression = row
+            table["expression"][number, : len(expression)] = expression
+            for name, value in zip(COLUMNS, others, strict=False):
+                table[name][number] = value
         return table
 
 
@@ -207,13 +220,6 @@ def _scripts_left_out() -> tuple[str, ...]:
     if not bpy.app.autoexec_fail:
         return ()
     return (f"Scripts of the .blend are not run ({bpy.app.autoexec_fail_message}): bake what they move to keyframes.",)
-
-
-def _left_out(render: bpy.types.RenderSettings) -> list[str]:
-    """Sentences on what F12 does and a batch does not."""
-    if not render.use_multiview:
-        return []
-    return ["Stereoscopy is left out: a batch renders the shots' cameras themselves."]
 
 
 def _sized(shot: Shot, scene: bpy.types.Scene) -> Shot:

@@ -11,23 +11,29 @@ import numpy as np
 from little_head import LittleHead, little_catalog, looking_from, make_little_head, photo
 
 from backend.pipeline import Pipeline
-from backend.protocol.pose_file import COLUMNS, Head, PoseFile, PoseHeader
+from backend.protocol.pose_file import COLUMNS, Head, PoseFile, PoseHeader, SceneView, row_shapes
 from backend.protocol.shots import Shot
 
 SHOTS = (Shot("turn", 1, 6, "Cam", width=64, height=48), Shot("nod", 10, 15, "Cam", width=40, height=40))
 
 
-def little_poses(shots=SHOTS, heads=("Ball",), fps=(24, 1), apart=0.25, samples=1) -> PoseFile:
+STEREO = (SceneView("left", "_L"), SceneView("right", "_R"))
+
+
+def little_poses(shots=SHOTS, heads=("Ball",), fps=(24, 1), apart=0.25, samples=1, views=(SceneView(),)) -> PoseFile:
     """Heads beside each other, each turning by a tenth of a radian per frame, from the front again after fifty.
 
-    With several samples they travel by a tenth of a metre while the shutter is open.
+    With several samples they travel by a tenth of a metre while the shutter is open; each view's camera stands a tenth
+    of a metre beside the one before.
     """
     face = photo()
     digest = hashlib.sha256(face).hexdigest()
     infos = tuple(Head(name, "little", "open_head", digest, "ball.png", 2) for name in heads)
     rows = []
     for index, shot in enumerate(shots):
-        camera = looking_from((0, 0, 1), shot.width, shot.height, focal=2.0 * shot.height)
+        places = [(0.1 * i, 0, 1) for i in range(len(views))]
+        cameras = [looking_from(place, shot.width, shot.height, focal=2.0 * shot.height) for place in places]
+        seen = ([c.K for c in cameras], [c.world_to_camera for c in cameras], [1.0] * len(views), [0] * len(views))
         for frame in shot.frames:
             for sample, number in np.ndindex(samples, len(heads)):
                 pose = np.zeros(15)
@@ -35,14 +41,13 @@ def little_poses(shots=SHOTS, heads=("Ball",), fps=(24, 1), apart=0.25, samples=
                 travelled = 0.1 * sample / max(samples - 1, 1)
                 place = (apart * (number - (len(heads) - 1) / 2) + travelled, 0, 0.05 * number)
                 which = (index, frame, sample, number, 1 / samples)
-                rows.append((*which, camera.K, camera.world_to_camera, 1.0, 0, pose, place, (0.1, 0.0)))
+                rows.append((*which, *seen, pose, place, (0.1, 0.0)))
+    shapes = row_shapes(len(views), 2)
     columns = {
-        name: np.array([row[i] for row in rows], kind).reshape(
-            (len(rows),) if width == 1 else (len(rows), 2 if width < 0 else width)
-        )
-        for i, (name, (kind, width)) in enumerate(COLUMNS.items())
+        name: np.array([row[i] for row in rows], kind).reshape(len(rows), *shapes[name])
+        for i, (name, (kind, _)) in enumerate(COLUMNS.items())
     }
-    header = PoseHeader("0" * 64, fps, ("Cam",), infos, tuple(shots), (0.1, 0.2, 0.3))
+    header = PoseHeader("0" * 64, fps, ("Cam",), infos, tuple(shots), (0.1, 0.2, 0.3), tuple(views))
     return PoseFile(header, columns, {digest: face})
 
 

@@ -28,7 +28,7 @@ from backend.batch.problems import BatchRefused
 from backend.batch.rendering import FrameRenderer
 from backend.batch.shot_lists import read_shot_list
 from backend.protocol.errors import TurboPortraitError
-from backend.protocol.pose_file import PoseFile
+from backend.protocol.pose_file import PoseFile, SceneView
 from backend.protocol.shots import DEFAULT_OUTPUT, Shot
 
 
@@ -67,6 +67,10 @@ def shot(**changes) -> dict:
         {"shots": [shot(last=500_000)] * 3},
         {"shots": [shot(name="s" * 10)] * 20_000},
         {"background": [1e999, 0, 0]},
+        {"views": []},
+        {"views": [{"name": "left", "suffix": "_L"}] * 17},
+        {"views": [{"name": "left", "suffix": 1}]},
+        {"shots": [shot(last=100_000)], "views": [{"name": "left", "suffix": str(eye)} for eye in range(16)]},
     ],
 )
 def test_a_header_that_promises_too_much_or_too_little(tmp_path, changes):
@@ -171,6 +175,15 @@ def test_what_a_shot_list_may_not_a_pose_file_may_not(tmp_path, bad, said):
     assert said in refused(tmp_path / "out", little_poses([one]))
 
 
+@pytest.mark.parametrize("suffix", ["/../../x", "/x", "\\x", ":x", "\n", "x" * 300])
+def test_a_views_suffix_leads_nowhere(tmp_path, suffix):
+    said = refused(
+        tmp_path / "out",
+        little_poses([Shot("turn", 1, 1, "Cam", width=64, height=48)], views=[SceneView("left", suffix)]),
+    )
+    assert "can't name" in said
+
+
 @pytest.mark.parametrize("camera", ["..", "../../etc", "a/b", "/", "C:\\x", "con", "x" * 300, "\n", ".", ""])
 def test_a_cameras_name_leads_nowhere(camera):
     """{camera} is made fit, or the shot is refused."""
@@ -209,7 +222,8 @@ def test_a_file_of_another_kind_is_never_overwritten(tmp_path):
     kept = tmp_path / "kept.txt"
     kept.write_text("mine")
     paths = [str(kept), "../kept.txt", "../kept.png", "kept.txt", "job/lock.json", "job/a.png", "a/../../kept.png"]
-    tasks = [msgspec.structs.replace(plan.task(0), path=path) for path in paths]
+    (picture,), replace = plan.task(0).pictures, msgspec.structs.replace
+    tasks = [replace(plan.task(0), pictures=(replace(picture, path=path),)) for path in paths]
     assert {record.code for record in renderer.render(tasks)} == {"cannot_write"}
     assert kept.read_text() == "mine"
     assert not list(tmp_path.rglob("*.png"))

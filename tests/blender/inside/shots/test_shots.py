@@ -9,6 +9,7 @@ import bpy
 import numpy as np
 import pytest
 
+from backend.protocol.errors import TurboPortraitError
 from backend.protocol.job_lock import JobLock
 from backend.protocol.pose_file import PoseFile
 from backend.protocol.shots import Shot
@@ -98,7 +99,7 @@ def test_poses_are_what_the_engine_would_render(shooting, tmp_path):
         assert np.allclose(camera.extrinsics, view.camera.extrinsics, atol=1e-6)
         assert np.allclose(poses.parameters(row).pose, request.parameters.pose, atol=1e-6)
         assert np.allclose(poses.parameters(row).expression, request.parameters.expression, atol=1e-6)
-        assert poses.columns["scale"][row] == pytest.approx(view.scale)
+        assert poses.columns["scale"][row, 0] == pytest.approx(view.scale)
 
 
 def test_a_pose_file_has_instances_and_what_a_mirrored_camera_sees(shooting, tmp_path):
@@ -115,7 +116,7 @@ def test_a_pose_file_has_instances_and_what_a_mirrored_camera_sees(shooting, tmp
     poses = PoseFile.load(tmp_path / "poses.npz")
     assert [info.name for info in poses.header.heads] == ["Anna", "Anna (Twin)"]
     assert poses.columns["head"].tolist() == [0, 1, 0, 1]
-    assert poses.columns["mirrored"].tolist() == [0, 0, 1, 1]
+    assert poses.columns["mirrored"].tolist() == [[0], [0], [1], [1]]
     apart = poses.camera(1).to_camera(np.zeros(3)) - poses.camera(0).to_camera(np.zeros(3))
     np.testing.assert_allclose(apart, (0.2, 0, 0), atol=1e-6)
 
@@ -151,11 +152,47 @@ def test_a_pose_file_has_the_shutters_moments_where_something_moves(shooting, tm
 
 
 def test_a_pose_file_notes_what_is_left_out(shooting):
-    shooting.render.use_multiview = bpy.data.objects["Camera"].data.dof.use_dof = True
+    bpy.data.objects["Camera"].data.dof.use_dof = True
     notes = " ".join(collect(shooting, [Shot("wide", 1, 1, "Camera")]).header.notes)
-    shooting.render.use_multiview = False
-    assert "Stereoscopy is left out" in notes
     assert "The backend ignores depth of field" in notes
+
+
+@pytest.fixture
+def multi_view(shooting):
+    """Multi-view of two cameras, Rig_L and Rig_R, at either side."""
+    shooting.render.use_multiview, shooting.render.views_format = True, "MULTIVIEW"
+    shooting.camera.name = "Rig_L"
+    right = shooting.camera.copy()
+    right.name, right.location.x = "Rig_R", 0.2
+    shooting.collection.objects.link(right)
+    yield shooting
+    shooting.render.use_multiview, shooting.render.views_format = False, "STEREO_3D"
+    for view in shooting.render.views:
+        view.use = True
+
+
+@pytest.mark.parametrize("camera", ["", "Rig_L", "Rig_R"])
+def test_a_pose_file_has_each_camera_of_a_multi_view(multi_view, tmp_path, camera):
+    collect(multi_view, [Shot("wide", 1, 2, camera)]).save(tmp_path / "poses.npz")
+    poses = PoseFile.load(tmp_path / "poses.npz")
+    assert [(view.name, view.suffix) for view in poses.header.views] == [("left", "_L"), ("right", "_R")]
+    for view, name in enumerate(("Rig_L", "Rig_R")):
+        multi_view.frame_set(2)
+        (request,) = head_requests.head_requests(
+            bpy.context.evaluated_depsgraph_get(), multi_view, bpy.data.objects[name]
+        )
+        assert np.allclose(poses.camera(1, view).extrinsics, request.view.camera.extrinsics, atol=1e-6)
+
+
+def test_a_view_without_a_camera_is_a_problem_and_no_view_an_error(multi_view):
+    (problem,) = collect(multi_view, [Shot("wide", 1, 2, "Rig_L"), Shot("close", 5, 6, "Other")]).header.problems
+    assert problem[0] == "close"
+    assert "'Other' is no multi-view camera: the view 'left' needs one whose name ends in '_L'" in problem[1]
+    for view in multi_view.render.views:
+        view.use = False
+    with pytest.raises(TurboPortraitError) as error:
+        collect(multi_view, [Shot("wide", 1, 2, "Rig_L")])
+    assert error.value.code == "no_view"
 
 
 def test_what_cannot_be_evaluated_is_a_problem_not_an_end(shooting):
