@@ -13,7 +13,7 @@ STANDARD = set(sys.stdlib_module_names) | {"__future__"}
 
 RULES = {
     # room: (what its files may import beside the standard library, files with more)
-    "flame": ({"flame", "numpy"}, {"flame/torch_model.py": {"torch"}}),
+    "flame": ({"flame", "numpy"}, {}),
     "backend/protocol": (
         {"backend.protocol", "numpy", "msgspec"},
         {
@@ -70,7 +70,6 @@ IN_BLENDER = "backend/people/synthesis/studio/"
 NEVER = {
     "backend": {"bpy", "bpy_extras", "mathutils", "gpu", "blender_addon"},
     "backend/evaluation": {"backend.training"},
-    "blender_addon": {"flame.torch_model"},
 }
 
 

@@ -53,7 +53,6 @@ SPARE_BYTES = 8_000_000
 TORCH_WEIGHTS = "*.safetensors"
 """Of what ships as ONNX as well: with a runtime in the zip there is no room for both."""
 ADDON_IMPORTS = ("flame", "backend/__init__.py", "backend/client", "backend/protocol")
-NOT_IN_BLENDER = ("__pycache__", "torch_model.py")
 OWN_IMPORT = re.compile(r"^( *from )(?=(?:backend|flame)[. ])", re.MULTILINE)
 
 
@@ -130,7 +129,7 @@ def squeeze(wheels: list[Path], limit: int) -> None:
 
 def copy_addon(layout: Path) -> None:
     """The add-on with what it imports of ours, below one package of any name."""
-    ignored = shutil.ignore_patterns(*NOT_IN_BLENDER)
+    ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "blender_addon", layout, ignore=ignored)
     shutil.copy(ROOT / "LICENSE", layout)
     for name in ADDON_IMPORTS:

@@ -91,7 +91,6 @@ def test_all_of_ours_is_imported_from_the_extensions_own_package(layout):
     ]
     assert not absolute
     assert (layout / "backend" / "client" / "client.py").exists()
-    assert not list(layout.rglob("torch_model.py"))
 
 
 def test_what_is_bundled_has_the_tested_version():
