@@ -40,23 +40,24 @@ def unpack(packed: Path, target: Path) -> None:
     Raises:
         NotUnpackedError.
     """
-    told = json.loads((packed / LIST).read_text())
-    _require_fit(told)
+    manifest = json.loads((packed / LIST).read_text())
+    _require_fit(manifest)
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     for rest in target.parent.glob("*.part"):
         # Of an unpacking that was ended by force; a younger one may be at work.
         if time.time() - rest.stat().st_mtime > STALE_SECONDS:
             shutil.rmtree(rest, ignore_errors=True)
     free = shutil.disk_usage(target.parent).free
-    if free < told["bytes"] + _SPARE:
+    needed = manifest["bytes"] + _SPARE
+    if free < needed:
         raise NotUnpackedError(
-            f"The disk of {target.parent} has {free >> 20} MB free and {(told['bytes'] + _SPARE) >> 20} MB are needed: "
+            f"The disk of {target.parent} has {free >> 20} MB free and {needed >> 20} MB are needed: "
             "make room and try again"
         )
     staging = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
-        for number, (name, checksum) in enumerate(told["wheels"].items()):
-            print(f"unpacking {number + 1} of {len(told['wheels'])}: {name}", flush=True)
+        for number, (name, checksum) in enumerate(manifest["wheels"].items()):
+            print(f"unpacking {number + 1} of {len(manifest['wheels'])}: {name}", flush=True)
             unpack_wheel(packed / name, checksum, staging)
         files = [path for path in staging.rglob("*") if path.is_file()]
         sizes = {path.relative_to(staging).as_posix(): path.stat().st_size for path in files}
@@ -81,15 +82,15 @@ def put_in_place(staging: Path, target: Path) -> None:
             raise
 
 
-def _require_fit(told: dict) -> None:
+def _require_fit(manifest: dict) -> None:
     """Raises NotUnpackedError where the wheels are for another system or Python."""
     here = this_platform()
-    if told["platform"] != here:
+    if manifest["platform"] != here:
         raise NotUnpackedError(
-            f"This zip is for {told['platform']}, this computer is {here}: install the zip that is for it"
+            f"This zip is for {manifest['platform']}, this computer is {here}: install the zip that is for it"
         )
-    if list(sys.version_info[:2]) != told["python"]:
-        wanted, found = (".".join(map(str, v)) for v in (told["python"], sys.version_info[:2]))
+    if list(sys.version_info[:2]) != manifest["python"]:
+        wanted, found = (".".join(map(str, v)) for v in (manifest["python"], sys.version_info[:2]))
         raise NotUnpackedError(
             f"This zip is for Blenders with Python {wanted}, this one has {found}: install the zip that is for it"
         )

@@ -140,7 +140,7 @@ class _Side:
         column: where the outline lies.
         covered: (rows,) bool, where the outline is hair's. thickness: (rows,) metres over the skull there.
         last: the lowest row of the hair that hangs together from above, -1 for none.
-        lender: the other side where it speaks for this one.
+        mirrored_from: the other side where this one is its mirror image.
         ear_covered: whether hair hides the ear. ear_mask: (rows, columns) bool, ear_rows: the first and the last of
             them, ear_radius: (rows, columns) metres, how far out it stands, ear_azimuth: degrees from the camera's,
             ear_front: radians, where the face before it ends.
@@ -149,7 +149,7 @@ class _Side:
     def __init__(self, chart, portrait, anatomy, vertices, faces, skull, sign):
         turned = portrait.turned(chart.azimuth)
         self.sign = sign
-        self.lender: _Side | None = None
+        self.mirrored_from: _Side | None = None
         self.half = np.broadcast_to((turned * sign > 0)[None], chart.shape)
         self.column = portrait.side_column(chart.azimuth, sign)
         origins, directions = chart.rays()
@@ -181,7 +181,7 @@ def _lend(chart: RadialChart, portrait: Portrait, right: _Side, left: _Side) -> 
     seen, unseen = (left, right) if portrait.seen_side > 0 else (right, left)
     unseen.column = (chart.columns - 1) - seen.column
     unseen.covered, unseen.thickness, unseen.last = seen.covered, seen.thickness, seen.last
-    unseen.ear_covered, unseen.lender = seen.ear_covered, seen
+    unseen.ear_covered, unseen.mirrored_from = seen.ear_covered, seen
 
 
 def _last_of_run(covered: np.ndarray) -> int:
@@ -397,8 +397,8 @@ def _hidden(
     beside = np.abs(turned)
     for side in sides:
         grows = np.where(side.half & (beside < side.ear_azimuth)[None], _before_ear(chart, side, beside, grows), grows)
-        begin = _face_ends(side.lender or side, skin, beside)
-        if side.lender is not None:
+        begin = _face_ends(side.mirrored_from or side, skin, beside)
+        if side.mirrored_from is not None:
             begin = begin + 2 * np.degrees(abs(portrait.azimuth))
         behind = np.clip((beside[None] - begin[:, None]) / 4, 0, 1)
         # Short hair ends with the scalp; on a side where it hangs lower, it covers all behind the face.
