@@ -8,7 +8,6 @@ from functools import partial
 
 import cv2
 import numpy as np
-from scipy import ndimage
 
 from backend.avatars.bust.chart import RadialChart
 from backend.avatars.bust.fill import continue_detail, fill_vertices, patches, pores, pull_push, strands, typical
@@ -369,7 +368,7 @@ def _disc(width: int) -> np.ndarray:
 def _trusted(photo: np.ndarray, known: np.ndarray, facing: np.ndarray) -> np.ndarray:
     """(H, W) in [0, 1]: towards the outline, colours unlike the rest are those of what lies beside or behind."""
     steep = 1 - smoothstep(facing, *TRUSTED)
-    return 1 - steep * (1 - typical(photo, known))
+    return 1 - steep * (1 - typical(photo, known, (facing > 0) & (steep > 0)))
 
 
 def _under_hair(
@@ -395,5 +394,8 @@ def _under_hair(
 
 def _padded(color: np.ndarray, covered: np.ndarray) -> np.ndarray:
     """The colours of islands carried past their edges, so that sampling beside an edge meets no void."""
-    nearest = ndimage.distance_transform_edt(~covered, return_distances=False, return_indices=True)
-    return color[tuple(nearest)]
+    void = (~covered).astype(np.uint8)
+    _, labels = cv2.distanceTransformWithLabels(void, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
+    nearest = np.zeros(labels.max() + 1, int)
+    nearest[labels[covered]] = np.flatnonzero(covered)
+    return color.reshape(-1, color.shape[-1])[nearest[labels]]

@@ -30,7 +30,7 @@ STRAND_CONTRAST = (1.0, 2.0, 2.5, 2.5)
 """Standard deviations between those Gaussians that hair has at least; the photo may show too little of it to tell."""
 STRAND_LENGTH = ((0.56, 0.74), (3.0, 60.0))
 """Coherence of the structure tensor, and texels of Gaussian that draw strands out there."""
-PORES, PORE_SIZES, PORE_ROWS, USUAL_SKIN = 0.6, (1.0, 4.0), 8.0, 25
+PORES, PORE_SIZES, PORE_ROWS, USUAL_SKIN = 0.6, (1.0, 4.0), 8, 25
 """How much of the photo's fine contrast skin has that it does not show, the texels of the Gaussians between which it
 lies, the rows over which it changes, and the percentile of it that is skin's, not a feature's."""
 SWAY, SWAY_SCALE = 18.0, (80, 40)
@@ -77,23 +77,27 @@ def pull_push(image: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return cv2.resize(result, whole, interpolation=cv2.INTER_LINEAR)
 
 
-def typical(colors: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def typical(colors: np.ndarray, weight: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
     """How far colours (..., 3) are like most of those that count, (...) in [0, 1]: rims of light and what shines
     through from behind are not, and must not be carried over half a head.
 
     Distances are in robust standard deviations of brightness and of two opponent colours.
+
+    Args:
+        asked: (...) bool, for which of them; 1 for the others. None for all that have a weight.
     """
-    counts = weight > 0.5
-    if counts.sum() < LEAST_COUNT:
-        return np.ones(weight.shape, np.float32)
-    opponent = colors.astype(np.float32) @ OPPONENT
-    samples = opponent[counts]
-    samples = samples[:: max(len(samples) // MOST_SAMPLES, 1)]
+    result = np.ones(weight.shape, np.float32)
+    counts = colors[weight > 0.5]
+    if len(counts) < LEAST_COUNT:
+        return result
+    samples = counts[:: max(len(counts) // MOST_SAMPLES, 1)].astype(np.float32) @ OPPONENT
     middle = np.median(samples, 0)
     spread = 1.4826 * np.median(np.abs(samples - middle), 0)
-    distance = np.abs(opponent - middle) / (TYPICAL * np.maximum(spread, LEAST_SPREAD))
+    asked = weight > 0 if asked is None else asked
+    distance = (colors[asked].astype(np.float32) @ OPPONENT - middle) / (TYPICAL * np.maximum(spread, LEAST_SPREAD))
     squared = distance * distance
-    return (1 / (1 + (squared * squared).sum(-1))).astype(np.float32)
+    result[asked] = 1 / (1 + (squared * squared).sum(-1))
+    return result
 
 
 def patches(known: np.ndarray, size: tuple[int, int], share: float) -> np.ndarray:
@@ -191,10 +195,10 @@ def pores(photo: np.ndarray, known: np.ndarray, seed: int = 0) -> np.ndarray:
         return np.zeros_like(photo)
     detail = photo - cv2.GaussianBlur(photo, (0, 0), PORE_SIZES[1])
     contrast = cv2.GaussianBlur((detail**2).sum(-1), (0, 0), 2 * PORE_SIZES[1])
-    rows = np.flatnonzero(known.sum(1) > LEAST_COUNT)
+    rows = np.flatnonzero(known.sum(1) > LEAST_COUNT)[::PORE_ROWS]
     # Eyes, brows and lips have more than most of what is at their height.
     usual = np.sqrt([np.percentile(contrast[row][known[row]], USUAL_SKIN) for row in rows])
-    usual = np.interp(np.arange(len(photo)), rows, ndimage.gaussian_filter1d(usual, PORE_ROWS, mode="nearest"))
+    usual = np.interp(np.arange(len(photo)), rows, ndimage.gaussian_filter1d(usual, 1.0, mode="nearest"))
     noise = np.random.default_rng(seed).standard_normal(known.shape).astype(np.float32)
     noise = cv2.GaussianBlur(noise, (0, 0), PORE_SIZES[0]) - cv2.GaussianBlur(noise, (0, 0), PORE_SIZES[1])
     noise *= PORES * usual[:, None].astype(np.float32) / noise.std()

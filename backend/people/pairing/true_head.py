@@ -65,4 +65,4 @@ def _true_regions(person: PersonViews, tracked: TrackedPortrait) -> Regions:
     probabilities = cropped(hard)
     probabilities[..., CLASSES.index("background")] += 1 - probabilities.sum(-1)
     colors = cropped(rgba[..., :3] * (rgba[..., 3:] / 255.0)) / np.maximum(alpha, 1e-3)[..., None]
-    return Regions(probabilities, alpha, np.uint8(np.clip(np.rint(colors), 0, 255)))
+    return Regions(probabilities, alpha, np.clip(np.rint(colors), 0, 255).astype(np.uint8))

@@ -14,6 +14,7 @@ from backend.people.pairing.alignment import Alignment
 from backend.people.pairing.options import PairOptions
 from backend.people.pairing.pairs import make_person_pairs
 from backend.people.pairing.reference import LEAST_AGREEMENT, Rejected, true_camera
+from backend.people.pairing.true_head import bust_of_truth
 from backend.people.shards import read_identity, shards
 from backend.people.synthesis.files import LABELS, people
 
@@ -38,7 +39,7 @@ def written(corpus, tmp_path_factory):
 def test_the_portrait_keeps_every_pixel(aligned, person):
     avatar, points = aligned.avatar, aligned.vertices(0)
     moved, _ = aligned.move(0, points)
-    before, after = true_camera(person.cameras[0], avatar).project(points), avatar.tracked.camera.project(moved)
+    before, after = true_camera(person.cameras[0], avatar.tracked).project(points), avatar.tracked.camera.project(moved)
     assert after == pytest.approx(before, abs=1e-3)
     # It is the depth that changes, and at the landmarks to the fitted one.
     nose = aligned.model.landmarks.face_index[4]
@@ -121,6 +122,21 @@ def test_to_compare_systems_the_truth_stays_as_it_is(corpus, person, model, tmp_
     # Training must not take them for its own.
     refused = data("convert", corpus, tmp_path)
     assert "another making" in refused.stderr
+
+
+def test_from_the_true_head_the_landmarks_and_the_outline_are_nearer(person, model):
+    """What is left to the fit and to the regions goes; what one photo leaves open stays."""
+    avatar = bust_of_truth(person, model)
+    pixels = true_camera(person.cameras[0], avatar.tracked).project(model.landmark_positions(avatar.tracked.vertices))
+    shown = person.landmarks[0] @ avatar.tracked.from_photo[:, :2].T + avatar.tracked.from_photo[:, 2]
+    assert pixels == pytest.approx(shown, abs=0.05)
+    overlaps = []
+    for true_head in (False, True):
+        identity, _ = make_person_pairs(person, model, PairOptions(256, False, true_head=true_head))
+        ours, truth = (a[1:, ..., 3] > 127 for a in (identity.raw, identity.truth))
+        heads = identity.head[1:] > 127
+        overlaps.append((ours & truth & heads).sum() / ((ours | truth) & heads).sum())
+    assert overlaps[1] > overlaps[0] - 0.01
 
 
 def test_what_is_there_is_kept_and_the_rest_named(corpus, written):
