@@ -6,6 +6,13 @@ import cv2
 import numpy as np
 
 
+def between_centres(matrix: np.ndarray) -> np.ndarray:
+    """A map (2, 3) of pixels whose centres are at .5, for OpenCV, where they are at integers."""
+    moved = matrix.copy()
+    moved[:, 2] += 0.5 * matrix[:, :2].sum(1) - 0.5
+    return moved
+
+
 def sample(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """Bilinear values (..., C) of an image (H, W) or (H, W, C) at continuous pixels (..., 2); edges repeated."""
     x, y = np.moveaxis(pixels.astype(np.float32) - 0.5, -1, 0)

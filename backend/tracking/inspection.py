@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from backend.geometry.sampling import between_centres
 from backend.tracking.parser import CLASSES
 from backend.tracking.portrait import TrackedPortrait
 
@@ -25,7 +26,7 @@ def class_colors(labels: np.ndarray) -> np.ndarray:
 
 def regions_in_photo(tracked: TrackedPortrait, height: int, width: int) -> np.ndarray:
     """The likeliest class of each pixel of the photo, (height, width) uint8; background outside of the crop."""
-    matrix = _between_centres(tracked.from_photo)
+    matrix = between_centres(tracked.from_photo)
     flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(tracked.regions.labels, matrix, (width, height), flags=flags)
 
@@ -68,10 +69,3 @@ def _framed(photo: np.ndarray, from_photo: np.ndarray, size: int) -> np.ndarray:
     last = np.rint((corner + side) * scale + [left, top]).astype(int)
     cv2.rectangle(framed, tuple(map(int, first)), tuple(map(int, last)), (255, 200, 0), 2)
     return framed
-
-
-def _between_centres(matrix: np.ndarray) -> np.ndarray:
-    """A map of pixels whose centres are at .5, for OpenCV, where they are at integers."""
-    moved = matrix.copy()
-    moved[:, 2] += 0.5 * matrix[:, :2].sum(1) - 0.5
-    return moved

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from backend.geometry.sampling import between_centres
+
 FACE_HEIGHTS, FACE_CENTRE = 2.5, 0.48
 """The crop is so many face heights wide, with the face's middle at this height from its top edge."""
 
@@ -58,10 +60,8 @@ def crop_box(photo: np.ndarray, box: np.ndarray, size: int) -> Crop:
 
 def _crop(photo: np.ndarray, corner: np.ndarray, side: float, size: int) -> Crop:
     scale = size / side
-    # Pixel centres are at .5 in our coordinates, at integers in OpenCV's.
     matrix = np.array([[scale, 0, -scale * corner[0]], [0, scale, -scale * corner[1]]])
-    shifted = matrix.copy()
-    shifted[:, 2] += 0.5 * scale - 0.5
+    shifted = between_centres(matrix)
     source = photo
     if scale < 0.5:
         # Averaged first, in whole steps, so that warping does not alias.

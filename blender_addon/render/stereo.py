@@ -18,7 +18,9 @@ def rendered_views(render: bpy.types.RenderSettings) -> list[SceneView]:
     if not render.use_multiview:
         return [SceneView()]
     views = render.stereo_views if render.views_format == "STEREO_3D" else render.views
-    return [SceneView(view.name, view.file_suffix) for view in views if view.use]
+    rendered = [SceneView(view.name, view.file_suffix) for view in views if view.use]
+    # Until Blender 4.4 a view that is rendered alone has no suffix.
+    return [SceneView(rendered[0].name)] if len(rendered) == 1 and bpy.app.version < (4, 5) else rendered
 
 
 def eyes_of(

@@ -120,11 +120,12 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     known *= trusted
     depth = surface.radius - surface.skull
     longest = STRANDS_PER_DEPTH * (depth * surface.hidden).sum() / max(surface.hidden.sum(), 1e-6)
-    lends &= typical(photo, known) > HALF
+    # An earring must not be copied with the lock that it lies on.
+    locks = lends & (typical(photo, known) > HALF)
     if worn > WORN:
         kind, invent = FOLDS, partial(continue_detail, size=FOLD)
-    elif len(patches(lends, LOCK, LOCKS_KNOWN)) > LOCKS_SHOWN:
-        kind, invent = LOCKS, partial(continue_detail, size=LOCK)
+    elif len(patches(locks, LOCK, LOCKS_KNOWN)) > LOCKS_SHOWN:
+        lends, kind, invent = locks, LOCKS, partial(continue_detail, size=LOCK)
     else:
         kind, invent = STRANDS, partial(strands, longest=max(longest, 2.0))
     within = cv2.distanceTransform((portrait.alpha > HALF).astype(np.uint8), cv2.DIST_L2, 3)

@@ -213,7 +213,7 @@ class _Nape:
         first, last = np.mean([side.ear_rows for side in sides], 0)
         height = last - first
         off_middle = np.abs(np.abs(chart.azimuth) - np.pi)
-        frayed = ndimage.gaussian_filter1d(np.random.default_rng(1).standard_normal(chart.columns), 1.0, mode="wrap")
+        frayed = _frayed(chart.columns, seed=1)
         low = np.where(scalp.any(0), chart.shape[0] - 1 - scalp[::-1].argmax(0), 0)
         reaches = smoothstep(off_middle, NECK, 0.35 * NECK)
         end = np.maximum(low, last + NAPE * height) * reaches + low * (1 - reaches) + frayed
@@ -387,8 +387,7 @@ def _hidden(
     at_outline = [_filled_down(side) for side in sides]
     along = (1 - right) * at_outline[0][:, None] + right * at_outline[1][:, None]
     last = (1 - right) * sides[0].last + right * sides[1].last
-    frayed = ndimage.gaussian_filter1d(np.random.default_rng(0).standard_normal(columns), 1.0, mode="wrap")
-    hangs = np.clip((last + 2 * frayed[None] - row) / 4 + 0.5, 0, 1)
+    hangs = np.clip((last + 2 * _frayed(columns, seed=0)[None] - row) / 4 + 0.5, 0, 1)
     skin = portrait.sample(portrait.regions[..., SKIN], portrait.camera.project(chart.points(radius))) > 0.5
     skin |= bare.shown
     turned = np.degrees(portrait.turned(chart.azimuth))
@@ -410,6 +409,11 @@ def _hidden(
             ears += ndimage.gaussian_filter(side.ear_mask.astype(float), 0.5)
     hangs = ndimage.gaussian_filter(hangs * along, (0, 1), mode=("nearest", "wrap"))
     return np.maximum(grows, hangs) * (1 - np.clip(ears, 0, 1))
+
+
+def _frayed(columns: int, seed: int) -> np.ndarray:
+    """(columns,) rows by which neighbouring ends of hair differ."""
+    return ndimage.gaussian_filter1d(np.random.default_rng(seed).standard_normal(columns), 1.0, mode="wrap")
 
 
 def _face_ends(side: _Side, skin: np.ndarray, beside: np.ndarray) -> np.ndarray:

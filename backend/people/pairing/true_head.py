@@ -9,16 +9,15 @@ import numpy as np
 
 from backend.avatars.bust import BustAvatar
 from backend.avatars.bust.avatar import make_bust
+from backend.geometry.sampling import between_centres
 from backend.people.pairing.reference import true_camera
-from backend.people.synthesis.files import LABELS, PersonViews
+from backend.people.parsing.synthetic import classes_of
+from backend.people.synthesis.files import PersonViews
 from backend.protocol.head_parameters import HeadParameters
 from backend.tracking import TrackedPortrait, track
 from backend.tracking.parser import CLASSES, Regions
 from backend.tracking.photo import encode_photo
 from flame import HeadModel
-
-SKIN_PARTS = ("ears", "neck", "eyes", "mouth", "brows", "beard")
-"""Labels that are skin to a parser."""
 
 
 def bust_of_truth(person: PersonViews, model: HeadModel) -> BustAvatar:
@@ -53,16 +52,14 @@ def bust_of_truth(person: PersonViews, model: HeadModel) -> BustAvatar:
 
 def _true_regions(person: PersonViews, tracked: TrackedPortrait) -> Regions:
     """A person's true regions, matte and colours in the tracker's crop."""
-    labels, rgba = person.labels[0], person.images[0]
-    part_of = {label: name if name in CLASSES else "skin" for name, label in LABELS.items()} | {0: "background"}
-    hard = np.stack([np.isin(labels, [k for k, part in part_of.items() if part == name]) for name in CLASSES], -1)
-    size = len(tracked.image)
+    rgba, size = person.images[0], len(tracked.image)
+    matrix = between_centres(tracked.from_photo)
 
     def cropped(image: np.ndarray) -> np.ndarray:
-        return cv2.warpAffine(image.astype(np.float32), tracked.from_photo, (size, size), flags=cv2.INTER_LINEAR)
+        return cv2.warpAffine(image.astype(np.float32), matrix, (size, size), flags=cv2.INTER_LINEAR)
 
     alpha = cropped(rgba[..., 3]) / 255
-    probabilities = cropped(hard)
+    probabilities = cropped(np.eye(len(CLASSES))[classes_of(person.labels[0])])
     probabilities[..., CLASSES.index("background")] += 1 - probabilities.sum(-1)
     colors = cropped(rgba[..., :3] * (rgba[..., 3:] / 255.0)) / np.maximum(alpha, 1e-3)[..., None]
     return Regions(probabilities, alpha, np.clip(np.rint(colors), 0, 255).astype(np.uint8))

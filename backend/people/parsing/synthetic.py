@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from backend.geometry.sampling import between_centres
 from backend.people.parsing.pictures import FACE_HEIGHTS, SIZE, LabelledPicture
 from backend.people.synthesis.files import read_person
 from backend.tracking.parser import CLASSES
@@ -29,8 +30,7 @@ def label_person(folder: Path) -> Iterator[LabelledPicture]:
         if abs(yaw) > MOST_YAW:
             continue
         crop = crop_around(rgba[..., :3], landmarks[:468], SIZE, FACE_HEIGHTS)
-        matrix = crop.from_photo.copy()
-        matrix[:, 2] += 0.5 * matrix[0, 0] - 0.5
+        matrix = between_centres(crop.from_photo)
 
         def warp(image: np.ndarray, nearest: bool = False, matrix: np.ndarray = matrix) -> np.ndarray:
             flags = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR
@@ -52,9 +52,14 @@ def label_person(folder: Path) -> Iterator[LabelledPicture]:
         )
 
 
+def classes_of(labels: np.ndarray) -> np.ndarray:
+    """The corpus' labels (H, W) as indices of `CLASSES`, (H, W) uint8: ears, neck, eyes and the like are skin."""
+    return np.where(labels < len(CLASSES), labels, CLASSES.index("skin")).astype(np.uint8)
+
+
 def _regions(labels: np.ndarray) -> np.ndarray:
     """The corpus' labels as regions are drawn: hair with the skin between its roots, thin rims whole."""
-    classes = np.where(labels < len(CLASSES), labels, CLASSES.index("skin")).astype(np.uint8)
+    classes = classes_of(labels)
     eyewear = np.uint8(CLASSES.index("eyewear"))
     smooth = cv2.medianBlur(np.where(classes == eyewear, np.uint8(CLASSES.index("skin")), classes), 5)
     return np.where(classes == eyewear, eyewear, smooth)
