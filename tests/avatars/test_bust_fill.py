@@ -59,7 +59,7 @@ def test_a_beard_goes_on_to_the_ear(astronaut, head_model, brightness):
     anatomy, vertices = Anatomy.of(head_model), astronaut.tracked.vertices.astype(float)
     along = anatomy.along_jaw(head_model, vertices)
     beside = np.linalg.norm(along, axis=1)
-    front = vertices[:, 2] > vertices[anatomy.ears, 2].max() + 0.03
+    front = vertices[:, 2] > vertices[anatomy.ears, 2].max() + 0.055
     below_mouth = vertices[:, 1] < vertices[anatomy.mouth, 1].max()
     colors = np.full((len(vertices), 3), 130.0)
     colors[beside > 0.5] = brightness

@@ -5,9 +5,11 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from scipy.ndimage import map_coordinates
 
 from backend.avatars.bust.anatomy import Anatomy
 from backend.avatars.bust.atlas import TORSO_BOX
+from backend.avatars.bust.build import fit_head
 from backend.avatars.bust.chart import POLE_ROWS, RadialChart
 from backend.avatars.bust.hair import build_hair, head_chart, skull_radius
 from backend.avatars.bust.outline import fit_height
@@ -177,3 +179,43 @@ def test_cropped_hair_grows_down_the_nape(fitted, head_model):
     assert grown.max() >= lobe - 2
     assert thickness[grown.max()] < 0.3 * thickness[top]
     assert (np.diff(thickness[lobe - 12 : lobe]) < 0.0005).all()
+
+
+def test_an_ear_is_what_stands_off_the_head(head_model):
+    """The open head's own regions reach centimetres beyond it, where hair grows."""
+    anatomy = Anatomy.of(head_model)
+    for ear in (anatomy.ear_left, anatomy.ear_right):
+        _, tall, deep = np.ptp(head_model.v_template[ear], axis=0)
+        assert 0.05 < tall < 0.07
+        assert 0.03 < deep < 0.045
+
+
+def test_cropped_hair_ends_at_the_root_of_a_bare_ear(fitted, head_model):
+    """It grows to the ear's top and behind it, and lies under the ear, which stands out of it."""
+    portrait, _, _, vertices, head = fitted
+    anatomy = Anatomy.of(head_model)
+    lowest = float(vertices[:, 1].min())
+    hair = build_hair(with_outline(portrait, head, 1.1, 8, HAIR), anatomy, vertices, head_model.faces, lowest)
+    for ear in (anatomy.ear_left, anatomy.ear_right):
+        column, row, radius = hair.chart.coordinates(vertices[ear])
+        middle = int(column.mean())
+        assert hair.hidden[int(row.min()) - 2, middle] > 0.3
+        behind = middle + int(np.sign(column.mean() - hair.chart.columns / 2) * (np.ptp(column) / 2 + 3))
+        assert hair.hidden[int(row.mean()), behind] > 0.3
+        top = row < np.median(row)
+        over = map_coordinates(hair.tucked, [row[top], column[top]], order=1)
+        assert np.mean(radius[top] > over) > 0.9
+
+
+@pytest.mark.parametrize("wider", [0.85, 1.15])
+def test_an_ear_that_meets_the_outline_is_not_folded(fitted, head_model, wider):
+    portrait, _, _, vertices, head = fitted
+    anatomy, faces = Anatomy.of(head_model), head_model.faces
+    drawn = with_outline(portrait, head, wider, 8, HAIR)
+    lowest = float(vertices[:, 1].min())
+    above_torso = faces[~anatomy.torso[faces].any(1)]
+    moved = fit_head(drawn, head_model, anatomy, vertices, above_torso, lowest)
+    ear = faces[anatomy.ears[faces].all(1)]
+    before, after = (np.cross(v[ear[:, 1]] - v[ear[:, 0]], v[ear[:, 2]] - v[ear[:, 0]]) for v in (vertices, moved))
+    assert np.abs(moved - vertices)[anatomy.ears].max() > 0.002
+    assert ((before * after).sum(1) > 0).all()

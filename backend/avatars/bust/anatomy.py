@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
-from scipy.spatial import cKDTree
+from scipy.spatial import Delaunay, cKDTree
 
 from backend.geometry.smoothstep import smoothstep
 from backend.tracking.landmarks import FACE_OVAL
@@ -18,6 +18,10 @@ JAW = FACE_OVAL[7:30]
 """Landmarks from the left temple along the jaw to the right one."""
 BESIDE_JAW = (0.04, 0.02)
 """Metres from the jaw's edge over which its side ends."""
+LOBES = 0.2
+"""Share of an ear's vertices that lie lower than the hairline beside it."""
+AROUND_EAR, STANDS_OFF = 0.07, 0.0025
+"""Metres around an ear's middle from which the head under it is known, and by which an ear stands off it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +82,13 @@ class Anatomy:
         above = behind_face & (up > 0.45) & (up < 1.0)
         width = np.abs(side[above]).max() if above.any() else np.inf
         at_ear = behind_face & (up > -1.1) & (up < 0.4) & (np.abs(side) > np.where(up > 0, 0.95, 0.85) * width)
-        ear_left, ear_right = part("ear_left", at_ear & (side > 0)), part("ear_right", at_ear & (side < 0))
         in_mouth = (np.abs(side) < 0.65) & (up > -1.6) & (up < -0.4) & (forward > -1.3) & (forward < 0.05)
+        ear_left, ear_right = (
+            _auricle(model, part(name, at_ear & (side * sign > 0)), head & ~in_mouth)
+            for name, sign in (("ear_left", 1), ("ear_right", -1))
+        )
+        # A model's own region of an ear may be wide.
+        above_lobes = named("ear_left", "ear_right") & (up > np.quantile(up[ear_left | ear_right], LOBES))
         # The hairline rises from the nape over the ears to the brow.
         hairline = np.clip(1.6 * (forward + 0.4) + 0.3, -1.1, 0.9)
         on_scalp = head & (up > hairline) & ~ear_left & ~ear_right & ~in_mouth
@@ -93,7 +102,7 @@ class Anatomy:
             eye_right=right,
             ear_left=ear_left,
             ear_right=ear_right,
-            scalp=part("scalp", on_scalp),
+            scalp=(part("scalp", on_scalp) | above_lobes & on_scalp) & ~ear_left & ~ear_right,
             neck=part("neck", on_neck & ~torso),
             torso=torso,
             mouth=part("mouth_interior", in_mouth) | named("tongue"),
@@ -109,3 +118,20 @@ class Anatomy:
         along /= np.linalg.norm(along, axis=1, keepdims=True)
         beside = smoothstep(distance, *BESIDE_JAW) * (self.skin & ~self.ears)
         return along * beside[:, None]
+
+
+def _auricle(model: HeadModel, region: np.ndarray, head: np.ndarray) -> np.ndarray:
+    """(V,) bool: what stands off a head in the region of an ear (V,) bool; the region itself where the head around it
+    tells nothing."""
+    points = model.v_template
+    middle = points[region].mean(0)
+    across, along = (points - middle)[:, 0] * np.sign(middle[0]), (points - middle)[:, 1:]
+    around = head & ~region & (np.linalg.norm(along, axis=1) < AROUND_EAR) & (across > -AROUND_EAR / 2)
+    y, z = along.T
+    basis = np.column_stack([np.ones_like(y), y, z, y * y, y * z, z * z])
+    if around.sum() < 2 * basis.shape[1]:
+        return region
+    head_there = basis @ np.linalg.lstsq(basis[around], across[around], rcond=None)[0]
+    standing = region & (across - head_there > STANDS_OFF)
+    # What it encloses is its hollow.
+    return standing | (region & (Delaunay(along[standing]).find_simplex(along) >= 0))

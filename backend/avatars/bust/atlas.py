@@ -28,7 +28,7 @@ SEEN = (0.08, 0.35)
 """Cosines to the photo's ray between which a surface goes from not seen to seen."""
 TRUSTED = (0.35, 0.65)
 """Cosines below which only colours like most of a surface's are taken for its own, and from which on all are."""
-SEEN_EAR = (0.3, 0.6)
+SEEN_EAR = (0.35, 0.65)
 """As SEEN, for ears: of a portrait's two thin crescents no ear can be made."""
 SEEN_HAIR = (0.2, 0.55)
 """As SEEN, for hair: what lies in the shadow between hair and cheek is no colour for its side."""
@@ -145,11 +145,11 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     mixed = (square_on * texels.inside * person * (shown > 0) * trusted)[..., None]
     color = photo * mixed + color * (1 - mixed)
     # That the photo shows hair counts sooner than that it shows none.
-    hidden = texels.resample(surface.hidden) * (1 - smoothstep(texels.facing, 0.2, 0.45) * texels.inside)
+    hidden = texels.resample(surface.hidden) * (1 - smoothstep(texels.facing, 0.05, 0.25) * texels.inside)
     alpha = np.maximum(hidden, shown * smoothstep(texels.facing, 0.12, 0.3) * texels.inside)
     # Where it is seen so steeply that a strand of the photo is a wide spike here, its end is smooth.
     steep = 1 - smoothstep(texels.facing, 0.35, 0.6)
-    even = _opened(_closed(alpha, TUFT), TUFT)
+    even = np.maximum(_opened(_closed(alpha, TUFT), TUFT), hidden)
     alpha = alpha + (even - alpha) * steep
     alpha = alpha * (1 - texels.resample(surface.bare))
     if portrait.seen_side:
@@ -262,31 +262,33 @@ def paint_head(
     jaw = np.linalg.norm(along_jaw, axis=1)
     usual = np.maximum(typical(colors, known * skin), jaw * typical(colors, known * jaw))
     base = fill_vertices(faces, normals, vertices, openness, along_jaw, colors, known * skin * usual)
+    under = np.zeros(len(vertices))
     if hair is not None:
-        base = _under_hair(base, vertices, skin, *hair)
+        scalp, under = _under_hair(vertices, skin & ~ears, *hair)
+        base = base + (scalp - base) * under[:, None]
 
     height, width = HEAD_BOX.height, SIZE
     split = np.arange(len(faces) * 3, dtype=np.int32).reshape(-1, 3)
-    # Folds of lids and lips lie over one another in the chart: what is seen goes first.
-    order = 2 - smoothstep(facing, 0.0, 0.3) * (behind < BEHIND)
+    # Folds of lids and lips lie over one another in the chart: what is seen goes first; of an ear's what stands out.
+    order = np.where(ears, 1 - np.abs(vertices[:, 0]), 2 - smoothstep(facing, 0.0, 0.3) * (behind < BEHIND))
     flat = np.column_stack([corners.reshape(-1, 2), order[faces.ravel()]])
     raster = rasterize(flat, split, width, height)
-    attributes = np.column_stack([pixels, facing, base, behind, ears])[faces.ravel()]
+    attributes = np.column_stack([pixels, facing, base, behind, ears, under])[faces.ravel()]
     values = interpolate(raster, split, attributes)
-    at, facing, fill, behind = values[..., :2], values[..., 2], values[..., 3:6], values[..., 6]
-    ear = values[..., 7]
+    at, fill = values[..., :2], values[..., 3:6]
+    facing, behind, ear, under = (values[..., i] for i in (2, 6, 7, 8))
     narrow = smoothstep(facing, 0.25, 0.6)
     shown = narrow * portrait.sample(own, at) + (1 - narrow) * portrait.sample(pure, at)
     square_on = smoothstep(facing, *SEEN) * (1 - ear) + smoothstep(facing, *SEEN_EAR) * ear
     seen = square_on * (behind < BEHIND) * smoothstep(shown, 0.35, 0.75) * raster.covered
     photo = portrait.sample(portrait.color, at)
     # Towards the outline, what is unlike skin is an edge of hair or of an ear.
-    seen *= _trusted(photo, seen, facing)
+    seen *= _trusted(photo, seen, np.where(ear > 0, np.minimum(facing, TRUSTED[0]), facing))
     seen = np.minimum(seen, cv2.GaussianBlur(seen.astype(np.float32), (0, 0), 3) * 1.3)
     seen = np.clip(seen, 0, 1)
     skull = np.s_[:, : HEAD_BOX.width]
     seen[skull] = _without_islands(seen[skull], ISLAND)
-    fill[skull] += pores(photo[skull], (seen[skull] > 0.8) & (facing[skull] > LENDS))
+    fill[skull] += (1 - under[skull][..., None]) * pores(photo[skull], (seen[skull] > 0.8) & (facing[skull] > LENDS))
     seen = seen[..., None]
     color = photo * seen + fill * (1 - seen)
     color = _padded(color, raster.covered)
@@ -373,9 +375,10 @@ def _trusted(photo: np.ndarray, known: np.ndarray, facing: np.ndarray) -> np.nda
 
 
 def _under_hair(
-    base: np.ndarray, vertices: np.ndarray, skin: np.ndarray, surface: HairSurface, layer: Layer
-) -> np.ndarray:
-    """Skin colours (n, 3) with the scalp under hair painted as hair, so that thin places and edges show no skin."""
+    vertices: np.ndarray, skin: np.ndarray, surface: HairSurface, layer: Layer
+) -> tuple[np.ndarray, np.ndarray]:
+    """The scalp's colours (n, 3) and how far (n,) in [0, 1] it is painted as the hair over it, so that thin places and
+    edges show no skin."""
     column, row, _ = surface.chart.coordinates(vertices)
     rows, columns = surface.chart.shape
     at = np.stack(
@@ -389,8 +392,7 @@ def _under_hair(
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_CONSTANT,
     )[0]
-    share = smoothstep(values[:, 3:] / 255, 0.15, 0.85) * skin[:, None]
-    return base * (1 - share) + 0.85 * values[:, :3] * share
+    return 0.85 * values[:, :3], smoothstep(values[:, 3] / 255, 0.15, 0.85) * skin
 
 
 def _padded(color: np.ndarray, covered: np.ndarray) -> np.ndarray:

@@ -69,7 +69,7 @@ def build_bust(tracked: TrackedPortrait, portrait: Portrait, model: HeadModel) -
     vertices = tracked.vertices.astype(float)
     lowest = _lowest(portrait, vertices)
     above_torso = model.faces[~anatomy.torso[model.faces].any(1)]
-    vertices = _fitted(portrait, model, anatomy, vertices, above_torso, lowest)
+    vertices = fit_head(portrait, model, anatomy, vertices, above_torso, lowest)
     hair = build_hair(portrait, anatomy, vertices, model.faces, lowest)
     torso = build_torso(portrait, model, anatomy, vertices, _seen(camera, vertices, above_torso).covered, lowest)
     end = vertices[anatomy.neck, 1].min() - UNDER_TORSO
@@ -99,14 +99,14 @@ def build_bust(tracked: TrackedPortrait, portrait: Portrait, model: HeadModel) -
     parts = [Part(vertices, faces, corners, model.lbs_weights), _teeth_part(teeth, camera, portrait, atlas)]
     if hair is not None:
         chin = model.landmark_positions(vertices)[CHIN, 1]
-        follows = np.clip(1 - (chin - hair.chart.points(hair.radius)[..., 1]) / FALLS_OVER, 0, 1)
-        parts.append(Part.of_chart(hair.chart, hair.radius, HAIR_BOX, atlas[..., 3], follows))
+        follows = np.clip(1 - (chin - hair.chart.points(hair.tucked)[..., 1]) / FALLS_OVER, 0, 1)
+        parts.append(Part.of_chart(hair.chart, hair.tucked, HAIR_BOX, atlas[..., 3], follows))
     still = np.zeros(torso.chart.shape)
     parts.append(Part.of_chart(torso.chart, torso.radius, TORSO_BOX, atlas[..., 3], still, cloth=True))
     return join(tracked, model, parts, atlas, confidence)
 
 
-def _fitted(
+def fit_head(
     portrait: Portrait, model: HeadModel, anatomy: Anatomy, vertices: np.ndarray, faces: np.ndarray, lowest: float
 ) -> np.ndarray:
     """The head (V, 3) drawn to the person's outline.
@@ -123,18 +123,17 @@ def _fitted(
     movable[np.unique(faces)] = True
     movable &= ~anatomy.eyes
     normals = vertex_normals(vertices, model.faces)
+    ears = anatomy.ear_left, anatomy.ear_right
     seen = _seen(portrait.camera, vertices, faces)
-    vertices = meet_outline(portrait, bare_outline(portrait), REACH, vertices, normals, movable, anatomy.ears, seen)
+    vertices = meet_outline(portrait, bare_outline(portrait), REACH, vertices, normals, movable, ears, seen)
     # Hair beside a face begins behind its outline, and ears may be under it.
     sides = movable & ~(anatomy.ears | anatomy.neck | anatomy.scalp)
     seen = _seen(portrait.camera, vertices, faces[~anatomy.ears[faces].any(1)])
-    vertices = meet_outline(
-        portrait, hair_outline(portrait), REACH_AT_HAIR, vertices, normals, sides, anatomy.ears, seen
-    )
+    vertices = meet_outline(portrait, hair_outline(portrait), REACH_AT_HAIR, vertices, normals, sides, ears, seen)
     steep = sides & (portrait.facing(vertices, normals) < FRONTAL)
     vertices = keep_inside(portrait, portrait.cover < 1 - SURE, REACH_AT_HAIR * portrait.size, vertices, steep)
     person = ndimage.binary_erosion(portrait.alpha > 0.5, iterations=2, border_value=1)
-    return keep_inside(portrait, person, np.inf, vertices, movable)
+    return keep_inside(portrait, person, np.inf, vertices, movable, ears)
 
 
 def _ended(portrait: Portrait, vertices: np.ndarray) -> np.ndarray:
@@ -151,14 +150,14 @@ def _openness(
     vertices: np.ndarray, normals: np.ndarray, faces: np.ndarray, hair: HairSurface | None, torso: TorsoSurface
 ) -> np.ndarray:
     """(V,) in [0, 1]: the sky's light at a head's vertices among hair and clothing."""
-    surfaces: list[tuple[HairSurface | TorsoSurface, np.ndarray]] = [(torso, torso.chart.faces())]
+    surfaces = [(torso.chart.points(torso.radius), torso.chart.faces())]
     if hair is not None:
         own = hair.chart.faces()
-        surfaces.insert(0, (hair, own[(hair.hidden.ravel()[own] >= 0.5).all(1)]))
+        surfaces.insert(0, (hair.chart.points(hair.tucked), own[(hair.hidden.ravel()[own] >= 0.5).all(1)]))
     points, triangles = [vertices], [faces]
     for surface, own in surfaces:
         triangles.append(own + sum(map(len, points)))
-        points.append(surface.chart.points(surface.radius).reshape(-1, 3))
+        points.append(surface.reshape(-1, 3))
     openness = ambient_occlusion(vertices, normals, np.concatenate(points), np.concatenate(triangles))
     return smooth_vertices(faces, openness, OPENNESS_ROUNDS)
 

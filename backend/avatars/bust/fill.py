@@ -30,9 +30,10 @@ STRAND_CONTRAST = (1.0, 2.0, 2.5, 2.5)
 """Standard deviations between those Gaussians that hair has at least; the photo may show too little of it to tell."""
 STRAND_LENGTH = ((0.56, 0.74), (3.0, 60.0))
 """Coherence of the structure tensor, and texels of Gaussian that draw strands out there."""
-PORES, PORE_SIZES, PORE_ROWS, USUAL_SKIN = 0.6, (1.0, 4.0), 8, 25
+PORES, PORE_SIZES, PORE_ROWS, USUAL_SKIN, MOST_PORES = 0.6, (1.0, 4.0), 8, 25, 1.5
 """How much of the photo's fine contrast skin has that it does not show, the texels of the Gaussians between which it
-lies, the rows over which it changes, and the percentile of it that is skin's, not a feature's."""
+lies, the rows over which it changes, the percentile of it that is skin's, not a feature's, and what a row may have of
+what rows have in the middle."""
 SWAY, SWAY_SCALE = 18.0, (80, 40)
 """Texels by which strands sway aside, and over which they do."""
 
@@ -198,6 +199,7 @@ def pores(photo: np.ndarray, known: np.ndarray, seed: int = 0) -> np.ndarray:
     rows = np.flatnonzero(known.sum(1) > LEAST_COUNT)[::PORE_ROWS]
     # Eyes, brows and lips have more than most of what is at their height.
     usual = np.sqrt([np.percentile(contrast[row][known[row]], USUAL_SKIN) for row in rows])
+    usual = np.minimum(usual, MOST_PORES * np.median(usual))
     usual = np.interp(np.arange(len(photo)), rows, ndimage.gaussian_filter1d(usual, 1.0, mode="nearest"))
     noise = np.random.default_rng(seed).standard_normal(known.shape).astype(np.float32)
     noise = cv2.GaussianBlur(noise, (0, 0), PORE_SIZES[0]) - cv2.GaussianBlur(noise, (0, 0), PORE_SIZES[1])

@@ -15,13 +15,15 @@ from backend.avatars.bust.portrait import SKIN, Portrait, smooth_rows
 from backend.geometry.smoothstep import smoothstep
 
 CAP_ROWS, COLUMNS, STEP = 36, 145, 0.005
+ABOVE_EARS = 0.006
+"""Metres above the ears at which the middle of the skull lies."""
 LEAST = 0.0015
 """Metres of hair that anything which is hair has."""
 EDGE = 0.0025
 """Metres of hair at a hairline."""
 UNDER = 0.008
 """Metres that hair lies under a face it is behind."""
-BEFORE_EAR = np.radians(5)
+BEFORE_EAR = np.radians(15)
 """Radians before an ear at which a face ends."""
 STEEP, FRONT, RAGGED = (0.5, 0.8), np.radians(55), 9
 """Cosines to the photo's ray between which a skull is seen steeply; the azimuth from the camera's up to which what it
@@ -37,16 +39,20 @@ COVERED, BESIDE_EAR = 0.55, 0.25
 """Share of an ear over which hair must lie to hide it, and how far hair at the outline beside it counts for that."""
 BEHIND_EAR = 95.0
 """Degrees from the camera's azimuth to an ear, where a head shows none."""
-SIDEBURN = 24.0
-"""Degrees before the ear over which the hairline falls to the sideburn."""
+SIDEBURN, SIDEBURN_EDGE = (2.0, 0.4), 10.0
+"""Degrees before an ear at which a sideburn begins, and heights of the ear that it goes down; degrees over which its
+front falls."""
+TUCK, ROOT = 0.012, 1.5
+"""Metres that hair lies under the skin where a bare ear stands on it, and the rows over which it gets there: hair ends
+at the ear's root."""
 REACH = 0.45
 DENSE, SPARSE = 0.03, 0.4
 """Depth of hair as above from which on no scalp shows through it, and how much of cropped hair does at least."""
 TAPER = 4.0
 """Rows over which short hair becomes shorter towards bare skin."""
-TAPER_HEIGHT, TAPER_OF_THICK = (0.3, 0.9), 0.014
+TAPER_HEIGHT, TAPER_OF_THICK = (0.45, 1.4), 0.022
 """Heights of an ear over which it becomes shorter towards the nape, and those for a metre of thickness."""
-NAPE, NECK, FADE = 0.08, np.radians(80), 6.0
+NAPE, NECK, FADE = 0.35, np.radians(80), 6.0
 """Heights of an ear by which hair grows below it on the neck, within so many radians of its middle, and the rows over
 which it grows sparse there."""
 INSIDE = 0.75
@@ -63,6 +69,7 @@ class HairSurface:
     chart: the grid around the skull.
     skull: (rows, columns) metres, the radius of the bare head.
     radius: (rows, columns) metres, of the hair.
+    tucked: (rows, columns) metres, the same, but under the skin where a bare ear stands on it.
     hidden: (rows, columns) in [0, 1]: how far hair covers what the photo does not show.
     bare: (rows, columns) in [0, 1]: the sides of a face, which hair in the photo lies behind.
     depth: of the hair in the photo: its greatest distance to what is none, as a share of the crop's side.
@@ -71,6 +78,7 @@ class HairSurface:
     chart: RadialChart
     skull: np.ndarray
     radius: np.ndarray
+    tucked: np.ndarray
     hidden: np.ndarray
     bare: np.ndarray
     depth: float
@@ -80,7 +88,7 @@ def head_chart(anatomy: Anatomy, vertices: np.ndarray, lowest: float) -> RadialC
     """The chart around a fitted head (V, 3), down to the height `lowest`, metres."""
     ears, scalp = vertices[anatomy.ears], vertices[anatomy.scalp]
     middle = (scalp[:, 2].min() + ears[:, 2].mean() + 0.03) / 2
-    centre = np.array([ears[:, 0].mean(), ears[:, 1].max() - 0.01, middle])
+    centre = np.array([ears[:, 0].mean(), ears[:, 1].max() + ABOVE_EARS, middle])
     return RadialChart(centre, CAP_ROWS, max(int((centre[1] - lowest) / STEP), 20), COLUMNS, STEP)
 
 
@@ -129,7 +137,11 @@ def build_hair(
     for side in sides:
         if side.ear_covered:
             radius = np.where(side.half, np.maximum(radius, side.ear_radius + OVER_EAR), radius)
-    return HairSurface(chart, skull, smooth(radius, 0.8), hidden, smooth(bare.beside, 0.7), float(deepest))
+    radius = skull + round_pole(smooth(radius - skull, 0.8))
+    bare_ears = np.any([side.ear_mask & (not side.ear_covered) for side in sides], 0)
+    root = smoothstep(smooth(ndimage.binary_dilation(bare_ears).astype(float), ROOT), 0.3, 0.7)
+    tucked = radius - np.maximum(radius - skull + TUCK, 0) * root
+    return HairSurface(chart, skull, radius, tucked, hidden, smooth(bare.beside, 0.7), float(deepest))
 
 
 class _Side:
@@ -392,10 +404,11 @@ def _hidden(
     skin |= bare.shown
     turned = np.degrees(portrait.turned(chart.azimuth))
     grows = scalp * along
-    ears = np.zeros(chart.shape)
     beside = np.abs(turned)
     for side in sides:
-        grows = np.where(side.half & (beside < side.ear_azimuth)[None], _before_ear(chart, side, beside, grows), grows)
+        grows = np.where(
+            side.half & (beside < side.ear_azimuth)[None], _before_ear(chart, side, beside, grows, skin), grows
+        )
         begin = _face_ends(side.mirrored_from or side, skin, beside)
         if side.mirrored_from is not None:
             begin = begin + 2 * np.degrees(abs(portrait.azimuth))
@@ -405,10 +418,8 @@ def _hidden(
         low = np.clip((side.last - side.ear_rows[1]) / 4, 0, 1)
         reach = np.maximum(long, low * np.clip((beside - side.ear_azimuth - 10) / 15, 0, 1)[None])
         hangs = np.where(side.half, hangs * behind * reach, hangs)
-        if not side.ear_covered:
-            ears += ndimage.gaussian_filter(side.ear_mask.astype(float), 0.5)
     hangs = ndimage.gaussian_filter(hangs * along, (0, 1), mode=("nearest", "wrap"))
-    return np.maximum(grows, hangs) * (1 - np.clip(ears, 0, 1))
+    return np.maximum(grows, hangs)
 
 
 def _frayed(columns: int, seed: int) -> np.ndarray:
@@ -427,18 +438,20 @@ def _face_ends(side: _Side, skin: np.ndarray, beside: np.ndarray) -> np.ndarray:
     return np.maximum(ndimage.gaussian_filter1d(ndimage.maximum_filter1d(last, 3), 1.0), 25)
 
 
-def _before_ear(chart: RadialChart, side: _Side, beside: np.ndarray, grows: np.ndarray) -> np.ndarray:
+def _before_ear(chart: RadialChart, side: _Side, beside: np.ndarray, grows: np.ndarray, skin: np.ndarray) -> np.ndarray:
     """(rows, columns): hair of the scalp as given, ending above the ear's height and in front of the ear in a sideburn.
 
     Args:
         beside: (columns,) degrees from the camera's azimuth.
+        skin: (rows, columns) bool, where the photo shows it.
     """
     row = np.arange(chart.shape[0])[:, None]
     top = chart.cap_rows - 2
-    burn = np.clip((beside - side.ear_azimuth + SIDEBURN) / (0.7 * SIDEBURN), 0, 1)
-    end = top + burn * max(np.mean(side.ear_rows) - top, 0)
+    degrees, heights = SIDEBURN
+    burn = smoothstep(beside - np.degrees(side.ear_front) + degrees, 0, SIDEBURN_EDGE)
+    end = top + burn * max(side.ear_rows[0] + heights * (side.ear_rows[1] - side.ear_rows[0]) - top, 0)
     above = grows[max(top - 1, 0)]
-    return np.where(row <= top, grows, above * np.clip((end - row) / 2 + 0.5, 0, 1))
+    return np.where(row <= top, grows, above * np.clip((end - row) / 2 + 0.5, 0, 1) * ~skin)
 
 
 def _filled_down(side: _Side) -> np.ndarray:

@@ -97,7 +97,7 @@ def _groups(anatomy: Anatomy, lips: np.ndarray, vertices: np.ndarray, faces: np.
     front, side = [0, 1], [2, 1]
     groups = []
     for member, sign in ((anatomy.ear_left, 1), (anatomy.ear_right, -1)):
-        ear, outer = member[faces].all(1), normals[:, 0] * sign > 0
+        ear, outer = member[faces].any(1), normals[:, 0] * sign > 0
         groups += [(ear & outer, side), (ear & ~outer, side)]
     groups += [(member[faces].all(1), front) for member in (anatomy.eye_left, anatomy.eye_right)]
     sockets, mouth, left = anatomy.sockets[faces].all(1), anatomy.mouth[faces].all(1), middle[:, 0] > 0

@@ -137,14 +137,15 @@ def meet_outline(
     points: np.ndarray,
     normals: np.ndarray,
     movable: np.ndarray,
-    ears: np.ndarray,
+    ears: tuple[np.ndarray, np.ndarray],
     covered: Raster,
 ) -> np.ndarray:
     """Move the mesh's side in the image plane so that its outline meets one of the portrait's.
 
     Args:
         outline: (S, S) bool. reach: share of the crop's side up to which the two outlines are taken for the same.
-        points: (V, 3) head space. normals: (V, 3) unit. movable, ears: (V,) bool. covered: raster of the head.
+        points: (V, 3) head space. normals: (V, 3) unit. movable: (V,) bool. ears: (V,) bool each; one moves as a whole.
+        covered: raster of the head.
 
     Returns:
         (V, 3) head space; depths unchanged.
@@ -165,17 +166,34 @@ def meet_outline(
     near, at = cKDTree(anchors).query(pixels, k=min(12, len(anchors)))
     weight = np.exp(-((near / (SPREAD * size)) ** 2) / 2).reshape(len(pixels), -1)
     shift = (weight[..., None] * shifts[at].reshape(*weight.shape, 2)).sum(1) / (weight.sum(1) + 0.3)[:, None]
-    free = np.where(ears, 1.0, np.clip((FRONTAL - portrait.facing(points, normals)) / 0.3, 0, 1))
+    free = np.where(np.any(ears, 0), 1.0, np.clip((FRONTAL - portrait.facing(points, normals)) / 0.3, 0, 1))
     shift *= (free * movable)[:, None]
     depth = camera.to_camera(points)[:, 2]
-    return camera.unproject(pixels + shift, depth)
+    return camera.unproject(_each_as_one(pixels, pixels + shift, ears), depth)
+
+
+def _each_as_one(pixels: np.ndarray, moved: np.ndarray, parts: tuple[np.ndarray, ...]) -> np.ndarray:
+    """(V, 2), `moved` with each of the parts (V,) bool by the affine map of its pixels (V, 2) that comes nearest to it:
+    moved one by one, the vertices of an ear fold it."""
+    moved = moved.copy()
+    for part in parts:
+        if part.any():
+            basis = np.column_stack([pixels[part], np.ones(part.sum())])
+            moved[part] = basis @ np.linalg.lstsq(basis, moved[part], rcond=None)[0]
+    return moved
 
 
 def keep_inside(
-    portrait: Portrait, safe: np.ndarray, reach: float, points: np.ndarray, movable: np.ndarray
+    portrait: Portrait,
+    safe: np.ndarray,
+    reach: float,
+    points: np.ndarray,
+    movable: np.ndarray,
+    ears: tuple[np.ndarray, ...] = (),
 ) -> np.ndarray:
     """Points (V, 3) in head space of which the movable ones (V,) bool that lie outside of a part (S, S) bool of the
-    photo are moved to its nearest place, at their depth, if that is no farther than `reach`, pixels."""
+    photo are moved to its nearest place, at their depth, if that is no farther than `reach`, pixels; ears (V,) bool
+    each as a whole, so nearly there."""
     size, camera = portrait.size, portrait.camera
     if not safe.any():
         return points
@@ -186,4 +204,6 @@ def keep_inside(
     out &= ((pixels >= 0) & (pixels < [size, portrait.bottom])).all(1)
     moved = pixels.copy()
     moved[out] = np.stack([columns[row[out], column[out]], rows[row[out], column[out]]], 1) + 0.5
+    moved = _each_as_one(pixels, moved, ears)
+    out |= np.any(ears, 0) if ears else out
     return np.where(out[:, None], camera.unproject(moved, camera.to_camera(points)[:, 2]), points)
