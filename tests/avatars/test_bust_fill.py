@@ -1,12 +1,19 @@
 """Colours and hair where the photo shows none."""
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 
 from backend.avatars.bust.anatomy import Anatomy
+from backend.avatars.bust.atlas import SIZE
+from backend.avatars.bust.build import build_bust
 from backend.avatars.bust.fill import LEAST_PATCHES, continue_detail, fill_vertices, patches, pores
+from backend.avatars.bust.portrait import SKIN, Portrait
 
-SIZE = (32, 16)
+PATCH = (32, 16)
+MOUTH_CORNER = 61
 STRIPE = 8
 
 
@@ -20,7 +27,7 @@ def striped():
 
 def test_detail_goes_on_in_its_direction_and_contrast(striped):
     detail, known = striped
-    unknown = continue_detail(detail, known, SIZE)[:, 128:, 0]
+    unknown = continue_detail(detail, known, PATCH)[:, 128:, 0]
     assert unknown.std() == pytest.approx(10, rel=0.2)
     assert np.abs(np.diff(unknown, axis=0)).mean() < 0.3 * np.abs(np.diff(unknown, axis=1)).mean()
 
@@ -28,18 +35,18 @@ def test_detail_goes_on_in_its_direction_and_contrast(striped):
 def test_patches_are_as_known_as_is_said():
     known = np.zeros((100, 100), bool)
     known[:, :50] = True
-    corners = patches(known, SIZE, 1.0)
+    corners = patches(known, PATCH, 1.0)
     assert len(corners)
-    assert all(known[y : y + SIZE[0], x : x + SIZE[1]].all() for y, x in corners)
-    assert len(patches(known, SIZE, 0.5)) > len(corners)
+    assert all(known[y : y + PATCH[0], x : x + PATCH[1]].all() for y, x in corners)
+    assert len(patches(known, PATCH, 0.5)) > len(corners)
 
 
 def test_where_little_is_known_no_detail_is_made(striped):
     detail, _ = striped
     known = np.zeros(detail.shape[:2], bool)
     known[:8, :8] = True
-    assert not continue_detail(detail, known, SIZE).any()
-    assert len(patches(known, SIZE, 0.3)) <= LEAST_PATCHES
+    assert not continue_detail(detail, known, PATCH).any()
+    assert len(patches(known, PATCH, 0.3)) <= LEAST_PATCHES
 
 
 def test_skin_has_pores_where_there_is_stubble():
@@ -80,3 +87,21 @@ def test_the_jaw_s_direction_lies_in_its_skin(astronaut, head_model):
     assert not length[anatomy.eyes | anatomy.ears | anatomy.torso].any()
     chin = np.argmin(np.linalg.norm(vertices - head_model.landmark_positions(vertices)[152], axis=1))
     assert abs(along[chin, 0]) > 0.9
+
+
+def test_what_lies_beyond_a_face_s_outline_is_not_painted_on_it(astronaut, head_model):
+    """Magenta around the face, where the photo shows neck and earrings: on the neck it stays."""
+    portrait = Portrait.of(astronaut.tracked)
+    below_ears = np.arange(portrait.size)[:, None] > astronaut.tracked.landmarks[MOUTH_CORNER, 1] - 30
+    face = np.where(below_ears, cv2.erode(portrait.face, np.ones((31, 31))), 1).astype(np.float32)
+    color = portrait.color.copy()
+    color[(face < 0.9) & (portrait.regions[..., SKIN] > 0.5)] = [255, 0, 255]
+    mesh, _ = build_bust(astronaut.tracked, replace(portrait, face=face, color=color), head_model)
+    column, row = (mesh.uv * [1, -1] * SIZE + [0, SIZE]).astype(int).T
+    texture = mesh.texture[row.clip(0, SIZE - 1), column.clip(0, SIZE - 1)].astype(int)
+    magenta = np.zeros(len(mesh.vertices), bool)
+    magenta[mesh.faces] = (np.minimum(texture[:, 0], texture[:, 2]) - texture[:, 1] > 100)[mesh.uv_faces]
+    anatomy, count = Anatomy.of(head_model), len(head_model.v_template)
+    cheek = anatomy.skin & ~anatomy.ears & (mesh.vertices[:count, 1] > mesh.vertices[:count][anatomy.mouth, 1].mean())
+    assert magenta[:count][anatomy.neck].any()
+    assert not magenta[:count][cheek].any()

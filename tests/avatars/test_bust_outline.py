@@ -9,7 +9,7 @@ from scipy.ndimage import map_coordinates
 
 from backend.avatars.bust.anatomy import Anatomy
 from backend.avatars.bust.atlas import TORSO_BOX
-from backend.avatars.bust.build import fit_head
+from backend.avatars.bust.build import fit_to_outline
 from backend.avatars.bust.chart import POLE_ROWS, RadialChart
 from backend.avatars.bust.hair import build_hair, head_chart, skull_radius
 from backend.avatars.bust.outline import fit_height
@@ -214,7 +214,7 @@ def test_an_ear_that_meets_the_outline_is_not_folded(fitted, head_model, wider):
     drawn = with_outline(portrait, head, wider, 8, HAIR)
     lowest = float(vertices[:, 1].min())
     above_torso = faces[~anatomy.torso[faces].any(1)]
-    moved = fit_head(drawn, head_model, anatomy, vertices, above_torso, lowest)
+    moved = fit_to_outline(drawn, head_model, anatomy, vertices, above_torso, lowest)
     ear = faces[anatomy.ears[faces].all(1)]
     before, after = (np.cross(v[ear[:, 1]] - v[ear[:, 0]], v[ear[:, 2]] - v[ear[:, 0]]) for v in (vertices, moved))
     assert np.abs(moved - vertices)[anatomy.ears].max() > 0.002

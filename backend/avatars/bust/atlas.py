@@ -231,6 +231,7 @@ def paint_head(
     normals: np.ndarray,
     skin: np.ndarray,
     ears: np.ndarray,
+    neck: np.ndarray,
     depth: np.ndarray,
     openness: np.ndarray,
     along_jaw: np.ndarray,
@@ -240,7 +241,7 @@ def paint_head(
 
     Args:
         vertices: (n, 3) head space. faces: (F, 3). corners: (F, 3, 2) atlas pixels. normals: (n, 3) unit.
-        skin, ears: (n,) bool, vertices that are skin (not eyes, sockets, mouth), and the ears'.
+        skin, ears, neck: (n,) bool, vertices that are skin (not eyes, sockets, mouth), the ears' and the neck's.
         depth: (S, S) metres, what the portrait sees of these faces.
         openness: (n,) in [0, 1], see `ambient_occlusion`. along_jaw: (n, 3), see `Anatomy.along_jaw`.
     """
@@ -249,10 +250,13 @@ def paint_head(
     behind = portrait.camera.to_camera(vertices)[:, 2] - portrait.sample(
         np.where(np.isfinite(depth), depth, 9).astype(np.float32), pixels
     )
+    # Beyond the face's outline the photo shows neck, ears and what hangs from them.
+    face = (~(neck | ears)).astype(float)
+    known = 1 - face * (1 - portrait.sample(portrait.face, pixels))
     own = portrait.regions[..., SKIN] + portrait.regions[..., EYEWEAR]
     pure = cv2.erode(portrait.regions[..., SKIN], np.ones((7, 7)))
     inner = cv2.erode(portrait.regions[..., SKIN], np.ones((13, 13))) ** 2
-    known = smoothstep(facing, *SEEN) * (behind < BEHIND) * portrait.sample(inner, pixels)
+    known *= smoothstep(facing, *SEEN) * (behind < BEHIND) * portrait.sample(inner, pixels)
     inside = ((pixels > 1) & (pixels < portrait.size - 1)).all(1)
     known = known * inside
     soft = cv2.GaussianBlur(portrait.color * inner[..., None], (0, 0), 3.0)
@@ -273,14 +277,15 @@ def paint_head(
     order = np.where(ears, 1 - np.abs(vertices[:, 0]), 2 - smoothstep(facing, 0.0, 0.3) * (behind < BEHIND))
     flat = np.column_stack([corners.reshape(-1, 2), order[faces.ravel()]])
     raster = rasterize(flat, split, width, height)
-    attributes = np.column_stack([pixels, facing, base, behind, ears, under])[faces.ravel()]
+    attributes = np.column_stack([pixels, facing, base, behind, ears, under, face])[faces.ravel()]
     values = interpolate(raster, split, attributes)
     at, fill = values[..., :2], values[..., 3:6]
-    facing, behind, ear, under = (values[..., i] for i in (2, 6, 7, 8))
+    facing, behind, ear, under, face = (values[..., i] for i in (2, 6, 7, 8, 9))
     narrow = smoothstep(facing, 0.25, 0.6)
     shown = narrow * portrait.sample(own, at) + (1 - narrow) * portrait.sample(pure, at)
     square_on = smoothstep(facing, *SEEN) * (1 - ear) + smoothstep(facing, *SEEN_EAR) * ear
     seen = square_on * (behind < BEHIND) * smoothstep(shown, 0.35, 0.75) * raster.covered
+    seen *= 1 - face * (1 - portrait.sample(portrait.face, at))
     photo = portrait.sample(portrait.color, at)
     # Towards the outline, what is unlike skin is an edge of hair or of an ear.
     seen *= _trusted(photo, seen, np.where(ear > 0, np.minimum(facing, TRUSTED[0]), facing))

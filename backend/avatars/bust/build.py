@@ -69,7 +69,7 @@ def build_bust(tracked: TrackedPortrait, portrait: Portrait, model: HeadModel) -
     vertices = tracked.vertices.astype(float)
     lowest = _lowest(portrait, vertices)
     above_torso = model.faces[~anatomy.torso[model.faces].any(1)]
-    vertices = fit_head(portrait, model, anatomy, vertices, above_torso, lowest)
+    vertices = fit_to_outline(portrait, model, anatomy, vertices, above_torso, lowest)
     hair = build_hair(portrait, anatomy, vertices, model.faces, lowest)
     torso = build_torso(portrait, model, anatomy, vertices, _seen(camera, vertices, above_torso).covered, lowest)
     end = vertices[anatomy.neck, 1].min() - UNDER_TORSO
@@ -89,7 +89,18 @@ def build_bust(tracked: TrackedPortrait, portrait: Portrait, model: HeadModel) -
     openness = _openness(vertices, normals, faces, hair, torso)
     jaw = anatomy.along_jaw(model, vertices)
     head_layer = paint_head(
-        portrait, vertices, faces, corners, normals, anatomy.skin, anatomy.ears, head_seen.depth, openness, jaw, under
+        portrait,
+        vertices,
+        faces,
+        corners,
+        normals,
+        anatomy.skin,
+        anatomy.ears,
+        anatomy.neck | anatomy.torso,
+        head_seen.depth,
+        openness,
+        jaw,
+        under,
     )
     for box, layer in ((HEAD_BOX.beside(SMALL_BOX), head_layer), (HAIR_BOX, hair_layer), (TORSO_BOX, torso_layer)):
         if layer is not None:
@@ -106,7 +117,7 @@ def build_bust(tracked: TrackedPortrait, portrait: Portrait, model: HeadModel) -
     return join(tracked, model, parts, atlas, confidence)
 
 
-def fit_head(
+def fit_to_outline(
     portrait: Portrait, model: HeadModel, anatomy: Anatomy, vertices: np.ndarray, faces: np.ndarray, lowest: float
 ) -> np.ndarray:
     """The head (V, 3) drawn to the person's outline.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numba import njit, prange
 from scipy import ndimage
@@ -11,12 +12,15 @@ from scipy import ndimage
 from backend.geometry.sampling import sample
 from backend.protocol.camera import Camera
 from backend.tracking import TrackedPortrait
+from backend.tracking.landmarks import FACE_OVAL
 
 BACKGROUND, SKIN, HAIR, HEADWEAR, CLOTHING, EYEWEAR = range(6)
 BORDER = 4
 """Pixels from the picture's edge within which an outline is the edge's, not the person's."""
 TURNED = np.radians(15)
 """Radians from which on a head is turned: the outline on its far side is that of the face."""
+EYE_CORNERS, JAW_SOFT = (33, 263), 1.5
+"""Landmarks, and pixels over which the jaw's edge is soft."""
 RAY_STEP = 0.0006
 """Metres between the places along a ray that are looked up."""
 
@@ -29,6 +33,7 @@ class Portrait:
         camera: square, over head space.
         regions: (S, S, 6) float32 in [0, 1], background, skin, hair, headwear, clothing, eyewear.
         alpha: (S, S) float32, the person.
+        face: (S, S) float32 in [0, 1], where a pixel may be the face's: above the eyes, or within the landmarks' oval.
         color: (S, S, 3) float32 sRGB 0..255, the person's own colour, without the background mixed in.
         bottom: the row at which the photo ends below, pixels.
     """
@@ -36,6 +41,7 @@ class Portrait:
     camera: Camera
     regions: np.ndarray
     alpha: np.ndarray
+    face: np.ndarray
     color: np.ndarray
     bottom: float
 
@@ -47,7 +53,8 @@ class Portrait:
         regions[..., 1:] *= (found.alpha / np.maximum(1 - regions[..., BACKGROUND], 1e-3)).clip(0, 1)[..., None]
         regions[..., BACKGROUND] = 1 - regions[..., 1:].sum(-1)
         bottom = np.flatnonzero(tracked.valid.any(1)).max() + 1.0
-        return cls(tracked.camera, regions, found.alpha, found.foreground.astype(np.float32), float(bottom))
+        face = _within_jaw(tracked.landmarks, len(regions))
+        return cls(tracked.camera, regions, found.alpha, face, found.foreground.astype(np.float32), float(bottom))
 
     @property
     def size(self) -> int:
@@ -100,6 +107,14 @@ class Portrait:
         pixels = self.camera.project(origins + np.nan_to_num(far)[..., None] * directions)
         open_end = (pixels < BORDER).any(-1) | (pixels > [self.size - BORDER, self.bottom - BORDER]).any(-1)
         return np.where(np.isnan(far) | open_end, np.inf, far)
+
+
+def _within_jaw(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """See `Portrait.face`."""
+    oval = landmarks[list(FACE_OVAL), :2]
+    face = cv2.fillPoly(np.zeros((size, size), np.float32), [np.rint(oval).astype(np.int32)], 1.0)
+    face[: int(np.clip(landmarks[list(EYE_CORNERS), 1].mean(), 0, size))] = 1
+    return cv2.GaussianBlur(face, (0, 0), JAW_SOFT)
 
 
 @njit(cache=True, parallel=True, nogil=True)
