@@ -10,10 +10,9 @@ from backend.avatars.bust.anatomy import Anatomy
 from backend.avatars.bust.atlas import SIZE
 from backend.avatars.bust.build import build_bust
 from backend.avatars.bust.fill import LEAST_PATCHES, continue_detail, fill_vertices, patches, pores
-from backend.avatars.bust.portrait import SKIN, Portrait
+from backend.avatars.bust.portrait import Portrait
 
 PATCH = (32, 16)
-MOUTH_CORNER = 61
 STRIPE = 8
 
 
@@ -90,18 +89,17 @@ def test_the_jaw_s_direction_lies_in_its_skin(astronaut, head_model):
 
 
 def test_what_lies_beyond_a_face_s_outline_is_not_painted_on_it(astronaut, head_model):
-    """Magenta around the face, where the photo shows neck and earrings: on the neck it stays."""
+    """There the photo shows neck and earrings: the neck takes it, the cheek has none of it."""
     portrait = Portrait.of(astronaut.tracked)
-    below_ears = np.arange(portrait.size)[:, None] > astronaut.tracked.landmarks[MOUTH_CORNER, 1] - 30
-    face = np.where(below_ears, cv2.erode(portrait.face, np.ones((31, 31))), 1).astype(np.float32)
-    color = portrait.color.copy()
-    color[(face < 0.9) & (portrait.regions[..., SKIN] > 0.5)] = [255, 0, 255]
-    mesh, _ = build_bust(astronaut.tracked, replace(portrait, face=face, color=color), head_model)
-    column, row = (mesh.uv * [1, -1] * SIZE + [0, SIZE]).astype(int).T
-    texture = mesh.texture[row.clip(0, SIZE - 1), column.clip(0, SIZE - 1)].astype(int)
-    magenta = np.zeros(len(mesh.vertices), bool)
-    magenta[mesh.faces] = (np.minimum(texture[:, 0], texture[:, 2]) - texture[:, 1] > 100)[mesh.uv_faces]
+    narrow = replace(portrait, face=cv2.erode(portrait.face, np.ones((31, 31))))
+    mesh, _ = build_bust(astronaut.tracked, narrow, head_model)
     anatomy, count = Anatomy.of(head_model), len(head_model.v_template)
-    cheek = anatomy.skin & ~anatomy.ears & (mesh.vertices[:count, 1] > mesh.vertices[:count][anatomy.mouth, 1].mean())
-    assert magenta[:count][anatomy.neck].any()
-    assert not magenta[:count][cheek].any()
+    column, row = (mesh.uv * [1, -1] * SIZE + [0, SIZE]).astype(int).clip(0, SIZE - 1).T
+    confidence = np.zeros(len(mesh.vertices), np.uint8)
+    confidence[mesh.faces] = mesh.confidence[row, column][mesh.uv_faces]
+    pixels = portrait.camera.project(mesh.vertices[:count])
+    beyond = portrait.sample(narrow.face, pixels) < 0.01
+    jaw = anatomy.skin & ~(anatomy.neck | anatomy.torso | anatomy.ears) & beyond
+    assert (portrait.sample(portrait.face, pixels[jaw]) > 0.9).sum() > 20
+    assert np.mean(confidence[:count][jaw] > 10) < 0.05
+    assert confidence[:count][anatomy.neck & beyond].max() > 200
