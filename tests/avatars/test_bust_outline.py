@@ -8,12 +8,12 @@ import pytest
 from scipy.ndimage import map_coordinates
 
 from backend.avatars.bust.anatomy import Anatomy
-from backend.avatars.bust.atlas import TORSO_BOX
+from backend.avatars.bust.atlas import HAIR_BOX, TORSO_BOX, paint_hair
 from backend.avatars.bust.build import fit_to_outline
 from backend.avatars.bust.chart import POLE_ROWS, RadialChart
 from backend.avatars.bust.hair import build_hair, head_chart, skull_radius
 from backend.avatars.bust.outline import fit_height
-from backend.avatars.bust.portrait import BACKGROUND, CLOTHING, HAIR, SKIN, Portrait
+from backend.avatars.bust.portrait import BACKGROUND, CLOTHING, HAIR, HEADWEAR, SKIN, Portrait
 from backend.avatars.bust.torso import ABOVE, COLLAR_GAP, COLUMNS, OVER_NECK, STEP, _collar, _column, _neck_limit
 from backend.geometry.rasterizer import rasterize
 
@@ -219,3 +219,23 @@ def test_an_ear_that_meets_the_outline_is_not_folded(fitted, head_model, wider):
     before, after = (np.cross(v[ear[:, 1]] - v[ear[:, 0]], v[ear[:, 2]] - v[ear[:, 0]]) for v in (vertices, moved))
     assert np.abs(moved - vertices)[anatomy.ears].max() > 0.002
     assert ((before * after).sum(1) > 0).all()
+
+
+def test_hair_below_headwear_goes_on_as_hair(fitted, head_model):
+    """Round the head, each at the height at which the photo shows it."""
+    portrait, _, _, vertices, head = fitted
+    anatomy = Anatomy.of(head_model)
+    drawn = with_outline(portrait, head, 1.3, 20, HAIR)
+    ears = drawn.camera.project(vertices[anatomy.ears])[:, 1].min()
+    brim = (np.flatnonzero(drawn.alpha.any(1))[0] + 2 * ears) / 3
+    above = np.arange(drawn.size)[:, None] < brim
+    regions = drawn.regions.copy()
+    regions[..., HEADWEAR] = drawn.regions[..., HAIR] * above
+    regions[..., HAIR] *= ~above
+    color = np.broadcast_to(np.where(above, 220.0, 40.0)[..., None], portrait.color.shape).astype(np.float32)
+    drawn = replace(drawn, regions=regions, color=color)
+    hair = build_hair(drawn, anatomy, vertices, head_model.faces, float(vertices[:, 1].min()))
+    back = paint_hair(drawn, hair).rgba[:, :20, :3].mean((1, 2))
+    per_row = HAIR_BOX.height / hair.chart.shape[0]
+    assert back[int(4 * per_row)] > 150
+    assert back[int((hair.chart.cap_rows + 2) * per_row)] < 90

@@ -20,8 +20,9 @@ BESIDE_JAW = (0.04, 0.02)
 """Metres from the jaw's edge over which its side ends."""
 LOBES = 0.2
 """Share of an ear's vertices that lie lower than the hairline beside it."""
-AROUND_EAR, STANDS_OFF = 0.07, 0.0025
-"""Metres around an ear's middle from which the head under it is known, and by which an ear stands off it."""
+AROUND_EAR, STANDS_OFF, LEAST_EAR = 0.07, 0.0025, 8
+"""Metres around an ear's middle from which the head under it is known, and by which an ear stands off it, with so many
+vertices at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +89,11 @@ class Anatomy:
             for name, sign in (("ear_left", 1), ("ear_right", -1))
         )
         # A model's own region of an ear may be wide.
-        above_lobes = named("ear_left", "ear_right") & (up > np.quantile(up[ear_left | ear_right], LOBES))
+        ears = ear_left | ear_right
+        above_lobes = named("ear_left", "ear_right") & (up > (np.quantile(up[ears], LOBES) if ears.any() else 0))
         # The hairline rises from the nape over the ears to the brow.
         hairline = np.clip(1.6 * (forward + 0.4) + 0.3, -1.1, 0.9)
-        on_scalp = head & (up > hairline) & ~ear_left & ~ear_right & ~in_mouth
+        on_scalp = head & (up > hairline) & ~ears & ~in_mouth
         eyes = (model.v_template[side_of].mean(0) for side_of in (left, right))
         to_eye = np.min([np.linalg.norm(model.v_template - eye, axis=1) for eye in eyes], 0) / apart
         # The head's lower edge rises from the chin to the nape.
@@ -102,7 +104,7 @@ class Anatomy:
             eye_right=right,
             ear_left=ear_left,
             ear_right=ear_right,
-            scalp=(part("scalp", on_scalp) | above_lobes & on_scalp) & ~ear_left & ~ear_right,
+            scalp=(part("scalp", on_scalp) | above_lobes & on_scalp) & ~ears,
             neck=part("neck", on_neck & ~torso),
             torso=torso,
             mouth=part("mouth_interior", in_mouth) | named("tongue"),
@@ -123,6 +125,8 @@ class Anatomy:
 def _auricle(model: HeadModel, region: np.ndarray, head: np.ndarray) -> np.ndarray:
     """(V,) bool: what stands off a head in the region of an ear (V,) bool; the region itself where the head around it
     tells nothing."""
+    if not region.any():
+        return region
     points = model.v_template
     middle = points[region].mean(0)
     across, along = (points - middle)[:, 0] * np.sign(middle[0]), (points - middle)[:, 1:]
@@ -133,5 +137,7 @@ def _auricle(model: HeadModel, region: np.ndarray, head: np.ndarray) -> np.ndarr
         return region
     head_there = basis @ np.linalg.lstsq(basis[around], across[around], rcond=None)[0]
     standing = region & (across - head_there > STANDS_OFF)
+    if standing.sum() < LEAST_EAR:
+        return region
     # What it encloses is its hollow.
-    return standing | (region & (Delaunay(along[standing]).find_simplex(along) >= 0))
+    return standing | (region & (Delaunay(along[standing], qhull_options="QJ").find_simplex(along) >= 0))

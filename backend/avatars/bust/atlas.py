@@ -13,7 +13,7 @@ from backend.avatars.bust.chart import RadialChart
 from backend.avatars.bust.fill import continue_detail, fill_vertices, patches, pores, pull_push, strands, typical
 from backend.avatars.bust.hair import HairSurface
 from backend.avatars.bust.islands import Box
-from backend.avatars.bust.portrait import BACKGROUND, CLOTHING, EYEWEAR, HEADWEAR, SKIN, Portrait
+from backend.avatars.bust.portrait import BACKGROUND, CLOTHING, EYEWEAR, HEADWEAR, SKIN, Portrait, smooth_rows
 from backend.avatars.bust.torso import TorsoSurface
 from backend.geometry.rasterizer import interpolate, rasterize
 from backend.geometry.smoothstep import smoothstep
@@ -45,8 +45,10 @@ a photo shows that shows enough to go on with."""
 STRANDS_PER_DEPTH = 3500.0
 """Texels of Gaussian along strands for each metre that hair stands off the skull."""
 HALF = 0.5
+ROUND = 8.0
+"""Texels of blur between rows that go round a head as headwear and as hair."""
 WORN = 0.84
-"""Share of what covers a head from which on it is headwear, not hair."""
+"""Share of what covers a head from which on it is headwear alone; below the rest of it, hair alone."""
 SHAVEN_DEPTH, SHAVEN_CHROMA, SHAVEN_LIGHT, GREY_LIGHT = (0.022, 0.032), (0.1, 0.16), (0.75, 0.95), (1.25, 1.45)
 """See `_shaven`: depths of hair, its spread over red, green and blue as a share of their mean, its
 brightness as a share of skin's, and from where on it is grey hair's."""
@@ -91,6 +93,7 @@ class ChartTexels:
         texels = self.resample(grid)
         self.pixels, self.facing, self.upward = texels[..., :2], texels[..., 2], texels[..., 3]
         size = portrait.size
+        self.azimuth = np.linspace(-np.pi, np.pi, columns)
         self.inside = ((self.pixels > 0) & (self.pixels < size)).all(-1)
         self.seen = smoothstep(self.facing, *SEEN) * self.inside
 
@@ -115,22 +118,29 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     square_on = smoothstep(texels.facing, 0.2, 0.5)
     lends = (known > 0.8) & (texels.facing > LENDS)
     photo = portrait.sample(portrait.color, texels.pixels)
-    worn = portrait.regions[..., HEADWEAR].sum() / max(cover.sum(), 1e-6)
     trusted = _trusted(photo, known, texels.facing)
     known *= trusted
     depth = surface.radius - surface.skull
     longest = STRANDS_PER_DEPTH * (depth * surface.hidden).sum() / max(surface.hidden.sum(), 1e-6)
-    # An earring must not be copied with the lock that it lies on.
-    locks = lends & (typical(photo, known) > HALF)
-    if worn > WORN:
-        kind, invent = FOLDS, partial(continue_detail, size=FOLD)
-    elif len(patches(locks, LOCK, LOCKS_KNOWN)) > LOCKS_SHOWN:
-        lends, kind, invent = locks, LOCKS, partial(continue_detail, size=LOCK)
-    else:
-        kind, invent = STRANDS, partial(strands, longest=max(longest, 2.0))
     within = cv2.distanceTransform((portrait.alpha > HALF).astype(np.uint8), cv2.DIST_L2, 3)
     own = known * (LEAST_WEIGHT + smoothstep(portrait.sample(within, texels.pixels), *RIM))
-    color = _continued(photo, known, own, lends, texels, kind, invent)
+    headwear = portrait.regions[..., HEADWEAR]
+    worn = headwear.sum() / max(cover.sum(), 1e-6)
+    if 1 - WORN < worn < WORN:
+        # Each goes on from what the photo shows of it; between them lies the border that it shows.
+        share = portrait.sample(headwear / np.maximum(cover, 1e-3), texels.pixels)
+        parts = [w.astype(np.float32) for w in (smoothstep(share, 0.6, 0.4), smoothstep(share, 0.4, 0.6))]
+        hair, cloth = (
+            paint(photo, known * part, own * part, lends & (part > HALF), texels)
+            for paint, part in zip((partial(_hair, longest=longest), _cloth), parts, strict=True)
+        )
+        border = smoothstep(_goes_round(share, own, texels, portrait), 0.35, 0.65)[:, None, None]
+        color = hair + (cloth - hair) * border
+        color = photo * known[..., None] + color * (1 - known[..., None])
+    elif worn > HALF:
+        color = _cloth(photo, known, own, lends, texels)
+    else:
+        color = _hair(photo, known, own, lends, texels, longest)
     mean = (color * own[..., None]).sum((0, 1)) / max(own.sum(), 1e-6)
     skin = _skin_color(portrait)
     shaven = _shaven(surface.depth, mean, skin) * (1 - known[..., None])
@@ -179,7 +189,7 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     photo = portrait.sample(portrait.color, texels.pixels)
     cloth_lends, skin_lends = (known * smoothstep(part, 0.4, 0.8) for part in (cloth, chest))
     folds = (cloth_lends > 0.8) & (texels.facing > LENDS)
-    filled = _continued(photo, cloth_lends, cloth_lends, folds, texels, FOLDS, partial(continue_detail, size=FOLD))
+    filled = _cloth(photo, cloth_lends, cloth_lends, folds, texels)
     skin = pull_push(photo, skin_lends * typical(photo, skin_lends))
     # What the outline shows goes on behind it: an open collar does not.
     turned = portrait.turned(texels.along_row(surface.chart.azimuth))
@@ -300,6 +310,33 @@ def paint_head(
     return Layer(
         np.dstack([color, np.full(color.shape[:2], 255.0)]).astype(np.float32), seen[..., 0].astype(np.float32)
     )
+
+
+def _goes_round(share: np.ndarray, weight: np.ndarray, texels: ChartTexels, portrait: Portrait) -> np.ndarray:
+    """(H,) of shares (H, W): what each row shows towards the outline; rows that show nothing take their neighbours'."""
+    aside = np.abs(np.sin(portrait.turned(texels.along_row(texels.azimuth))))
+    weight = weight * (LEAST_WEIGHT + smoothstep(aside, 0.5, 0.9))
+    rows = weight.sum(1)
+    mean = np.where(rows > LEAST_SEEN, (share * weight).sum(1) / np.maximum(rows, 1e-6), np.nan)
+    return smooth_rows(mean, ROUND)
+
+
+def _hair(
+    photo: np.ndarray, known: np.ndarray, colors: np.ndarray, lends: np.ndarray, texels: ChartTexels, longest: float
+) -> np.ndarray:
+    """See `_continued`; in locks where the photo shows enough of them, else in strands of `longest` texels at most."""
+    # An earring must not be copied with the lock that it lies on.
+    locks = lends & (typical(photo, known) > HALF)
+    if len(patches(locks, LOCK, LOCKS_KNOWN)) > LOCKS_SHOWN:
+        return _continued(photo, known, colors, locks, texels, LOCKS, partial(continue_detail, size=LOCK))
+    return _continued(photo, known, colors, lends, texels, STRANDS, partial(strands, longest=max(longest, 2.0)))
+
+
+def _cloth(
+    photo: np.ndarray, known: np.ndarray, colors: np.ndarray, lends: np.ndarray, texels: ChartTexels
+) -> np.ndarray:
+    """See `_continued`; in folds."""
+    return _continued(photo, known, colors, lends, texels, FOLDS, partial(continue_detail, size=FOLD))
 
 
 def _continued(
