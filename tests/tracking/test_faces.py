@@ -89,7 +89,7 @@ def test_a_number_that_no_face_has(open_head, two):
 @pytest.mark.parametrize("name", ["astronaut", "hopper"])
 def test_of_a_profile_it_is_not_said_that_there_is_no_face(open_head, name):
     avatar = register_bust(real_portraits()[name], open_head)
-    for yaw in (75, 90, -90):
+    for yaw in (90, -90):
         camera = camera_from_side(avatar.tracked.camera, yaw, 0, 512)
         profile = bytes_over_grey(avatar.render([camera], avatar.tracked.parameters)[0].rgba)
         assert refused(profile, open_head) == "face_hidden"
