@@ -45,6 +45,8 @@ a photo shows that shows enough to go on with."""
 STRANDS_PER_DEPTH = 3500.0
 """Texels of Gaussian along strands for each metre that hair stands off the skull."""
 HALF = 0.5
+UNLIKE_HAIR = 60.0
+"""Grey levels by which headwear is brighter or darker than the hair beside it, or of another colour."""
 ROUND = 8.0
 """Texels of blur between rows that go round a head as headwear and as hair."""
 WORN = 0.84
@@ -126,10 +128,12 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     own = known * (LEAST_WEIGHT + smoothstep(portrait.sample(within, texels.pixels), *RIM))
     headwear = portrait.regions[..., HEADWEAR]
     worn = headwear.sum() / max(cover.sum(), 1e-6)
-    if 1 - WORN < worn < WORN:
+    share = portrait.sample(headwear / np.maximum(cover, 1e-3), texels.pixels)
+    parts = [part.astype(np.float32) for part in (smoothstep(share, 0.6, 0.4), smoothstep(share, 0.4, 0.6))]
+    means = [(photo * (own * part)[..., None]).sum((0, 1)) / max((own * part).sum(), 1e-6) for part in parts]
+    # What is as bright as hair is hair that the parser takes for headwear, in part.
+    if 1 - WORN < worn < WORN and np.abs(means[0] - means[1]).max() > UNLIKE_HAIR:
         # Each goes on from what the photo shows of it; between them lies the border that it shows.
-        share = portrait.sample(headwear / np.maximum(cover, 1e-3), texels.pixels)
-        parts = [w.astype(np.float32) for w in (smoothstep(share, 0.6, 0.4), smoothstep(share, 0.4, 0.6))]
         hair, cloth = (
             paint(photo, known * part, own * part, lends & (part > HALF), texels)
             for paint, part in zip((partial(_hair, longest=longest), _cloth), parts, strict=True)
@@ -137,7 +141,7 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
         border = smoothstep(_goes_round(share, own, texels, portrait), 0.35, 0.65)[:, None, None]
         color = hair + (cloth - hair) * border
         color = photo * known[..., None] + color * (1 - known[..., None])
-    elif worn > HALF:
+    elif worn > WORN:
         color = _cloth(photo, known, own, lends, texels)
     else:
         color = _hair(photo, known, own, lends, texels, longest)
