@@ -126,25 +126,7 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     longest = STRANDS_PER_DEPTH * (depth * surface.hidden).sum() / max(surface.hidden.sum(), 1e-6)
     within = cv2.distanceTransform((portrait.alpha > HALF).astype(np.uint8), cv2.DIST_L2, 3)
     own = known * (LEAST_WEIGHT + smoothstep(portrait.sample(within, texels.pixels), *RIM))
-    headwear = portrait.regions[..., HEADWEAR]
-    worn = headwear.sum() / max(cover.sum(), 1e-6)
-    share = portrait.sample(headwear / np.maximum(cover, 1e-3), texels.pixels)
-    parts = [part.astype(np.float32) for part in (smoothstep(share, 0.6, 0.4), smoothstep(share, 0.4, 0.6))]
-    means = [(photo * (own * part)[..., None]).sum((0, 1)) / max((own * part).sum(), 1e-6) for part in parts]
-    # What is as bright as hair is hair that the parser takes for headwear, in part.
-    if 1 - WORN < worn < WORN and np.abs(means[0] - means[1]).max() > UNLIKE_HAIR:
-        # Each goes on from what the photo shows of it; between them lies the border that it shows.
-        hair, cloth = (
-            paint(photo, known * part, own * part, lends & (part > HALF), texels)
-            for paint, part in zip((partial(_hair, longest=longest), _cloth), parts, strict=True)
-        )
-        border = smoothstep(_goes_round(share, own, texels, portrait), 0.35, 0.65)[:, None, None]
-        color = hair + (cloth - hair) * border
-        color = photo * known[..., None] + color * (1 - known[..., None])
-    elif worn > WORN:
-        color = _cloth(photo, known, own, lends, texels)
-    else:
-        color = _hair(photo, known, own, lends, texels, longest)
+    color = _hair_and_headwear(portrait, photo, known, own, lends, texels, longest)
     mean = (color * own[..., None]).sum((0, 1)) / max(own.sum(), 1e-6)
     skin = _skin_color(portrait)
     shaven = _shaven(surface.depth, mean, skin) * (1 - known[..., None])
@@ -314,6 +296,38 @@ def paint_head(
     return Layer(
         np.dstack([color, np.full(color.shape[:2], 255.0)]).astype(np.float32), seen[..., 0].astype(np.float32)
     )
+
+
+def _hair_and_headwear(
+    portrait: Portrait,
+    photo: np.ndarray,
+    known: np.ndarray,
+    own: np.ndarray,
+    lends: np.ndarray,
+    texels: ChartTexels,
+    longest: float,
+) -> np.ndarray:
+    """See `_continued`; as hair, as cloth, or, where the photo shows both, each where it is.
+
+    Args:
+        longest: see `_hair`.
+    """
+    headwear = portrait.regions[..., HEADWEAR]
+    worn = headwear.sum() / max(portrait.cover.sum(), 1e-6)
+    share = portrait.sample(headwear / np.maximum(portrait.cover, 1e-3), texels.pixels)
+    of_cloth = smoothstep(share, 0.4, 0.6).astype(np.float32)
+    of_hair = 1 - of_cloth
+    means = [
+        (photo * (own * part)[..., None]).sum((0, 1)) / max((own * part).sum(), 1e-6) for part in (of_hair, of_cloth)
+    ]
+    # What is as bright as hair is hair that the parser takes for headwear, in part.
+    if 1 - WORN < worn < WORN and np.abs(means[0] - means[1]).max() > UNLIKE_HAIR:
+        # Each goes on from what the photo shows of it; between them lies the border that it shows.
+        hair = _hair(photo, known * of_hair, own * of_hair, lends & (of_hair > HALF), texels, longest)
+        cloth = _cloth(photo, known * of_cloth, own * of_cloth, lends & (of_cloth > HALF), texels)
+        border = smoothstep(_goes_round(share, own, texels, portrait), 0.35, 0.65)[:, None, None]
+        return photo * known[..., None] + (hair + (cloth - hair) * border) * (1 - known[..., None])
+    return _cloth(photo, known, own, lends, texels) if worn > WORN else _hair(photo, known, own, lends, texels, longest)
 
 
 def _goes_round(share: np.ndarray, weight: np.ndarray, texels: ChartTexels, portrait: Portrait) -> np.ndarray:

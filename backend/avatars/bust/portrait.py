@@ -19,8 +19,8 @@ BORDER = 4
 """Pixels from the picture's edge within which an outline is the edge's, not the person's."""
 TURNED = np.radians(15)
 """Radians from which on a head is turned: the outline on its far side is that of the face."""
-EYE_CORNERS, JAW_SOFT = (33, 263), 1.5
-"""Landmarks, and pixels over which the jaw's edge is soft."""
+EYE_CORNERS, OVAL_SOFT = (33, 263), 1.5
+"""Landmarks, and pixels over which the oval's edge is soft."""
 RAY_STEP = 0.0006
 """Metres between the places along a ray that are looked up."""
 
@@ -53,7 +53,7 @@ class Portrait:
         regions[..., 1:] *= (found.alpha / np.maximum(1 - regions[..., BACKGROUND], 1e-3)).clip(0, 1)[..., None]
         regions[..., BACKGROUND] = 1 - regions[..., 1:].sum(-1)
         bottom = np.flatnonzero(tracked.valid.any(1)).max() + 1.0
-        face = _within_jaw(tracked.landmarks, len(regions))
+        face = _within_oval(tracked.landmarks, len(regions))
         return cls(tracked.camera, regions, found.alpha, face, found.foreground.astype(np.float32), float(bottom))
 
     @property
@@ -109,12 +109,12 @@ class Portrait:
         return np.where(np.isnan(far) | open_end, np.inf, far)
 
 
-def _within_jaw(landmarks: np.ndarray, size: int) -> np.ndarray:
+def _within_oval(landmarks: np.ndarray, size: int) -> np.ndarray:
     """See `Portrait.face`."""
     oval = landmarks[list(FACE_OVAL), :2]
-    face = cv2.fillPoly(np.zeros((size, size), np.float32), [np.rint(oval).astype(np.int32)], 1.0)
+    face = cv2.fillPoly(np.zeros((size, size), np.float32), [np.rint(oval).astype(np.int32)], (1.0,))
     face[: int(np.clip(landmarks[list(EYE_CORNERS), 1].mean(), 0, size))] = 1
-    return cv2.GaussianBlur(face, (0, 0), JAW_SOFT)
+    return cv2.GaussianBlur(face, (0, 0), OVAL_SOFT)
 
 
 @njit(cache=True, parallel=True, nogil=True)
