@@ -95,7 +95,7 @@ class ChartTexels:
         texels = self.resample(grid)
         self.pixels, self.facing, self.upward = texels[..., :2], texels[..., 2], texels[..., 3]
         size = portrait.size
-        self.azimuth = np.linspace(-np.pi, np.pi, columns)
+        self.azimuth = self.along_row(np.linspace(-np.pi, np.pi, columns))
         self.inside = ((self.pixels > 0) & (self.pixels < size)).all(-1)
         self.seen = smoothstep(self.facing, *SEEN) * self.inside
 
@@ -150,7 +150,7 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     alpha = alpha * (1 - texels.resample(surface.bare))
     if portrait.seen_side:
         # The far side of somebody who is turned away is like the near one.
-        far = np.sin(texels.along_row(surface.chart.azimuth))
+        far = np.sin(texels.azimuth)
         far = smoothstep(-far * portrait.seen_side, 0.0, 0.2)[None] * (1 - square_on * texels.inside)
         alpha = alpha + (alpha[:, ::-1] - alpha) * far
     alpha = _without_islands(alpha, ISLAND)
@@ -178,7 +178,7 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     filled = _cloth(photo, cloth_lends, cloth_lends, folds, texels)
     skin = pull_push(photo, skin_lends * typical(photo, skin_lends))
     # What the outline shows goes on behind it: an open collar does not.
-    turned = portrait.turned(texels.along_row(surface.chart.azimuth))
+    turned = portrait.turned(texels.azimuth)
     aside = np.sin(turned) * portrait.seen_side if portrait.seen_side else np.abs(np.sin(turned))
     beside = 0.05 + smoothstep(aside - 2 * (np.cos(turned) < 0), 0.5, 0.9)[None]
     # Hair that lies on a chest says nothing of what is under it.
@@ -314,25 +314,29 @@ def _hair_and_headwear(
     """
     headwear = portrait.regions[..., HEADWEAR]
     worn = headwear.sum() / max(portrait.cover.sum(), 1e-6)
-    share = portrait.sample(headwear / np.maximum(portrait.cover, 1e-3), texels.pixels)
-    of_cloth = smoothstep(share, 0.4, 0.6).astype(np.float32)
-    of_hair = 1 - of_cloth
-    means = [
-        (photo * (own * part)[..., None]).sum((0, 1)) / max((own * part).sum(), 1e-6) for part in (of_hair, of_cloth)
-    ]
-    # What is as bright as hair is hair that the parser takes for headwear, in part.
-    if 1 - WORN < worn < WORN and np.abs(means[0] - means[1]).max() > UNLIKE_HAIR:
-        # Each goes on from what the photo shows of it; between them lies the border that it shows.
-        hair = _hair(photo, known * of_hair, own * of_hair, lends & (of_hair > HALF), texels, longest)
-        cloth = _cloth(photo, known * of_cloth, own * of_cloth, lends & (of_cloth > HALF), texels)
-        border = smoothstep(_goes_round(share, own, texels, portrait), 0.35, 0.65)[:, None, None]
-        return photo * known[..., None] + (hair + (cloth - hair) * border) * (1 - known[..., None])
-    return _cloth(photo, known, own, lends, texels) if worn > WORN else _hair(photo, known, own, lends, texels, longest)
+    if worn > WORN:
+        return _cloth(photo, known, own, lends, texels)
+    if worn > 1 - WORN:
+        share = portrait.sample(headwear / np.maximum(portrait.cover, 1e-3), texels.pixels)
+        of_cloth = smoothstep(share, 0.4, 0.6).astype(np.float32)
+        of_hair = 1 - of_cloth
+        means = [
+            (photo * (own * part)[..., None]).sum((0, 1)) / max((own * part).sum(), 1e-6)
+            for part in (of_hair, of_cloth)
+        ]
+        # What is as bright as hair is hair that the parser takes for headwear, in part.
+        if np.abs(means[0] - means[1]).max() > UNLIKE_HAIR:
+            # Each goes on from what the photo shows of it; between them lies the border that it shows.
+            hair = _hair(photo, known * of_hair, own * of_hair, lends & (of_hair > HALF), texels, longest)
+            cloth = _cloth(photo, known * of_cloth, own * of_cloth, lends & (of_cloth > HALF), texels)
+            border = smoothstep(_goes_round(share, own, texels, portrait), 0.35, 0.65)[:, None, None]
+            return photo * known[..., None] + (hair + (cloth - hair) * border) * (1 - known[..., None])
+    return _hair(photo, known, own, lends, texels, longest)
 
 
 def _goes_round(share: np.ndarray, weight: np.ndarray, texels: ChartTexels, portrait: Portrait) -> np.ndarray:
     """(H,) of shares (H, W): what each row shows towards the outline; rows that show nothing take their neighbours'."""
-    aside = np.abs(np.sin(portrait.turned(texels.along_row(texels.azimuth))))
+    aside = np.abs(np.sin(portrait.turned(texels.azimuth)))
     weight = weight * (LEAST_WEIGHT + smoothstep(aside, 0.5, 0.9))
     rows = weight.sum(1)
     mean = np.where(rows > LEAST_SEEN, (share * weight).sum(1) / np.maximum(rows, 1e-6), np.nan)
