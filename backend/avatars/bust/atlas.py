@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from backend.avatars.bust.chart import RadialChart
-from backend.avatars.bust.fill import continue_detail, fill_vertices, patches, pores, pull_push, strands, typical
+from backend.avatars.bust.fill import alike, continue_detail, fill_vertices, patches, pores, pull_push, strands, typical
 from backend.avatars.bust.hair import HairSurface
 from backend.avatars.bust.islands import Box
 from backend.avatars.bust.portrait import BACKGROUND, CLOTHING, EYEWEAR, HEADWEAR, SKIN, Portrait, smooth_rows
@@ -42,7 +42,7 @@ part's contrast that made-up ones have: what is invented should not draw the eye
 FOLD, LOCK, LOCKS_KNOWN, LOCKS_SHOWN = (96, 96), (160, 80), 0.9, 400
 """Texels of the patches that folds and locks are taken from; how much of a lock is known, and how many patches of them
 a photo shows that shows enough to go on with."""
-STRANDS_PER_DEPTH = 3500.0
+STRANDS_PER_DEPTH = 1000.0
 """Texels of Gaussian along strands for each metre that hair stands off the skull."""
 HALF = 0.5
 UNLIKE_HAIR = 60.0
@@ -63,6 +63,8 @@ THREAD, CRACK = 15, 41
 a crack."""
 TUFT = 51
 """Texels up to which what stands out of hair, or into it, is a strand of the photo."""
+SEAM = 12.0
+"""Texels of Gaussian beside what is seen of skin over which what is made up becomes like it."""
 RIM = (1.5, 8.0)
 """Pixels from the person's outline between which hair's colour goes from the light's around it to its own."""
 LEAST_WEIGHT = 0.003
@@ -261,7 +263,9 @@ def paint_head(
     # A beard is no rim of light, but unlike most skin.
     jaw = np.linalg.norm(along_jaw, axis=1)
     usual = np.maximum(typical(colors, known * skin), jaw * typical(colors, known * jaw))
-    base = fill_vertices(faces, normals, vertices, openness, along_jaw, colors, known * skin * usual)
+    # Rims of light and shadow along the outline belong to the photo's own side: they go on nowhere.
+    square = smoothstep(facing, *TRUSTED)
+    base = fill_vertices(faces, normals, vertices, openness, along_jaw, colors, known * skin * usual * square)
     under = np.zeros(len(vertices))
     if hair is not None:
         scalp, under = _under_hair(vertices, skin & ~ears, *hair)
@@ -273,10 +277,11 @@ def paint_head(
     order = np.where(ears, 1 - np.abs(vertices[:, 0]), 2 - smoothstep(facing, 0.0, 0.3) * (behind < BEHIND))
     flat = np.column_stack([corners.reshape(-1, 2), order[faces.ravel()]])
     raster = rasterize(flat, split, width, height)
-    attributes = np.column_stack([pixels, facing, base, behind, ears, under, face])[faces.ravel()]
+    aside = np.abs(normals @ portrait.camera.extrinsics[0, :3])
+    attributes = np.column_stack([pixels, facing, base, behind, ears, under, face, aside])[faces.ravel()]
     values = interpolate(raster, split, attributes)
     at, fill = values[..., :2], values[..., 3:6]
-    facing, behind, ear, under, face = (values[..., i] for i in (2, 6, 7, 8, 9))
+    facing, behind, ear, under, face, aside = (values[..., i] for i in (2, 6, 7, 8, 9, 10))
     narrow = smoothstep(facing, 0.25, 0.6)
     shown = narrow * portrait.sample(own, at) + (1 - narrow) * portrait.sample(pure, at)
     square_on = smoothstep(facing, *SEEN) * (1 - ear) + smoothstep(facing, *SEEN_EAR) * ear
@@ -285,11 +290,13 @@ def paint_head(
     photo = portrait.sample(portrait.color, at)
     # Towards the outline, what is unlike skin is an edge of hair or of an ear.
     seen *= _trusted(photo, seen, np.where(ear > 0, np.minimum(facing, TRUSTED[0]), facing))
+    seen *= 1 - smoothstep(aside, 0.3, 0.7) * (1 - smoothstep(facing, *TRUSTED)) * (1 - alike(photo, fill)) * (under < HALF)
     seen = np.minimum(seen, cv2.GaussianBlur(seen.astype(np.float32), (0, 0), 3) * 1.3)
     seen = np.clip(seen, 0, 1)
     skull = np.s_[:, : HEAD_BOX.width]
     seen[skull] = _without_islands(seen[skull], ISLAND)
     fill[skull] += (1 - under[skull][..., None]) * pores(photo[skull], (seen[skull] > 0.8) & (facing[skull] > LENDS))
+    fill[skull] += (1 - under[skull][..., None]) * _joining(photo[skull] - fill[skull], seen[skull])
     seen = seen[..., None]
     color = photo * seen + fill * (1 - seen)
     color = _padded(color, raster.covered)
@@ -457,6 +464,12 @@ def _under_hair(
         borderMode=cv2.BORDER_CONSTANT,
     )[0]
     return 0.85 * values[:, :3], smoothstep(values[:, 3] / 255, 0.15, 0.85) * skin
+
+
+def _joining(difference: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """What takes a fill to the photo (H, W, 3) that is seen (H, W), fading out beside it: no seam shows."""
+    near = cv2.GaussianBlur(difference * seen[..., None], (0, 0), SEAM)
+    return near / (cv2.GaussianBlur(seen, (0, 0), SEAM)[..., None] + 0.1)
 
 
 def _padded(color: np.ndarray, covered: np.ndarray) -> np.ndarray:

@@ -21,6 +21,8 @@ ENOUGH = 0.02
 OPPONENT = np.array([[0.3, 0.6, -0.5], [0.6, -0.6, -0.5], [0.1, 0.0, 1.0]], np.float32)
 """sRGB to brightness, red against green and blue against yellow."""
 MOST_SAMPLES = 20_000
+ALIKE = np.array([25.0, 8.0, 10.0], np.float32)
+"""Differences of brightness and of two opponent colours from which on colours are unlike."""
 TYPICAL, LEAST_SPREAD, LEAST_COUNT = 2.5, np.array([25.0, 4.0, 5.0], np.float32), 50
 
 
@@ -30,7 +32,7 @@ STRAND_CONTRAST = (1.0, 2.0, 2.5, 2.5)
 """Standard deviations between those Gaussians that hair has at least; the photo may show too little of it to tell."""
 STRAND_LENGTH = ((0.56, 0.74), (3.0, 60.0))
 """Coherence of the structure tensor, and texels of Gaussian that draw strands out there."""
-PORES, PORE_SIZES, PORE_ROWS, USUAL_SKIN, MOST_PORES = 0.6, (1.0, 4.0), 8, 25, 1.5
+PORES, PORE_SIZES, PORE_ROWS, USUAL_SKIN, MOST_PORES = 0.4, (1.0, 4.0), 8, 25, 1.5
 """How much of the photo's fine contrast skin has that it does not show, the texels of the Gaussians between which it
 lies, the rows over which it changes, the percentile of it that is skin's, not a feature's, and what a row may have of
 what rows have in the middle."""
@@ -99,6 +101,12 @@ def typical(colors: np.ndarray, weight: np.ndarray, asked: np.ndarray | None = N
     squared = distance * distance
     result[asked] = 1 / (1 + (squared * squared).sum(-1))
     return result
+
+
+def alike(colors: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """How far colours (..., 3) are like others, (...) in [0, 1]."""
+    distance = ((colors - others) @ OPPONENT / ALIKE) ** 2
+    return 1 / (1 + distance.sum(-1) ** 2)
 
 
 def patches(known: np.ndarray, size: tuple[int, int], share: float) -> np.ndarray:

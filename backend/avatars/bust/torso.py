@@ -31,6 +31,8 @@ CLOSE = (0.015, 0.025, 0.04), (0.0, 0.006, 0.03)
 """Metres above the neck's lower end, and metres before the neck within which bare skin is the neck's own there."""
 WRAPS, RISE = (40.0, 55.0), 0.012
 """Degrees from the camera's azimuth between which a collar shows how high it is, and metres that it rises behind."""
+COLLAR_TOP, RISES = 0.05, 0.008
+"""Share of the columns beside a neck that show cloth above its collar, and metres that a collar rises behind."""
 MAX_SHIFT, SHIFT_COST = 0.07, 0.4
 """Metres that shoulders may be higher or lower than the head model's, and what a metre counts beside misfit."""
 SHOULDERS = 0.05
@@ -263,8 +265,8 @@ def _meet_outline(chart: RadialChart, base: np.ndarray, widths: list, portrait: 
 
 
 def _collar(chart: RadialChart, portrait: Portrait, radius: np.ndarray) -> np.ndarray:
-    """(columns,) row where clothing begins: as the photo shows at both sides of the neck and level round the back; in
-    front below the throat."""
+    """(columns,) row where clothing begins: as high as the photo shows at both sides of the neck, rising a little round
+    the back; in front below the throat."""
     pixels = portrait.camera.project(chart.points(radius))
     cloth = portrait.sample(portrait.regions[..., CLOTHING], pixels) > 0.5
     turned = portrait.turned(chart.azimuth)
@@ -272,11 +274,12 @@ def _collar(chart: RadialChart, portrait: Portrait, radius: np.ndarray) -> np.nd
     for sign in (-1, 1):
         beside = (np.degrees(turned * sign) > 40) & (np.degrees(turned * sign) < 95)
         first = np.where(cloth[:, beside].any(0), cloth[:, beside].argmax(0), np.nan)
-        tops.append(np.nanquantile(first, 0.25) if np.isfinite(first).any() else np.nan)
+        tops.append(np.nanquantile(first, COLLAR_TOP) if np.isfinite(first).any() else np.nan)
     known = [t for t in tops if np.isfinite(t)]
     fallback = float(np.mean(known)) if known else float(ABOVE / chart.step)
     left_right = [t if np.isfinite(t) else fallback for t in tops]
     right = 0.5 + 0.5 * np.sin(turned)
     collar = (1 - right) * left_right[0] + right * left_right[1]
     before = np.clip((WRAPS[1] - np.degrees(np.abs(turned))) / (WRAPS[1] - WRAPS[0]), 0, 1)
+    collar = collar - RISES / chart.step * np.clip(-np.cos(turned), 0, 1)
     return collar + before * np.maximum((ABOVE + BLEND) / chart.step - collar, 0)

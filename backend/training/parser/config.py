@@ -16,6 +16,7 @@ class AugmentationConfig(StrictSettings, frozen=True):
             shifted: the same of its place.
         cut: the photo ends inside the crop.
         replaced: people and portraits get another background.
+        dyed: hair, headwear and clothing get other colours.
         spectacles, headwear: who wears none gets painted ones.
         occluded: something stands before the person.
         monochrome, blurred, compressed: the whole picture.
@@ -26,6 +27,7 @@ class AugmentationConfig(StrictSettings, frozen=True):
     shifted: Share = 0.08
     cut: Share = 0.3
     replaced: Share = 0.6
+    dyed: Share = 0.4
     spectacles: Share = 0.2
     headwear: Share = 0.15
     occluded: Share = 0.1

@@ -22,7 +22,7 @@ from backend.training.parser.headwear import put_on_headwear
 from backend.training.parser.spectacles import put_on_spectacles
 
 LARGEST_TURN = 40.0
-EYEWEAR, HEADWEAR = CLASSES.index("eyewear"), CLASSES.index("headwear")
+HAIR, HEADWEAR, CLOTHING, EYEWEAR = (CLASSES.index(name) for name in ("hair", "headwear", "clothing", "eyewear"))
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,8 @@ def draw_sample(
         matrix[0] = -matrix[0]
         matrix[0, 2] += size - 1
     image, foreground, alpha, labels, valid = warped(picture, matrix, size)
+    if rng.random() < config.dyed:
+        image, foreground = _dyed(image, foreground, alpha, labels, rng)
     if rng.random() < config.replaced:
         lit = _graded(foreground, rng, 0.5)
         image = over(lit, alpha, _background(others, size, rng))
@@ -77,6 +79,25 @@ def draw_sample(
     if rng.random() < config.cut:
         valid = valid & _photo_edge(size, rng)
     return labelled(_developed(image, config, rng), valid, labels, alpha, foreground)
+
+
+def _dyed(
+    image: np.ndarray, foreground: np.ndarray, alpha: np.ndarray, labels: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Picture and foreground with hair, headwear and clothing of other colours, so that texture and place tell them."""
+    light = cv2.cvtColor(foreground, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    dyed = foreground.astype(np.float32)
+    for region in (HAIR, HEADWEAR, CLOTHING):
+        inside = labels == region
+        if not inside.any() or rng.random() < 0.5:
+            continue
+        # Hair is grey, brown, red or fair; cloth may be anything.
+        tint = np.r_[1, rng.uniform(0.6, 1), rng.uniform(0.3, 1)] if region == HAIR else rng.uniform(0.2, 1, 3)
+        color = rng.uniform(12, 230) * tint * np.clip(light / (light[inside].mean() + 4), 0, 2.5)[..., None]
+        cover = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), 1)[..., None]
+        dyed += (color - dyed) * cover
+    whole = image + (dyed - foreground) * alpha[..., None]
+    return tuple(np.clip(np.rint(x), 0, 255).astype(np.uint8) for x in (whole, dyed))
 
 
 def _background(others: Sequence[LabelledPicture], size: int, rng: np.random.Generator) -> np.ndarray:
