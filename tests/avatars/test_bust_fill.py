@@ -9,7 +9,8 @@ import pytest
 from backend.avatars.bust.anatomy import Anatomy
 from backend.avatars.bust.atlas import SIZE
 from backend.avatars.bust.build import build_bust
-from backend.avatars.bust.fill import LEAST_PATCHES, continue_detail, fill_vertices, patches, pores
+from backend.avatars.bust.fill import LEAST_PATCHES, continue_detail, fill_vertices, patches, pores, strands
+from backend.avatars.bust.paint_head import joining, like_the_fill
 from backend.avatars.bust.portrait import Portrait
 from flame.geometry import vertex_normals
 
@@ -58,6 +59,37 @@ def test_skin_has_pores_where_there_is_stubble():
     rough = made.std((1, 2))
     assert rough[150:].mean() > 5 * rough[:60].mean()
     assert np.abs(made.mean()) < 0.5
+
+
+def test_short_hair_has_short_strands(striped):
+    """As long as it is, strands are drawn out downwards."""
+    detail, known = striped
+    lengths = []
+    for longest in (3.0, 12.0):
+        made = strands(detail, known, longest)[..., 0]
+        lengths.append(made.std() / np.diff(made, axis=0).std())
+    assert lengths[0] < 0.5 * lengths[1]
+
+
+def test_a_fill_joins_the_photo_without_a_step():
+    """Beside what is seen it is like it, farther away as it was; where nothing is seen nothing changes."""
+    seen = np.zeros((200, 300), np.float32)
+    seen[:, :150] = 1
+    joined = joining(np.full((200, 300, 3), 40, np.float32), seen)
+    assert joined[:, 151].min() > 30
+    assert np.abs(joined[:, 220:]).max() < 1
+    assert not joining(np.full((200, 300, 3), 40, np.float32), 0 * seen).any()
+
+
+@pytest.mark.parametrize("light", [70.0, -70.0])
+def test_a_rim_of_light_stays_in_its_own_view(light):
+    """Along a face's sides, what is unlike the skin beside it is not taken; under a chin, or square on, it is."""
+    skin = np.full((1, 4, 3), 120.0)
+    rim = skin + np.array([light, light, light, 5.0])[None, :, None]
+    facing, aside = np.array([[0.3, 0.9, 0.3, 0.3]]), np.array([[0.9, 0.9, 0.1, 0.9]])
+    taken = like_the_fill(rim, skin, facing, aside)[0]
+    assert taken[0] < 0.1
+    assert (taken[1:] > 0.95).all()
 
 
 @pytest.mark.parametrize("brightness", [60.0, 200.0])

@@ -8,11 +8,12 @@ import pytest
 from scipy.ndimage import map_coordinates
 
 from backend.avatars.bust.anatomy import Anatomy
-from backend.avatars.bust.atlas import HAIR_BOX, TORSO_BOX, paint_hair
+from backend.avatars.bust.atlas import HAIR_BOX, TORSO_BOX
 from backend.avatars.bust.build import fit_to_outline
 from backend.avatars.bust.chart import POLE_ROWS, RadialChart
 from backend.avatars.bust.hair import build_hair, head_chart, skull_radius
 from backend.avatars.bust.outline import fit_height
+from backend.avatars.bust.paint_hair import paint_hair
 from backend.avatars.bust.portrait import BACKGROUND, CLOTHING, HAIR, HEADWEAR, SKIN, Portrait
 from backend.avatars.bust.torso import ABOVE, COLLAR_GAP, COLUMNS, OVER_NECK, STEP, _collar, _column, _neck_limit
 from backend.geometry.rasterizer import rasterize
@@ -104,6 +105,25 @@ def test_a_high_collar_leaves_the_throat_free(fitted):
     before = np.abs(np.degrees(portrait.turned(trunk.azimuth)))
     assert collar[before > 60].max() == 0
     assert collar[before < 40].min() >= ABOVE / STEP
+
+
+def test_a_collar_is_no_lower_behind_than_at_the_sides(fitted):
+    """Where one column shows cloth higher up than those beside it, the neck's outline does: the collar is as high."""
+    portrait, chart = fitted[:2]
+    trunk = RadialChart(chart.centre, 0, 60, COLUMNS, STEP)
+    points = trunk.points(np.full(trunk.shape, 0.08))
+    turned = np.degrees(portrait.turned(trunk.azimuth))
+    tops = np.where(np.abs(turned) > 70, 20, 40)
+    regions = np.zeros_like(portrait.regions)
+    rows = np.rint(portrait.camera.project(points)).astype(int).clip(0, portrait.size - 1)
+    for column, top in enumerate(tops):
+        if np.abs(turned[column]) < 90:
+            x, y = rows[top:, column].T
+            regions[y, x, CLOTHING] = 1
+    regions[..., CLOTHING] = cv2.dilate(regions[..., CLOTHING], np.ones((5, 5)))
+    collar = _collar(trunk, replace(portrait, regions=regions), np.full(trunk.shape, 0.08))
+    behind = np.cos(np.radians(turned)) < -0.5
+    assert collar[behind].max() <= 21
 
 
 def test_the_torso_has_no_crack_at_the_outline(avatar):

@@ -1,5 +1,6 @@
 """The parser's training: what samples are, that it learns, and that interruptions change nothing."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -51,6 +52,26 @@ def test_without_changes_a_sample_is_the_trackers_crop():
     plain, drawn = plain_sample(picture, size=64), draw_sample(picture, [picture], still, 64, np.random.default_rng(3))
     agree = max(np.mean(labels == plain.labels) for labels in (drawn.labels, drawn.labels[:, ::-1]))
     assert agree > 0.99
+
+
+def test_hair_and_clothes_change_their_colour_and_skin_does_not():
+    picture, rng = drawn_person("p", "0", 1), np.random.default_rng(4)
+    kept = dict(
+        turned=0, scaled=0, shifted=0, cut=0, replaced=0, spectacles=0, headwear=0, occluded=0, monochrome=0, blurred=0
+    )
+    tint = AugmentationConfig(**kept, compressed=0, dyed=1)
+    changed = {name: [] for name in ("skin", "hair", "clothing")}
+    for _ in range(8):
+        sample = draw_sample(picture, [picture], tint, 64, rng)
+        plain = plain_sample(picture, size=64)
+        mirrored = np.mean(sample.labels == plain.labels) < np.mean(sample.labels[:, ::-1] == plain.labels)
+        found = sample.foreground[:, ::-1] if mirrored else sample.foreground
+        for name, values in changed.items():
+            part = cv2.erode((plain.labels == CLASSES.index(name)).astype(np.uint8), np.ones((5, 5))) > 0
+            values.append(np.abs(found.astype(float) - plain.foreground)[part].mean())
+    assert max(changed["skin"]) < 3
+    assert max(changed["hair"]) > 30
+    assert max(changed["clothing"]) > 30
 
 
 def test_spectacles_cover_the_eyes_and_are_labelled():

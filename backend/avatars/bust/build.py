@@ -6,17 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from backend.avatars.bust.anatomy import Anatomy
-from backend.avatars.bust.atlas import (
-    HAIR_BOX,
-    HEAD_BOX,
-    SIZE,
-    SMALL_BOX,
-    TEETH_BOX,
-    TORSO_BOX,
-    paint_hair,
-    paint_head,
-    paint_torso,
-)
+from backend.avatars.bust.atlas import HAIR_BOX, HEAD_BOX, SIZE, SMALL_BOX, TEETH_BOX, TORSO_BOX
 from backend.avatars.bust.chart import RadialChart
 from backend.avatars.bust.fill import smooth_vertices
 from backend.avatars.bust.hair import HairSurface, build_hair, head_chart, skull_radius
@@ -36,6 +26,9 @@ from backend.avatars.bust.outline import (
     meet_outline,
     scale_radially,
 )
+from backend.avatars.bust.paint_hair import paint_hair
+from backend.avatars.bust.paint_head import paint_head
+from backend.avatars.bust.paint_torso import paint_torso
 from backend.avatars.bust.part import Part, join, joint_weights
 from backend.avatars.bust.portrait import Portrait
 from backend.avatars.bust.torso import TorsoSurface, build_torso, tuck_neck

@@ -97,7 +97,11 @@ def _dyed(
         cover = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), 1)[..., None]
         dyed += (color - dyed) * cover
     whole = image + (dyed - foreground) * alpha[..., None]
-    return tuple(np.clip(np.rint(x), 0, 255).astype(np.uint8) for x in (whole, dyed))
+    return _bytes(whole), _bytes(dyed)
+
+
+def _bytes(colors: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(colors), 0, 255).astype(np.uint8)
 
 
 def _background(others: Sequence[LabelledPicture], size: int, rng: np.random.Generator) -> np.ndarray:
