@@ -73,6 +73,7 @@ class HairSurface:
     hidden: (rows, columns) in [0, 1]: how far hair covers what the photo does not show.
     bare: (rows, columns) in [0, 1]: the sides of a face, which hair in the photo lies behind.
     depth: of the hair in the photo: its greatest distance to what is none, as a share of the crop's side.
+    density: in [0, 1], below 1 where scalp shows through cropped hair.
     """
 
     chart: RadialChart
@@ -82,6 +83,7 @@ class HairSurface:
     hidden: np.ndarray
     bare: np.ndarray
     depth: float
+    density: float
 
 
 def head_chart(anatomy: Anatomy, vertices: np.ndarray, lowest: float) -> RadialChart:
@@ -124,13 +126,13 @@ def build_hair(
     radius = _inside_hull(chart, portrait, skull, radius, limit, bare.least)
     nape = _Nape.of(chart, grown, sides)
     scalp = np.maximum(np.clip(smooth(grown.astype(float), 1.5) * 1.6 - 0.2, 0, 1), nape.grows)
-    # Through cropped hair, which lies close, the scalp shows.
+    # Cropped hair lies close.
     dense = np.clip(deepest / DENSE, SPARSE, 1)
-    hidden = _hidden(chart, portrait, scalp, radius, sides, bare) * dense
+    hidden = _hidden(chart, portrait, scalp, radius, sides, bare)
     radius = skull + (radius - skull) * (1 - (1 - dense) * _behind(chart, portrait))
     # Towards its lower end hair that does not hang becomes shorter.
-    inner = np.clip(2 * smooth(scalp, TAPER) - 1, 0, 1) * (np.abs(scalp - hidden / dense) < 0.5)
-    hanging = smooth(np.clip(hidden / dense - scalp, 0, 1), 3.0) > 0.02
+    inner = np.clip(2 * smooth(scalp, TAPER) - 1, 0, 1) * (np.abs(scalp - hidden) < 0.5)
+    hanging = smooth(np.clip(hidden - scalp, 0, 1), 3.0) > 0.02
     inner = np.minimum(inner, np.maximum(nape.length(np.median(radius - skull)), hanging.any(0)))
     taper = np.where(hanging | (np.cos(chart.azimuth - portrait.azimuth) > 0.2)[None], 1.0, inner)
     radius = skull + np.maximum((radius - skull) * smooth(taper, 1.5), bare.least)
@@ -141,7 +143,7 @@ def build_hair(
     bare_ears = np.any([side.ear_mask & (not side.ear_covered) for side in sides], 0)
     root = smoothstep(smooth(ndimage.binary_dilation(bare_ears).astype(float), ROOT), 0.3, 0.7)
     tucked = radius - np.maximum(radius - skull + TUCK, 0) * root
-    return HairSurface(chart, skull, radius, tucked, hidden, smooth(bare.beside, 0.7), float(deepest))
+    return HairSurface(chart, skull, radius, tucked, hidden, smooth(bare.beside, 0.7), float(deepest), float(dense))
 
 
 class _Side:

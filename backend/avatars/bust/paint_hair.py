@@ -76,6 +76,8 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     skin = _skin_color(portrait)
     shaven = _shaven(surface.depth, mean, skin) * (1 - known[..., None])
     color = color * (1 - shaven) + STUBBLE * skin * shaven
+    # Through cropped hair the scalp shows.
+    color = color + (1 - surface.density) * (1 - known[..., None]) * (STUBBLE * skin - color)
     # Towards the outline a pixel is a wide strip of the surface: its neighbours count as well.
     wide = portrait.sample(cv2.dilate(cover, np.ones((5, 5))), texels.pixels)
     shown = shown * square_on + wide * (1 - square_on)
