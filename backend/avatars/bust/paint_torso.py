@@ -57,8 +57,9 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     aside = np.sin(turned) * portrait.seen_side if portrait.seen_side else np.abs(np.sin(turned))
     beside = 0.05 + smoothstep(aside - 2 * (np.cos(turned) < 0), 0.5, 0.9)[None]
     # Hair that lies on a chest says nothing of what is under it.
-    says = (known * np.clip(cloth + chest, 0, 1)).astype(np.float32)
-    cloth = cloth / np.maximum(cloth + chest, 1e-3)
+    own = cloth + chest
+    says = (known * np.clip(own, 0, 1)).astype(np.float32)
+    cloth = cloth / np.maximum(own, 1e-3)
     beside = says * beside
     usual = (cloth * beside).sum() / max(beside.sum(), 1e-6)
     likely = cloth * says + usual * (1 - says)
@@ -75,7 +76,8 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     color = photo * known[..., None] + filled * (1 - known[..., None])
     collar = texels.along_row(surface.collar)
     hidden = np.clip((texels.row[:, None] - collar[None]) / 1.5 + 0.5, 0, 1)
-    shown = np.clip(1 - nothing - neck, 0, 1)
+    # Hair hangs before what lies below a collar, and beside a neck before nothing.
+    shown = np.clip(own + (1 - nothing - neck - own) * hidden, 0, 1)
     # That the photo shows clothing counts sooner than that it shows none.
     hidden = hidden * (1 - smoothstep(texels.facing, 0.2, 0.45) * texels.inside)
     alpha = np.maximum(hidden, shown * smoothstep(texels.facing, 0.05, 0.2) * texels.inside)
