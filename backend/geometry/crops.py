@@ -12,7 +12,11 @@ FADE = 0.06
 
 
 def composite(
-    frame: np.ndarray, square: tuple[float, float, float], raw_crop: np.ndarray, refined_crop: np.ndarray
+    frame: np.ndarray,
+    square: tuple[float, float, float],
+    raw_crop: np.ndarray,
+    refined_crop: np.ndarray,
+    share: float = 1.0,
 ) -> np.ndarray:
     """Add (refined - raw) of a crop to a frame of any size; alpha stays the frame's.
 
@@ -21,6 +25,7 @@ def composite(
         square: x0, y0 and side of the crop in the frame's pixels; it may leave the frame, or be larger than it.
         raw_crop: (S, S, 4) uint8, the crop as rendered.
         refined_crop: (S, S, 3) uint8, the crop as refined.
+        share: of the change that is added.
 
     Returns:
         (H, W, 4) uint8.
@@ -35,7 +40,7 @@ def composite(
     # The change is known only where the crop shows the head: it travels with that weight and is divided by it, so
     # that an outline's pixels get their neighbours' change whole, not thinned by the nothing beside them.
     known = (raw_crop[..., 3:] > 0).astype(np.float32)
-    change = (refined_crop.astype(np.float32) - raw_crop[..., :3]) * known
+    change = share * (refined_crop.astype(np.float32) - raw_crop[..., :3]) * known
     carried = _resample(np.concatenate([change, known], axis=2), (x0 - left, y0 - top, side), size)
     change = carried[..., :3] / np.maximum(carried[..., 3:], 1e-3)
     fade_x, fade_y = _fade(left, right, x0, side), _fade(top, bottom, y0, side)

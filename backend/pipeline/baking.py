@@ -30,7 +30,9 @@ UNSEEN = 0.02
 def bake(registration: Registration, refiner: Refiner, preset: str) -> Registration:
     """The same avatar, a `textured` one, with refined colours in its texture."""
     texture = baked_texture(registration, refiner, preset)
-    return registration if texture is None else replace(registration, avatar=registration.avatar.with_texture(texture))
+    if texture is None:
+        return registration
+    return replace(registration, avatar=registration.avatar.with_texture(texture), baked_by=preset)
 
 
 def baked_texture(registration: Registration, refiner: Refiner, preset: str) -> np.ndarray | None:

@@ -107,7 +107,8 @@ class Pipeline:
             # Whoever paints changes the texture alone, again and again.
             like = next(filter(None, (self._find_known(k) for k in self._known if k[:4] == made_of)), None)
             avatar = (like.avatar if like else make(photo, model, progress, face=face)).with_texture(texture)
-            registration = Registration.of(avatar, model.checksum)
+            # A texture that comes along was baked when its avatar was made, wherever that was.
+            registration = Registration.of(avatar, model.checksum, self.catalog.baked_by)
         avatar_id = registration.avatar.id
         self._known[key] = avatar_id
         if avatar_id in self.store.ids:
@@ -249,7 +250,7 @@ class Pipeline:
             refined = refiner.refine_batch(views, state, noise_level, registration.seed, warn)
             yield
             for number, images in zip(numbers, refined, strict=True):
-                frames[number] = yield from crops[number].putting_back(images)
+                frames[number] = yield from crops[number].putting_back(images, preset)
         return frames
 
     def refine_sequence(
@@ -265,7 +266,7 @@ class Pipeline:
             For each view set a frame (H, W, 4) uint8 per camera.
         """
         refined = refine_in_order(self.refiner(preset), view_sets, preset, noise_level, warn)
-        return [crops.put_back(images) for crops, images in refined]
+        return [crops.put_back(images, preset) for crops, images in refined]
 
     def _head_model(self, name: str) -> HeadModel:
         if name not in self._head_models:

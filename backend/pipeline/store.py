@@ -13,6 +13,8 @@ import numpy as np
 from backend.avatars.base import Avatar
 from backend.protocol.errors import TurboPortraitError
 
+SHARE_ONCE_BAKED = 0.4
+
 
 @dataclass(eq=False)
 class Registration:
@@ -22,20 +24,27 @@ class Registration:
         avatar: what renders.
         reference: (S, S, 4) uint8, the portrait's crop with its matte.
         head_model_checksum: of the file that it was made with.
+        baked_by: the preset that baked its texture; empty for none.
         reference_states: preset -> what that refiner computed once from the reference.
     """
 
     avatar: Avatar
     reference: np.ndarray
     head_model_checksum: str
+    baked_by: str = ""
     reference_states: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, avatar: Avatar, head_model_checksum: str) -> Registration:
+    def of(cls, avatar: Avatar, head_model_checksum: str, baked_by: str = "") -> Registration:
         """Of an avatar that was just made."""
         tracked = avatar.tracked
         matte = np.rint(np.clip(tracked.matte, 0, 1) * 255).astype(np.uint8)
-        return cls(avatar, np.dstack([tracked.image, matte]), head_model_checksum)
+        return cls(avatar, np.dstack([tracked.image, matte]), head_model_checksum, baked_by)
+
+    def share_of_change(self, preset: str) -> float:
+        """How much of what a preset changes is shown: its texture has the most of what the same preset baked into it,
+        and twice refined is hazy between hair and skin."""
+        return SHARE_ONCE_BAKED if preset == self.baked_by else 1.0
 
     @property
     def seed(self) -> int:

@@ -59,20 +59,22 @@ class Crops:
         cameras = tuple(view_set.cameras[number].crop(*square, size) for number, square in squares.items())
         return cls(view_set, squares, cameras, tuple(avatar.render(cameras, view_set.parameters)))
 
-    def put_back(self, refined: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Add what refining changed to the raw frames, which keep their own detail: (H, W, 4) uint8 per camera."""
-        return complete(self.putting_back(refined))
+    def put_back(self, refined: Sequence[np.ndarray], preset: str) -> list[np.ndarray]:
+        """Add what refining by a preset changed to the raw frames, which keep their own detail: (H, W, 4) uint8 per
+        camera."""
+        return complete(self.putting_back(refined, preset))
 
-    def putting_back(self, refined: Sequence[np.ndarray]) -> Parts[list[np.ndarray]]:
+    def putting_back(self, refined: Sequence[np.ndarray], preset: str) -> Parts[list[np.ndarray]]:
         """`put_back` in parts."""
+        share = self.view_set.registration.share_of_change(preset)
         frames = [view.rgba for view in self.view_set.raw]
         for (number, square), view, image in zip(self.squares.items(), self.views, refined, strict=True):
-            frames[number] = yield from self._composed(frames[number], square, view.rgba, image)
+            frames[number] = yield from self._composed(frames[number], square, view.rgba, image, share)
         return frames
 
     @staticmethod
     def _composed(
-        frame: np.ndarray, square: Square, raw_crop: np.ndarray, refined_crop: np.ndarray
+        frame: np.ndarray, square: Square, raw_crop: np.ndarray, refined_crop: np.ndarray, share: float
     ) -> Parts[np.ndarray]:
         """`composite` by bands, which is the same and takes less memory."""
         x0, y0, side = square
@@ -80,7 +82,7 @@ class Crops:
         rows = max(1, PART_PIXELS // frame.shape[1])
         for top in range(0, len(frame), rows):
             band = slice(top, top + rows)
-            result[band] = composite(frame[band], (x0, y0 - top, side), raw_crop, refined_crop)
+            result[band] = composite(frame[band], (x0, y0 - top, side), raw_crop, refined_crop, share)
             yield
         return result
 

@@ -10,6 +10,7 @@ from backend.avatars.bust.anatomy import Anatomy
 from backend.avatars.bust.atlas import SIZE
 from backend.avatars.bust.build import build_bust
 from backend.avatars.bust.fill import LEAST_PATCHES, continue_detail, fill_vertices, patches, pores, strands
+from backend.avatars.bust.paint_hair import LONG_FRAY, SHORT_FRAY, frayed
 from backend.avatars.bust.paint_head import joining, like_the_fill
 from backend.avatars.bust.portrait import Portrait
 from flame.geometry import vertex_normals
@@ -69,6 +70,17 @@ def test_short_hair_has_short_strands(striped):
         made = strands(detail, known, longest)[..., 0]
         lengths.append(made.std() / np.diff(made, axis=0).std())
     assert lengths[0] < 0.5 * lengths[1]
+
+
+@pytest.mark.parametrize("kind", [LONG_FRAY, SHORT_FRAY])
+def test_a_made_up_edge_of_hair_is_of_strands(kind):
+    """Its lower end differs from column to column; far from it nothing changes."""
+    alpha = np.zeros((200, 300))
+    alpha[:100] = 1
+    ends = frayed(alpha, *kind)
+    assert (ends[:60] == 1).all()
+    assert not ends[140:].any()
+    assert (ends > 0.5).sum(0).std() > 1
 
 
 def test_a_fill_joins_the_photo_without_a_step():

@@ -7,6 +7,7 @@ import pytest
 from little_head import PORTRAIT, Brighten, little_catalog, looking_from, make_little_head, photo
 
 from backend.pipeline import Catalog, Pipeline
+from backend.pipeline.store import SHARE_ONCE_BAKED
 from backend.protocol.codec import decode_reply, encode
 from backend.protocol.errors import TurboPortraitError
 from backend.protocol.head_parameters import HeadParameters
@@ -106,6 +107,16 @@ def test_what_the_refiner_changes_is_baked_where_the_photo_is_unsure():
     assert len(refiner.calls) == 1
     assert np.array_equal(elsewhere.avatar.mesh().texture, texture)
     assert pipeline.register(photo(), "little", "open_head", quiet) is baked
+    # Its texture has the most of what that preset changes; the same is filmed wherever the texture comes along.
+    cameras = [looking_from((0, 0, 1))]
+    added = []
+    for registration in (baked, elsewhere, plain):
+        raw = pipeline.render_raw(registration, cameras, REST)
+        (frame,) = pipeline.refine(registration, cameras, REST, raw, "compact")
+        inside = raw[0].rgba[..., 3] == 255
+        added.append(np.median((frame.astype(int) - raw[0].rgba)[inside][:, :3]))
+    assert added[0] == added[1] == pytest.approx(SHARE_ONCE_BAKED * added[2], abs=1)
+    assert added[2] == pytest.approx(40, abs=3)
     # Without the weights there is an avatar, too.
     asked = []
     unready = Pipeline(replace(catalog, preset_ready=lambda name: bool(asked.append(name))), device="cpu")

@@ -183,9 +183,9 @@ def strands(detail: np.ndarray, known: np.ndarray, longest: float, seed: int = 0
     inner = inner if inner.sum() >= LEAST_COUNT else known
     for (fine, coarse), least in zip(pairwise(STRAND_WIDTHS), STRAND_CONTRAST, strict=True):
         band = cv2.GaussianBlur(grey, (0, 0), fine) - cv2.GaussianBlur(grey, (0, 0), coarse)
-        drawn = _drawn_noise(generator, (height, width), max(length, fine), fine, coarse)
+        drawn = drawn_noise(generator, (height, width), max(length, fine), fine, coarse)
         result += drawn / drawn.std() * max(band[inner].std() if measured else 0, least)
-    sway = _drawn_noise(generator, (height, width), *SWAY_SCALE, np.inf)
+    sway = drawn_noise(generator, (height, width), *SWAY_SCALE, np.inf)
     rows, columns = np.indices(known.shape, np.float32)
     columns = (columns + SWAY * sway / sway.std()) % (known.shape[1] - 1)
     return cv2.remap(result, columns, rows, cv2.INTER_LINEAR)[..., None] * tint
@@ -221,7 +221,7 @@ def _main_axis(samples: np.ndarray) -> np.ndarray:
     return (vectors[:, -1] * np.sign(vectors[:, -1].sum() or 1)).astype(np.float32)
 
 
-def _drawn_noise(
+def drawn_noise(
     generator: np.random.Generator, shape: tuple[int, int], length: float, fine: float, coarse: float
 ) -> np.ndarray:
     """Noise (H, W) between two Gaussians in x and smooth in y; periodic in x. Made small and enlarged, where smooth."""

@@ -74,6 +74,7 @@ class HairSurface:
     bare: (rows, columns) in [0, 1]: the sides of a face, which hair in the photo lies behind.
     depth: of the hair in the photo: its greatest distance to what is none, as a share of the crop's side.
     density: in [0, 1], below 1 where scalp shows through cropped hair.
+    long: (columns,) in [0, 1], whether hair goes on below the ears.
     """
 
     chart: RadialChart
@@ -84,6 +85,7 @@ class HairSurface:
     bare: np.ndarray
     depth: float
     density: float
+    long: np.ndarray
 
 
 def head_chart(anatomy: Anatomy, vertices: np.ndarray, lowest: float) -> RadialChart:
@@ -143,7 +145,17 @@ def build_hair(
     bare_ears = np.any([side.ear_mask & (not side.ear_covered) for side in sides], 0)
     root = smoothstep(smooth(ndimage.binary_dilation(bare_ears).astype(float), ROOT), 0.3, 0.7)
     tucked = radius - np.maximum(radius - skull + TUCK, 0) * root
-    return HairSurface(chart, skull, radius, tucked, hidden, smooth(bare.beside, 0.7), float(deepest), float(dense))
+    return HairSurface(
+        chart,
+        skull,
+        radius,
+        tucked,
+        hidden,
+        smooth(bare.beside, 0.7),
+        float(deepest),
+        float(dense),
+        _long(chart, sides),
+    )
 
 
 class _Side:

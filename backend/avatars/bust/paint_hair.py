@@ -23,7 +23,7 @@ from backend.avatars.bust.atlas import (
     trust,
     without_islands,
 )
-from backend.avatars.bust.fill import continue_detail, patches, strands, typical
+from backend.avatars.bust.fill import continue_detail, drawn_noise, patches, strands, typical
 from backend.avatars.bust.hair import HairSurface
 from backend.avatars.bust.portrait import HEADWEAR, SKIN, Portrait, smooth_rows
 from backend.geometry.smoothstep import smoothstep
@@ -48,6 +48,10 @@ SHAVEN_DEPTH, SHAVEN_CHROMA, SHAVEN_LIGHT, GREY_LIGHT = (0.022, 0.032), (0.1, 0.
 brightness as a share of skin's, and from where on it is grey hair's."""
 STUBBLE = 0.72
 """A shaven scalp's brightness as a share of skin's."""
+FRAY_SOFT = 7.0
+LONG_FRAY, SHORT_FRAY = (0.2, 0.35, 14.0, 0.8, 3.0), (0.16, 0.15, 4.0, 0.6, 1.8)
+"""Texels of blur of a made-up edge of hair; how far strands stand out of it or into it, as alpha, from which alpha on
+they are solid, texels of Gaussian along them, and of the two across between which their widths lie."""
 TUFT = 51
 """Texels up to which what stands out of hair, or into it, is a strand of the photo."""
 RIM = (1.5, 8.0)
@@ -95,6 +99,9 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     even = np.maximum(opened(closed(alpha, TUFT), TUFT), hidden)
     alpha = alpha + (even - alpha) * steep
     alpha = alpha * (1 - texels.resample(surface.bare))
+    long = texels.along_row(surface.long)[None]
+    ends = frayed(alpha, *LONG_FRAY) * long + frayed(alpha, *SHORT_FRAY) * (1 - long)
+    alpha = alpha + (ends - alpha) * steep
     if portrait.seen_side:
         # The far side of somebody who is turned away is like the near one.
         far = np.sin(texels.azimuth)
@@ -102,6 +109,13 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
         alpha = alpha + (alpha[:, ::-1] - alpha) * far
     alpha = without_islands(alpha, ISLAND)
     return Layer(np.dstack([color, 255 * alpha]).astype(np.float32), known * (alpha > 0.5))
+
+
+def frayed(alpha: np.ndarray, amount: float, hardness: float, length: float, fine: float, coarse: float) -> np.ndarray:
+    """Alpha (H, W) whose edges are the ends of strands; see LONG_FRAY."""
+    noise = drawn_noise(np.random.default_rng(0), (len(alpha), alpha.shape[1]), length, fine, coarse)
+    soft = cv2.GaussianBlur(alpha.astype(np.float32), (0, 0), FRAY_SOFT)
+    return smoothstep(soft + amount * noise / noise.std() * 4 * soft * (1 - soft), hardness, 1 - hardness)
 
 
 def _hair_and_headwear(
