@@ -9,7 +9,16 @@ import pytest
 from backend.avatars.bust.anatomy import Anatomy
 from backend.avatars.bust.atlas import SIZE
 from backend.avatars.bust.build import build_bust
-from backend.avatars.bust.fill import LEAST_PATCHES, continue_detail, fill_vertices, patches, pores, strands
+from backend.avatars.bust.fill import (
+    LEAST_PATCHES,
+    MOST_CONTRAST,
+    STRAND_CONTRAST,
+    continue_detail,
+    fill_vertices,
+    patches,
+    pores,
+    strands,
+)
 from backend.avatars.bust.paint_hair import LONG_FRAY, SHORT_FRAY, frayed
 from backend.avatars.bust.paint_head import joining, like_the_fill
 from backend.avatars.bust.portrait import Portrait
@@ -70,6 +79,15 @@ def test_short_hair_has_short_strands(striped):
         made = strands(detail, known, longest)[..., 0]
         lengths.append(made.std() / np.diff(made, axis=0).std())
     assert lengths[0] < 0.5 * lengths[1]
+
+
+def test_strands_are_not_as_dark_as_the_shadow_of_a_lock():
+    """However much the known part varies, what is made up stays calm; and it is never without any strands."""
+    noise = np.random.default_rng(0).normal(0, 1, (200, 256, 1)).astype(np.float32).repeat(3, -1)
+    noise = cv2.GaussianBlur(noise, (0, 0), 4)
+    known = np.ones((200, 256), bool)
+    weak, strong = (strands(scale / noise.std() * noise, known, 30.0).std() for scale in (1.0, 80.0))
+    assert 1 < weak < strong < MOST_CONTRAST * sum(STRAND_CONTRAST)
 
 
 @pytest.mark.parametrize("kind", [LONG_FRAY, SHORT_FRAY])

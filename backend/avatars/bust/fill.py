@@ -30,6 +30,8 @@ STRAND_WIDTHS = (0.7, 1.5, 3.0, 6.0, 12.0)
 """Texels: the Gaussians between which strands' contrast is measured and made."""
 STRAND_CONTRAST = (1.0, 2.0, 2.5, 2.5)
 """Standard deviations between those Gaussians that hair has at least; the photo may show too little of it to tell."""
+MOST_CONTRAST = 3.0
+"""Times that least which they have at most: a lock's shadow is not every strand's."""
 STRAND_LENGTH = ((0.56, 0.74), (3.0, 60.0))
 """Coherence of the structure tensor, and texels of Gaussian that draw strands out there."""
 PORES, PORE_SIZES, PORE_ROWS, USUAL_SKIN, MOST_PORES = 0.4, (1.0, 4.0), 8, 25, 1.5
@@ -184,7 +186,8 @@ def strands(detail: np.ndarray, known: np.ndarray, longest: float, seed: int = 0
     for (fine, coarse), least in zip(pairwise(STRAND_WIDTHS), STRAND_CONTRAST, strict=True):
         band = cv2.GaussianBlur(grey, (0, 0), fine) - cv2.GaussianBlur(grey, (0, 0), coarse)
         drawn = drawn_noise(generator, (height, width), max(length, fine), fine, coarse)
-        result += drawn / drawn.std() * max(band[inner].std() if measured else 0, least)
+        shown = band[inner].std() if measured else 0
+        result += drawn / drawn.std() * np.clip(shown, least, MOST_CONTRAST * least)
     sway = drawn_noise(generator, (height, width), *SWAY_SCALE, np.inf)
     rows, columns = np.indices(known.shape, np.float32)
     columns = (columns + SWAY * sway / sway.std()) % (known.shape[1] - 1)
