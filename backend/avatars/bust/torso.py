@@ -110,10 +110,7 @@ def build_torso(
     radius = np.minimum(ndimage.grey_dilation(smooth(radius, 0.6), (5, 3)), np.maximum(hull, 0.5 * radius))
     above_end = ABOVE - np.arange(chart.shape[0])[:, None] * chart.step
     stands_off = np.where(neck > 0, radius - neck, np.inf)
-    # At its sides a neck is wider than the head model's.
-    before = np.clip((np.cos(portrait.turned(chart.azimuth)) - 0.7) / 0.15, 0, 1)[None]
-    near = before * np.interp(above_end, *CLOSE)
-    at_neck = smooth((stands_off < near).astype(float), 0.7)
+    at_neck = smooth((stands_off < np.interp(above_end, *CLOSE)).astype(float), 0.7)
     return TorsoSurface(chart, radius, collar, np.clip(2 * share - 1, 0, 1), at_neck)
 
 
