@@ -83,7 +83,7 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     alpha = np.maximum(hidden, shown * smoothstep(texels.facing, 0.05, 0.2) * texels.inside)
     below = texels.pixels[..., 1] >= portrait.bottom
     alpha = np.where(below, 0, alpha)
-    # Beside the neck there is no chest, but for slivers of the neck's own outline, which is wider than the head model's.
+    # Beside the neck there is no chest, but for slivers of its outline, which is wider than the head model's.
     sliver = np.maximum(smoothstep(np.cos(turned), 0.7, 0.85)[None], 1 - smoothstep(texels.facing, 0.3, 0.5))
     alpha *= 1 - smoothstep(chest + neck, 0.3, 0.6) * sliver * texels.resample(surface.at_neck) * (texels.facing > 0)
     alpha = without_islands(smoothstep(alpha, 0.25, 0.75), ISLAND)
