@@ -43,6 +43,12 @@ def measure(
     view_sets = sequence(pipeline, registration, frames)
     refiner = pipeline.refiner(preset)
     results = {}
+    share = registration.share_of_change(preset)
+
+    def shown(refined: list[tuple[Crops, list[np.ndarray]]]) -> list[np.ndarray]:
+        """As frames show them."""
+        return [raw[k] + share * (images[0] - raw[k].astype(np.float32)) for k, (_, images) in enumerate(refined)]
+
     started = time.perf_counter()
     crops = [Crops.of(view_set, refiner.size) for view_set in view_sets]
     raw = [crop.views[0].rgba[..., :3] for crop in crops]
@@ -52,11 +58,11 @@ def measure(
     started = time.perf_counter()
     for view_set in view_sets:
         alone += refine_in_order(refiner, [view_set], preset, noise_level)
-    results["refined"] = steadiness(crops, [images[0] for _, images in alone], time.perf_counter() - started)
+    results["refined"] = steadiness(crops, shown(alone), time.perf_counter() - started)
     started = time.perf_counter()
     in_order = refine_in_order(refiner, view_sets, preset, noise_level)
     spent = time.perf_counter() - started
-    results["refined_with_the_frame_before"] = steadiness(crops, [images[0] for _, images in in_order], spent)
+    results["refined_with_the_frame_before"] = steadiness(crops, shown(in_order), spent)
     return results
 
 
@@ -88,7 +94,7 @@ def _mesh_of(registration: Registration) -> RiggedMesh:
 
 
 def steadiness(crops: Sequence[Crops], images: Sequence[np.ndarray], seconds: float) -> Steadiness:
-    """Measure pictures (S, S, 3) uint8 of a sequence's crops."""
+    """Measure pictures (S, S, 3) of a sequence's crops."""
     changes, gradients = [], []
     for number, (crop, image) in enumerate(zip(crops, images, strict=True)):
         inside = solid(crop.views[0])
