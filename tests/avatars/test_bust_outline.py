@@ -259,3 +259,15 @@ def test_hair_below_headwear_goes_on_as_hair(fitted, head_model):
     per_row = HAIR_BOX.height / hair.chart.shape[0]
     assert back[int(4 * per_row)] > 150
     assert back[int((hair.chart.cap_rows + 2) * per_row)] < 90
+
+
+def test_hair_ends_in_strands_and_headwear_in_a_hem(fitted, head_model):
+    """Behind, where neither is seen, of the same outline."""
+    portrait, _, _, vertices, head = fitted
+    rough = {}
+    for part in (HAIR, HEADWEAR):
+        drawn = with_outline(portrait, head, 1.3, 20, part)
+        surface = build_hair(drawn, Anatomy.of(head_model), vertices, head_model.faces, float(vertices[:, 1].min()))
+        behind = paint_hair(drawn, surface).rgba[:, :120, 3]
+        rough[part] = np.abs(np.diff(behind, axis=1)).sum() / 255
+    assert rough[HAIR] > 2 * rough[HEADWEAR]

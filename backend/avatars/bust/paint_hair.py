@@ -101,7 +101,7 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     alpha = alpha * (1 - texels.resample(surface.bare))
     long = texels.along_row(surface.long)[None]
     ends = frayed(alpha, *LONG_FRAY) * long + frayed(alpha, *SHORT_FRAY) * (1 - long)
-    alpha = alpha + (ends - alpha) * steep
+    alpha = alpha + (ends - alpha) * steep * (_worn(portrait) < HALF)
     if portrait.seen_side:
         # The far side of somebody who is turned away is like the near one.
         far = np.sin(texels.azimuth)
@@ -118,6 +118,11 @@ def frayed(alpha: np.ndarray, amount: float, hardness: float, length: float, fin
     return smoothstep(soft + amount * noise / noise.std() * 4 * soft * (1 - soft), hardness, 1 - hardness)
 
 
+def _worn(portrait: Portrait) -> float:
+    """The share of headwear in what covers a head."""
+    return float(portrait.regions[..., HEADWEAR].sum() / max(portrait.cover.sum(), 1e-6))
+
+
 def _hair_and_headwear(
     portrait: Portrait,
     photo: np.ndarray,
@@ -132,8 +137,7 @@ def _hair_and_headwear(
     Args:
         longest: see `_hair`.
     """
-    headwear = portrait.regions[..., HEADWEAR]
-    worn = headwear.sum() / max(portrait.cover.sum(), 1e-6)
+    headwear, worn = portrait.regions[..., HEADWEAR], _worn(portrait)
     if worn > WORN:
         return in_folds(photo, known, own, lends, texels)
     if worn > 1 - WORN:

@@ -103,9 +103,7 @@ def paint_head(
     photo = portrait.sample(portrait.color, at)
     # Towards the outline, what is unlike skin is an edge of hair or of an ear.
     seen *= trust(photo, seen, np.where(ear > 0, np.minimum(facing, TRUSTED[0]), facing))
-    seen *= 1 - smoothstep(aside, 0.3, 0.7) * (1 - smoothstep(facing, *TRUSTED)) * (1 - alike(photo, fill)) * (
-        under < HALF
-    )
+    seen *= np.where(under < HALF, like_the_fill(photo, fill, facing, aside), 1)
     seen = np.minimum(seen, cv2.GaussianBlur(seen.astype(np.float32), (0, 0), 3) * 1.3)
     seen = np.clip(seen, 0, 1)
     skull = np.s_[:, : HEAD_BOX.width]

@@ -31,7 +31,7 @@ CLOSE = (0.015, 0.025, 0.04), (0.0, 0.006, 0.03)
 """Metres above the neck's lower end, and metres before the neck within which bare skin is the neck's own there."""
 WRAPS, RISE = (40.0, 55.0), 0.012
 """Degrees from the camera's azimuth between which a collar shows how high it is, and metres that it rises behind."""
-COLLAR_TOP, RISES = 0.05, 0.008
+COLLAR_TOP, HIGHER_BEHIND = 0.05, 0.008
 """Share of the columns beside a neck that show cloth above its collar, and metres that a collar rises behind."""
 MAX_SHIFT, SHIFT_COST = 0.07, 0.4
 """Metres that shoulders may be higher or lower than the head model's, and what a metre counts beside misfit."""
@@ -278,5 +278,5 @@ def _collar(chart: RadialChart, portrait: Portrait, radius: np.ndarray) -> np.nd
     right = 0.5 + 0.5 * np.sin(turned)
     collar = (1 - right) * left_right[0] + right * left_right[1]
     before = np.clip((WRAPS[1] - np.degrees(np.abs(turned))) / (WRAPS[1] - WRAPS[0]), 0, 1)
-    collar = collar - RISES / chart.step * np.clip(-np.cos(turned), 0, 1)
+    collar = collar - HIGHER_BEHIND / chart.step * np.clip(-np.cos(turned), 0, 1)
     return collar + before * np.maximum((ABOVE + BLEND) / chart.step - collar, 0)
