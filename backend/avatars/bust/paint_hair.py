@@ -49,7 +49,7 @@ brightness as a share of skin's, and from where on it is grey hair's."""
 STUBBLE = 0.72
 """A shaven scalp's brightness as a share of skin's."""
 FRAY_SOFT = 7.0
-LONG_FRAY, SHORT_FRAY = (0.2, 0.35, 14.0, 0.8, 3.0), (0.16, 0.15, 4.0, 0.6, 1.8)
+LONG_FRAY, SHORT_FRAY = (0.15, 0.28, 14.0, 0.8, 3.0), (0.16, 0.15, 4.0, 0.6, 1.8)
 """Texels of blur of a made-up edge of hair; how far strands stand out of it or into it, as alpha, from which alpha on
 they are solid, texels of Gaussian along them, and of the two across between which their widths lie."""
 TUFT = 51

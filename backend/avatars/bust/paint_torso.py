@@ -20,7 +20,7 @@ from backend.avatars.bust.atlas import (
 )
 from backend.avatars.bust.fill import alike, pull_push, typical
 from backend.avatars.bust.portrait import BACKGROUND, CLOTHING, HEADWEAR, SKIN, Portrait
-from backend.avatars.bust.torso import TorsoSurface
+from backend.avatars.bust.torso import ABOVE, BLEND, TorsoSurface
 from backend.geometry.smoothstep import smoothstep
 
 THREAD, CRACK = 15, 41
@@ -76,8 +76,9 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     color = photo * known[..., None] + filled * (1 - known[..., None])
     collar = texels.along_row(surface.collar)
     hidden = np.clip((texels.row[:, None] - collar[None]) / 1.5 + 0.5, 0, 1)
-    # Hair hangs before what lies below a collar, and beside a neck before nothing.
-    shown = np.clip(own + (1 - nothing - neck - own) * hidden, 0, 1)
+    # Hair hangs before what lies below a collar or a neck's end, and beside a neck before nothing.
+    trunk = np.maximum(hidden, smoothstep(texels.row * surface.chart.step - ABOVE, 0.0, BLEND)[:, None])
+    shown = np.clip(own + (1 - nothing - neck - own) * trunk, 0, 1)
     # That the photo shows clothing counts sooner than that it shows none.
     hidden = hidden * (1 - smoothstep(texels.facing, 0.2, 0.45) * texels.inside)
     alpha = np.maximum(hidden, shown * smoothstep(texels.facing, 0.05, 0.2) * texels.inside)
