@@ -99,9 +99,10 @@ def paint_hair(portrait: Portrait, surface: HairSurface) -> Layer:
     even = np.maximum(opened(closed(alpha, TUFT), TUFT), hidden)
     alpha = alpha + (even - alpha) * steep
     alpha = alpha * (1 - texels.resample(surface.bare))
-    long = texels.along_row(surface.long)[None]
-    ends = frayed(alpha, *LONG_FRAY) * long + frayed(alpha, *SHORT_FRAY) * (1 - long)
-    alpha = alpha + (ends - alpha) * steep * (_worn(portrait) < HALF)
+    if _worn(portrait) < HALF:
+        long = texels.along_row(surface.long)[None]
+        ends = frayed(alpha, *LONG_FRAY) * long + frayed(alpha, *SHORT_FRAY) * (1 - long)
+        alpha = alpha + (ends - alpha) * steep
     if portrait.seen_side:
         # The far side of somebody who is turned away is like the near one.
         far = np.sin(texels.azimuth)

@@ -44,13 +44,14 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     # What lies behind the chin is not known.
     known = (texels.seen * smoothstep(pure, 0.5, 0.85) * (1 - smoothstep(neck, 0.2, 0.6))).astype(np.float32)
     photo = portrait.sample(portrait.color, texels.pixels)
-    cloth_lends, skin_lends = (known * smoothstep(part, 0.4, 0.8) for part in (cloth, chest))
+    clad, bare = (smoothstep(part, 0.4, 0.8) for part in (cloth, chest))
+    cloth_lends, skin_lends = known * clad, known * bare
     folds = (cloth_lends > 0.8) & (texels.facing > LENDS)
     filled = in_folds(photo, cloth_lends, cloth_lends, folds, texels)
     square_on = smoothstep(texels.facing, *TRUSTED)
     skin = pull_push(photo, skin_lends * typical(photo, skin_lends) * (LEAST_WEIGHT + square_on))
     # A rim of light along the outline is no skin's colour.
-    rim = smoothstep(chest, 0.4, 0.8) * (1 - square_on) * (1 - alike(photo, skin))
+    rim = bare * (1 - square_on) * (1 - alike(photo, skin))
     photo = photo + (skin - photo) * rim[..., None]
     # What the outline shows goes on behind it: an open collar does not.
     turned = portrait.turned(texels.azimuth)
@@ -71,8 +72,7 @@ def paint_torso(portrait: Portrait, surface: TorsoSurface, head_covered: np.ndar
     clothed = clothed + (around - clothed) * front[..., None]
     filled = filled * clothed + skin * (1 - clothed)
     # Bare skin is never filled with cloth, however steeply it is seen.
-    bare = smoothstep(chest, 0.4, 0.8) * texels.inside * front
-    known = np.maximum(known, bare).astype(np.float32)
+    known = np.maximum(known, bare * texels.inside * front).astype(np.float32)
     color = photo * known[..., None] + filled * (1 - known[..., None])
     collar = texels.along_row(surface.collar)
     hidden = np.clip((texels.row[:, None] - collar[None]) / 1.5 + 0.5, 0, 1)
